@@ -1,0 +1,57 @@
+"""Every visible word, in Russian, Ukrainian and English: problems with what to do, names of states, labels of pages and files."""
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal, cast
+
+Language = Literal["ru", "uk", "en"]
+LANGUAGES: Final[tuple[Language, ...]] = ("ru", "uk", "en")
+
+
+@cache
+def _book(language: Language) -> dict[str, dict[str, Any]]:
+    return tomllib.loads((files(__name__) / f"{language}.toml").read_text("utf-8"))
+
+
+def codes(language: Language = "en") -> tuple[str, ...]:
+    """Every problem code that has a text."""
+    return tuple(_book(language)["problem"])
+
+
+def problem(code: str, language: Language, values: dict[str, str] | None = None) -> tuple[str, str]:
+    """Return what is wrong and what to do, with the values filled in. Raises KeyError for a code without a text."""
+    entry = cast("dict[str, str]", _book(language)["problem"][code])
+    known = _Known(values or {})
+    return entry["text"].format_map(known), entry["todo"].format_map(known)
+
+
+def word(name: str, language: Language, **values: object) -> str:
+    """Return a visible word by its dotted name, for instance `status.billed` or `count.partly`. Raises KeyError for an unknown name."""
+    group, _, key = name.partition(".")
+    return str(_book(language)[group][key]).format_map(_Known({name: str(value) for name, value in values.items()}))
+
+
+def choose(header: str, default: Language = "ru") -> Language:
+    """Pick a language from an Accept-Language header: the first of ours by weight, else the default."""
+    wishes: list[tuple[float, int, Language]] = []
+    for order, part in enumerate(header.split(",")[:20]):
+        tag, _, weight = part.strip().partition(";q=")
+        main = tag.split("-")[0].strip().lower()
+        if main in LANGUAGES:
+            wishes.append((-_weight(weight), order, cast("Language", main)))
+    return min(wishes)[2] if wishes else default
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 0.0
+
+
+class _Known(dict[str, str]):
+    """A value that a text names and the problem lacks is shown as an ellipsis rather than failing the answer."""
+
+    def __missing__(self, key: str) -> str:
+        return "…"
