@@ -83,10 +83,10 @@ class Server:
 
     def launch(self) -> None:
         """Starts the postmaster and waits until it takes connections; children of a killed one may need a moment to go."""
-        data, log = self.folder / "data", self.folder / "log" / "postgres.log"
+        log = self.folder / "log" / "postgres.log"
         deadline = time.monotonic() + 10
         while True:
-            forget_stale(data)
+            forget_stale(self.folder)
             rotate(log)
             try:
                 self._pg_ctl("start", "-w", "-t", "600", "-l", str(log))

@@ -47,7 +47,8 @@ def make_private(folder: Path, account: Account | None) -> None:
 def write_private(path: Path, text: str, account: Account | None) -> None:
     """Puts a 0600 file in place as a whole."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # root follows no link that the account laid
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -125,10 +126,11 @@ def ready(data: Path) -> bool:
     return running(data) is not None and [line.strip() for line in pid_file(data)[7:8]] == ["ready"]
 
 
-def forget_stale(data: Path) -> None:
-    """PostgreSQL itself passes over a dead pid, but takes a zombie's or a stranger's for its own."""
-    if pid_file(data) and running(data) is None:
-        (data / "postmaster.pid").unlink(missing_ok=True)
+def forget_stale(folder: Path) -> None:
+    """PostgreSQL itself passes over a dead pid, but takes a zombie's or a stranger's (a new container's) for its own."""
+    if running(folder / "data") is None:
+        (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        Path((folder / "socket").read_text("utf-8"), ".s.PGSQL.5432.lock").unlink(missing_ok=True)
 
 
 def rotate(log: Path) -> None:

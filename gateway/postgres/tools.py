@@ -31,11 +31,15 @@ def reachable_binaries(binaries: Path, account: Account | None) -> Path:
     real = binaries.resolve()
     if account is None or reaches(account, real / "postgres"):
         return real
+    tree, package = real.parent, real.parents[1]
     copy = SYSTEM_FOLDER / f"postgresql-{version_text(real)}"
     if not copy.exists():
         SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix="copy-", dir=SYSTEM_FOLDER))
-        shutil.copytree(real.parent, fresh, symlinks=True, dirs_exist_ok=True)
+        # The wheel keeps its shared libraries beside the package (Linux) or in it (macOS) and finds them by relative paths.
+        for part in (tree, package.with_name(f"{package.name}.libs"), package / ".dylibs"):
+            if part.is_dir():
+                shutil.copytree(part, fresh / part.relative_to(package.parent), symlinks=True)
         for place in (fresh, *fresh.rglob("*")):
             if not place.is_symlink():
                 place.chmod(0o755 if place.stat().st_mode & 0o100 else 0o644)
@@ -43,7 +47,7 @@ def reachable_binaries(binaries: Path, account: Account | None) -> Path:
             fresh.rename(copy)
         except OSError:  # another process was first
             shutil.rmtree(fresh)
-    return copy / "bin"
+    return copy / package.name / tree.name / "bin"
 
 
 def version_text(binaries: Path) -> str:
