@@ -1,0 +1,93 @@
+"""Runs the sandbox billing: `metergate sandbox` ends up here."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.sandbox.app import application
+from gateway.sandbox.books import Books
+from gateway.sandbox.config import SandboxConfig, SandboxFailed, load
+from gateway.sandbox.journal import Journal
+from gateway.sandbox.steering import Steering
+from gateway.sandbox.teller import Teller
+
+
+def main(
+    config: Path | None = None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    journal: Path | None = None,
+    calculate_after: float | None = None,
+    bill_after: float | None = None,
+    control_token: str | None = None,
+    accounts: Sequence[str] = (),
+) -> None:
+    """Run a sandbox from a TOML file with these values laid over it, until SIGTERM or SIGINT. Raises SandboxFailed when it cannot start.
+
+    `accounts`: each `NAME:TOKEN` or `NAME:TOKEN:SETTLE_URL:SETTLE_KEY`.
+    """
+    overrides = {
+        "host": host,
+        "port": port,
+        "journal": journal,
+        "calculate_after": calculate_after,
+        "bill_after": bill_after,
+        "control_token": control_token,
+    }
+    serve(load(config, accounts, overrides))
+
+
+def serve(config: SandboxConfig) -> None:
+    """Listen, say where in one line, and serve until SIGTERM or SIGINT. Raises SandboxFailed when it cannot start."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s", level=logging.WARNING)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    with Journal(config.journal) as journal, _listen(config) as door:
+        books = Books(config, journal)
+        for account in config.accounts:
+            if account.settle_url:
+                Teller(account, books).start()
+        app = application(config, books, Steering())
+        settings = uvicorn.Config(
+            app,
+            http=CuttableProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        print(f"sandbox listening on http://{config.host}:{door.getsockname()[1]}", flush=True)  # noqa: T201 - callers read it
+        uvicorn.Server(settings).run(sockets=[door])
+
+
+class CuttableProtocol(HttpToolsProtocol):
+    """Gives the application a way to cut the caller's connection, as a crash would: `scope["state"]["cut"]()`."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Remember how to cut this connection."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "cut": transport.abort}
+
+
+def _listen(config: SandboxConfig) -> socket.socket:
+    try:
+        return socket.create_server((config.host, config.port), backlog=512)
+    except OSError as error:
+        raise SandboxFailed(f"{config.host}:{config.port}: {error.strerror or error}") from error
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """Leave with code 0: asked to stop is not a failure. While it runs, the server puts its own drain before this."""
+    del number, frame
+    sys.exit(0)
