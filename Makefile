@@ -4,7 +4,7 @@
 PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PG15 := /usr/lib/postgresql/15/bin/postgres
 
 unexport PYTHONDONTWRITEBYTECODE
@@ -60,7 +60,7 @@ bench: .venv/.dev .venv-bench/.run  ## ratios against the peers of tests/bench/p
 .venv-bench/.run: tests/bench/peers.txt
 	@echo "Setting up .venv-bench: the peers of the bench"
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input -q install -r tests/bench/peers.txt
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input -qq install -r tests/bench/peers.txt
 	@touch $@
 
 # The store's tests run against the oldest supported server too. No cluster is made and no service started.
