@@ -1,6 +1,7 @@
 """Every visible word, in Russian, Ukrainian and English: problems with what to do, names of states, labels of pages and files."""
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, cast
@@ -20,16 +21,41 @@ def codes(language: Language = "en") -> tuple[str, ...]:
 
 
 def problem(code: str, language: Language, values: dict[str, str] | None = None) -> tuple[str, str]:
-    """Return what is wrong and what to do, with the values filled in. Raises KeyError for a code without a text."""
+    """Return what is wrong and what to do, with the values filled in. Raises KeyError for a code without a text.
+
+    The value `register` is a published code and is shown in words.
+    """
     entry = cast("dict[str, str]", _book(language)["problem"][code])
-    known = _Known(values or {})
-    return entry["text"].format_map(known), entry["todo"].format_map(known)
+    filled = dict(values or {})
+    if "register" in filled:
+        filled["register"] = register(filled["register"], language)
+    return fill(entry["text"], filled), fill(entry["todo"], filled)
 
 
 def word(name: str, language: Language, **values: object) -> str:
     """Return a visible word by its dotted name, for instance `status.billed` or `count.partly`. Raises KeyError for an unknown name."""
     group, _, key = name.partition(".")
-    return str(_book(language)[group][key]).format_map(_Known({name: str(value) for name, value in values.items()}))
+    return fill(str(_book(language)[group][key]), values)
+
+
+def known(name: str) -> bool:
+    """Whether there is a visible word of that dotted name."""
+    group, _, key = name.partition(".")
+    return group != "problem" and key in _book("en").get(group, {})
+
+
+def register(code: str, language: Language) -> str:
+    """A published register code in words: `A+:night` is «А+, ночь». A code that is none of ours is shown as it is."""
+    quantity, _, zone = code.partition(":")
+    book = _book(language)
+    if quantity not in book["quantity"] or (zone and zone not in book["zone"]):
+        return code
+    return f"{book['quantity'][quantity]}, {str(book['zone'][zone]).lower()}" if zone else str(book["quantity"][quantity])
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """Put the values into a text; one that the text names and `values` lacks is shown as an ellipsis."""
+    return text.format_map(_Known({name: str(value) for name, value in values.items()}))
 
 
 def choose(header: str, default: Language = "ru") -> Language:
@@ -39,7 +65,7 @@ def choose(header: str, default: Language = "ru") -> Language:
         tag, _, weight = part.strip().partition(";q=")
         main = tag.split("-")[0].strip().lower()
         if main in LANGUAGES:
-            wishes.append((-_weight(weight), order, cast("Language", main)))
+            wishes.append((-_weight(weight), order, main))
     return min(wishes)[2] if wishes else default
 
 

@@ -1,0 +1,160 @@
+"""The verdict on one meter reading: its period, instant, registers and previous values settled, and every rule asked."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Severity
+from gateway.domain.profile import Profile
+from gateway.domain.readings import EXACT, REGISTERS, Aggregation, AtFrom, MeterReading, Quantity, Reading, Zone
+from gateway.domain.rules import Case, Value, check, duplicate_reading, used
+from gateway.domain.status import ReadingStatus
+from gateway.domain.supply import Meter, Register
+from gateway.domain.windows import bounds, open_periods, period_end, period_of
+
+_NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
+
+
+class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A meter reading with everything settled and its first status: accepted, needs_review or rejected.
+
+    `period` is empty when it could not be settled. `duplicate`: the same values are known already, nothing need be written or sent.
+    `earlier_wanted`: registers that already have a later value, so that the value before this one has to be looked up;
+    judge again with what was found.
+    """
+
+    new: MeterReading
+    meter: Meter
+    period: str
+    at: datetime
+    at_from: AtFrom
+    values: tuple[Value, ...]
+    problems: tuple[Problem, ...]
+    status: ReadingStatus
+    duplicate: bool = False
+    earlier_wanted: tuple[int, ...] = ()
+
+
+def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, earlier: Mapping[int, Decimal | None] = _NOTHING) -> Judged:
+    """Judge one meter reading that arrived at `arrival`.
+
+    `earlier`: by register id, the last value that was read before this reading, for the registers of `earlier_wanted`
+    (None: there is none). Without it such a register is judged as if nothing were known before.
+    """
+    period, problems = _settle_period(new, profile, arrival)
+    if new.problems:
+        problems = [*new.problems, *problems]
+    at, at_from = _settle_at(new, period, profile, arrival)
+    values: list[Value] = []
+    wanted: list[int] = []
+    for reading in new.readings:
+        register = meter.register(reading.register)
+        if register is None:
+            problems.append(Problem(code="register_unknown", where=reading.where, values=_names(reading, meter)))
+        elif any(value.register is register for value in values):
+            problems.append(Problem(code="register_repeated", where=reading.where, values=_names(reading, meter)))
+        else:
+            if register.id in earlier:
+                known = earlier[register.id]
+            elif _stands_after(register, period, at, profile):
+                known = None
+                wanted.append(register.id)
+            else:
+                known = _known(register, period, profile)
+            values.append(_value(reading, register, known, meter, profile))
+    case = Case(new, meter, tuple(values), period, at, arrival, profile)
+    problems += check(case)
+    return Judged(
+        new=new,
+        meter=meter,
+        period=period,
+        at=at,
+        at_from=at_from,
+        values=case.values,
+        problems=tuple(problems),
+        status=verdict(problems) if problems else ReadingStatus.ACCEPTED,
+        duplicate=any(problem.code == duplicate_reading.__name__ for problem in problems),
+        earlier_wanted=tuple(wanted),
+    )
+
+
+def verdict(problems: Iterable[Problem]) -> ReadingStatus:
+    """The status that problems of these weights lead to."""
+    weights = {problem.severity for problem in problems}
+    if Severity.ERROR in weights:
+        return ReadingStatus.REJECTED
+    return ReadingStatus.NEEDS_REVIEW if Severity.NEEDS_REVIEW in weights else ReadingStatus.ACCEPTED
+
+
+def totals(judged: Iterable[Judged]) -> dict[Quantity, Decimal]:
+    """Add up the consumption of an agreement's meters by quantity (F-058).
+
+    Only registers whose readings are states or sums are added. Where a meter has zones of a quantity beside its register that runs
+    round the clock, the zones count and the other would count twice.
+    """
+    found: dict[Quantity, Decimal] = {}
+    for one in judged:
+        parts = [(REGISTERS[value.register.code], value.consumption) for value in one.values]
+        zoned = {kind.quantity for kind, _ in parts if kind.zone is not Zone.ALL}
+        for kind, consumption in parts:
+            added = kind.aggregation in (Aggregation.STATE, Aggregation.SUM) and (kind.zone is not Zone.ALL or kind.quantity not in zoned)
+            if consumption is not None and added:
+                found[kind.quantity] = EXACT.add(found.get(kind.quantity, Decimal(0)), consumption)
+    return found
+
+
+def _settle_period(new: MeterReading, profile: Profile, arrival: datetime) -> tuple[str, list[Problem]]:
+    """The period told, else the only one that is open; when none is, the month of arrival, to which the window then objects."""
+    if new.period:
+        try:
+            bounds(profile.window, new.period, profile.zone)
+        except ValueError:
+            return "", [Problem(code="period_invalid", where=new.where, values={"period": new.period})]
+        return new.period, []
+    fitting = open_periods(profile.window, arrival, profile.zone)
+    if len(fitting) > 1:
+        return "", [Problem(code="period_ambiguous", where=new.where, values={"periods": ", ".join(fitting)})]
+    return fitting[0] if fitting else period_of(arrival, profile.zone), []
+
+
+def _settle_at(new: MeterReading, period: str, profile: Profile, arrival: datetime) -> tuple[datetime, AtFrom]:
+    if new.at is not None:
+        return new.at, new.at_from
+    if profile.reading.at == "period_end" and period:
+        return period_end(period, profile.zone), AtFrom.PERIOD_END
+    return arrival, AtFrom.ARRIVAL
+
+
+def _stands_after(register: Register, period: str, at: datetime, profile: Profile) -> bool:
+    """Whether the registry's last value is later than this reading, so that it cannot be its previous value."""
+    if register.last is None or not period or period > register.last_period:
+        return False
+    if period < register.last_period:
+        return True
+    return profile.reading.per_period == "many" and register.last_at is not None and at < register.last_at
+
+
+def _known(register: Register, period: str, profile: Profile) -> Decimal | None:
+    """The value before this reading: the last one, or, when this reading corrects the last one, the one before it.
+
+    A reading whose period is not settled is compared with nothing: it may be meant for any.
+    """
+    if not period and register.last_period:
+        return None
+    corrects = period == register.last_period and profile.reading.per_period == "one"
+    return register.before if corrects else register.last
+
+
+def _value(reading: Reading, register: Register, known: Decimal | None, meter: Meter, profile: Profile) -> Value:
+    told = reading.previous
+    previous = told if told is not None and (known is None or profile.reading.previous == "declared") else known
+    consumption = None if previous is None else used(meter, reading, reading.value, previous)
+    return Value(reading, register, known, previous, consumption)
+
+
+def _names(reading: Reading, meter: Meter) -> dict[str, str]:
+    return {"register": reading.register, "meter": meter.serial}

@@ -1,0 +1,81 @@
+"""One utility's rulebook as a flat document: zone, window, where values come from, how much each rule weighs, which words are used."""
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway import texts
+from gateway.domain.problems import Misconfigured, Severity
+from gateway.domain.windows import Window
+
+Linking = Literal["number_email", "inn_number", "account_surname", "manager", "contractor"]
+Service = Literal["electricity", "heat", "cold_water", "hot_water", "drain"]
+AtSource = Literal["arrival", "period_end"]
+PreviousSource = Literal["last_closed", "last_accepted", "last_report", "declared"]
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
+
+
+class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the parts of a reading come from.
+
+    `at`: its instant when the sender gives none. `previous`: which value the new one is compared with; `declared` is what the sender
+    says, the others are what the registry keeps as the last value (a sender may declare it only while nothing is known, F-055).
+    `per_period`: `one` means a second reading corrects the first, `many` that each stands for itself.
+    `together`: all registers of a meter must come in one submission (legal-entity manual 5.2).
+    `hold`: seconds a reading waits before it is sent, so that the sender may still take it back.
+    """
+
+    at: AtSource = "arrival"
+    previous: PreviousSource = "last_accepted"
+    per_period: Literal["one", "many"] = "one"
+    together: bool = True
+    hold: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole rulebook. `severity` overrides the weight of a rule by its code.
+
+    `zone`: IANA name. `target`: name of the billing connection in `metergate.toml`. `formats`: kinds accepted in files.
+    `manual`: the manual this profile follows. `words`: what that manual calls a state or a thing, in `language`, under the names of
+    `gateway.texts` (`status.sent`); other languages keep our words.
+    """
+
+    name: Name
+    title: str
+    manual: str
+    zone: str
+    language: texts.Language
+    services: tuple[Service, ...]
+    linking: Linking
+    window: Window
+    reading: ReadingRules
+    formats: tuple[str, ...] = ("canonical_json",)
+    target: Name = "billing"
+    severity: dict[str, Severity] = {}
+    words: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a zone, a code or a word that does not exist."""
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
+        if strange := sorted(self.severity.keys() - set(texts.codes())):
+            raise ValueError(f"severity: there is no rule {strange[0]!r}")
+        if strange := sorted(name for name in self.words if not texts.known(name)):
+            raise ValueError(f"words: there is no word {strange[0]!r}")
+
+    def word(self, name: str, language: texts.Language, **values: object) -> str:
+        """Return a visible word by its dotted name as this utility's manual says it, else as `gateway.texts` does."""
+        if language == self.language and name in self.words:
+            return texts.fill(self.words[name], values)
+        return texts.word(name, language, **values)
+
+
+def read_profile(document: bytes) -> Profile:
+    """Read a profile document (TOML). Raises Misconfigured naming the wrong key and its path."""
+    try:
+        return msgspec.toml.decode(document, type=Profile)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"profile: {error}") from error

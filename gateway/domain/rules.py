@@ -1,0 +1,245 @@
+"""When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-16)."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Severity
+from gateway.domain.profile import Profile
+from gateway.domain.readings import EXACT, MeterReading, Reading, consumption
+from gateway.domain.supply import Meter, Register
+from gateway.domain.windows import bounds, days
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """One reading beside its register.
+
+    `known`: the value that stood before it as the registry knows it. `previous`: the one it is compared with, which the sender
+    may declare. `consumption`: what both imply, below zero for a value that went backwards. None: not known.
+    """
+
+    reading: Reading
+    register: Register
+    known: Decimal | None
+    previous: Decimal | None
+    consumption: Decimal | None
+
+
+class Case(msgspec.Struct, frozen=True, gc=False):
+    """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came."""
+
+    new: MeterReading
+    meter: Meter
+    values: tuple[Value, ...]
+    period: str
+    at: datetime
+    arrival: datetime
+    profile: Profile
+
+
+Objection = tuple[str, dict[str, str]]
+Rule = Callable[[Case], Iterator[Objection]]
+
+
+def entry_closed(case: Case) -> Iterator[Objection]:
+    """Billing lets no reading in for this object or meter: any status but «Ожидание» (F-046)."""
+    if not case.meter.entry_open:
+        yield case.new.where, {"meter": case.meter.serial}
+
+
+def window_not_open(case: Case) -> Iterator[Objection]:
+    """The reading came before the window of its period; arrival decides (V-03, F-057)."""
+    if case.period and case.arrival < bounds(case.profile.window, case.period, case.profile.zone)[0]:
+        yield case.new.where, _window(case)
+
+
+def window_closed(case: Case) -> Iterator[Objection]:
+    """The reading came after the window of its period; arrival decides (V-03, F-053)."""
+    if case.period and case.arrival >= bounds(case.profile.window, case.period, case.profile.zone)[1]:
+        yield case.new.where, _window(case)
+
+
+def too_many_digits(case: Case) -> Iterator[Objection]:
+    """The dial has fewer places before the point (V-02, F-030)."""
+    for value in case.values:
+        if value.reading.value.copy_abs() >= _span(case, value):
+            yield value.reading.where, {"value": text(value.reading.value), "digits": str(value.register.digits)}
+
+
+def too_many_decimals(case: Case) -> Iterator[Objection]:
+    """The dial has fewer places after the point (V-02, F-062); a value that already contains ratio or losses is not read from it."""
+    for value in case.values:
+        if _finer(value.reading.value, value.register.decimals) and not (value.reading.ratio_applied or value.reading.losses_applied):
+            yield value.reading.where, {"value": text(value.reading.value), "decimals": str(value.register.decimals)}
+
+
+def value_negative(case: Case) -> Iterator[Objection]:
+    """An integrating register never stands below zero."""
+    for value in case.values:
+        if value.reading.value < 0:
+            yield value.reading.where, {"value": text(value.reading.value)}
+
+
+def reading_decreased(case: Case) -> Iterator[Objection]:
+    """The value stands below the last one and no roll-over explains it (V-04).
+
+    GV-5: a cabinet read 444 -> 435 as a roll-over of six digits and printed 12 billion kWh; that reading is named here, never applied.
+    """
+    for value in case.values:
+        if value.previous is not None and value.reading.value < value.previous and not _near_rollover(case, value, value.previous):
+            yield value.reading.where, _backwards(case, value, value.previous)
+
+
+def rollover_suspected(case: Case) -> Iterator[Objection]:
+    """The last value stood in the top tenth of the dial and the new one in the bottom tenth: a person decides (V-05)."""
+    for value in case.values:
+        if value.previous is not None and value.reading.value < value.previous and _near_rollover(case, value, value.previous):
+            yield value.reading.where, _backwards(case, value, value.previous)
+
+
+def zero_consumption(case: Case) -> Iterator[Objection]:
+    """Nothing was consumed since the last value (V-06; the household manual shows it accepted)."""
+    for value in case.values:
+        if value.previous is not None and value.reading.value == value.previous:
+            yield value.reading.where, {"value": text(value.reading.value)}
+
+
+def zone_missing(case: Case) -> Iterator[Objection]:
+    """All zones and kinds of a meter must come together, otherwise nothing is passed (V-11, F-050)."""
+    if not case.profile.reading.together:
+        return
+    came = {value.register.id for value in case.values}
+    for register in case.meter.registers:
+        if register.id not in came:
+            yield case.new.where, {"register": register.code, "meter": case.meter.serial}
+
+
+def previous_differs(case: Case) -> Iterator[Objection]:
+    """The previous value that the sender declares is not the one the registry knows (F-055: it may be changed, but not unseen)."""
+    for value in case.values:
+        told = value.reading.previous
+        if told is not None and value.known is not None and told != value.known:
+            yield value.reading.where, {"value": text(told), "previous": text(value.known)}
+
+
+def litres_suspected(case: Case) -> Iterator[Objection]:
+    """A whole water value that only makes sense divided by a thousand looks like litres (V-14, F-062).
+
+    It does when a thousandth of it follows the last value, and it either does not fit the dial or would be a leap of a thousand times.
+    """
+    for value in _volumes(case):
+        typed, previous = value.reading.value, value.previous
+        if previous is None or typed <= previous or _finer(typed, 0):
+            continue
+        black = EXACT.divide_int(typed, _THOUSAND)
+        if previous <= black and (typed >= _span(case, value) or (previous >= 10 and black <= EXACT.add(previous, previous))):
+            yield value.reading.where, {"value": text(typed), "cubic_metres": text(black)}
+
+
+def red_digits_suspected(case: Case) -> Iterator[Objection]:
+    """Decimals on a water dial without them are its red digits, which are not handed in (F-062)."""
+    for value in _volumes(case):
+        if value.register.decimals == 0 and _finer(value.reading.value, 0):
+            black = value.reading.value.to_integral_value(rounding="ROUND_FLOOR")
+            yield value.reading.where, {"value": text(value.reading.value), "cubic_metres": text(black)}
+
+
+def duplicate_reading(case: Case) -> Iterator[Objection]:
+    """The same values of the same registers were taken for this period before (V-16); nothing is sent again."""
+    if not case.values or not case.period:
+        return
+    many = case.profile.reading.per_period == "many"
+    for value in case.values:
+        known = value.register
+        if known.last_period != case.period or known.last != value.reading.value or (many and known.last_at != case.at):
+            return
+    yield case.new.where, {"period": case.period, "meter": case.meter.serial}
+
+
+RULES: Final[dict[Rule, Severity]] = {
+    entry_closed: Severity.ERROR,
+    window_not_open: Severity.ERROR,
+    window_closed: Severity.ERROR,
+    too_many_digits: Severity.ERROR,
+    too_many_decimals: Severity.ERROR,
+    value_negative: Severity.ERROR,
+    reading_decreased: Severity.ERROR,
+    rollover_suspected: Severity.NEEDS_REVIEW,
+    zero_consumption: Severity.WARNING,
+    zone_missing: Severity.ERROR,
+    previous_differs: Severity.WARNING,
+    litres_suspected: Severity.HINT,
+    red_digits_suspected: Severity.HINT,
+    duplicate_reading: Severity.HINT,
+}
+"""Every rule with its weight unless the profile says otherwise."""
+
+_THOUSAND: Final = Decimal(1000)
+_ONE: Final = Decimal(1)
+_ZERO: Final = Decimal(0)
+
+
+def check(case: Case) -> list[Problem]:
+    """Every objection to these readings; none of severity `error` or `needs_review` means they may be billed."""
+    found: list[Problem] = []
+    for rule, weight in RULES.items():
+        for where, values in rule(case):
+            code = rule.__name__
+            found.append(Problem(code=code, where=where, severity=case.profile.severity.get(code, weight), values=values))
+    return found
+
+
+def text(value: Decimal) -> str:
+    """A decimal as people write it: plain digits with a point, no exponent, no zeros behind the last decimal (231.000 is 231)."""
+    plain = f"{value:f}"
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
+
+
+def used(case_meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> Decimal:
+    """Return the consumption between two values of a register, with the ratio and losses that `value` does not contain yet."""
+    ratio = _ONE if reading.ratio_applied else case_meter.ratio
+    return consumption(value, previous, ratio, _ZERO if reading.losses_applied else case_meter.losses)
+
+
+@lru_cache(maxsize=32)
+def _dial(digits: int) -> Decimal:
+    return Decimal(10) ** digits
+
+
+def _span(case: Case, value: Value) -> Decimal:
+    """The first value its dial cannot show, in the units of the reading: with the ratio and losses that the reading contains."""
+    span = _dial(value.register.digits)
+    if value.reading.ratio_applied:
+        span = EXACT.multiply(span, case.meter.ratio)
+    return EXACT.multiply(span, EXACT.add(_ONE, case.meter.losses)) if value.reading.losses_applied else span
+
+
+def _finer(value: Decimal, decimals: int) -> bool:
+    """Whether more places after the point carry information: 233.000 has none."""
+    plain = f"{value:f}"
+    point = plain.find(".")
+    return point >= 0 and len(plain) - point - 1 > decimals and bool(plain[point + 1 + decimals :].strip("0"))
+
+
+def _near_rollover(case: Case, value: Value, previous: Decimal) -> bool:
+    tenth = EXACT.scaleb(_span(case, value), -1)
+    return previous >= EXACT.multiply(9, tenth) and value.reading.value < tenth
+
+
+def _backwards(case: Case, value: Value, previous: Decimal) -> dict[str, str]:
+    over = used(case.meter, value.reading, EXACT.add(value.reading.value, _span(case, value)), previous)
+    return {"value": text(value.reading.value), "previous": text(previous), "as_rollover": text(over)}
+
+
+def _window(case: Case) -> dict[str, str]:
+    opens, closes = days(case.profile.window, case.period)
+    return {"period": case.period, "opens": opens.isoformat(), "closes": closes.isoformat()}
+
+
+def _volumes(case: Case) -> Iterator[Value]:
+    return (value for value in case.values if value.register.code.startswith("volume"))
