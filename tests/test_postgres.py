@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -145,12 +147,40 @@ def test_the_next_start_adopts_what_a_dead_owner_left_running(own_server: postgr
     assert own_server.pid is None
 
 
-def test_half_a_data_folder_is_made_again(reachable_folder: Path) -> None:
-    (reachable_folder / "pg" / "data.new").mkdir(parents=True)
-    (reachable_folder / "pg" / "data.new" / "PG_VERSION").write_text("18\n", "utf-8")
-    (reachable_folder / "pg").chmod(0o711)
+STARTER = """
+import sys
+from pathlib import Path
+from gateway import postgres
+server = postgres.start(Path(sys.argv[1]))
+print(server.owned, server.pid, flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+def starter(folder: Path) -> subprocess.Popen[str]:
+    """Another process that starts the folder's server, says what it got and waits for its input to end."""
+    command = [sys.executable, "-c", STARTER, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.4, 0.6, 0.8])
+def test_a_start_killed_half_way_is_made_again(reachable_folder: Path, moment: float) -> None:
+    with starter(reachable_folder / "pg") as process:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(moment)
+        process.kill()
     with postgres.start(reachable_folder / "pg") as server:
-        assert ask(server.url(), "SELECT 1") == 1
+        assert ask(server.url("app"), "SELECT 1") == 1
+
+
+def test_of_processes_that_start_at_once_one_owns_and_all_have_the_same_server(reachable_folder: Path) -> None:
+    processes = [starter(reachable_folder / "pg") for _ in range(3)]
+    said = [process.stdout.readline().split() for process in processes if process.stdout]
+    for process in processes:
+        process.communicate("")
+    assert sorted(owned for owned, _ in said) == ["False", "False", "True"]
+    assert len({pid for _, pid in said}) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from gateway.domain.problems import Misconfigured
 from gateway.postgres.account import Account, unprivileged
-from gateway.postgres.cluster import ROLES, SETTINGS, Role, check, create, write_settings
+from gateway.postgres.cluster import ROLES, SETTINGS, Role, check, create, sweep, write_settings
 from gateway.postgres.folder import (
     default_folder,
     forget_stale,
@@ -148,6 +148,7 @@ def _own(folder: Path, binaries: Path, account: Account | None, settings: Mappin
     """Under the lock: create, check, then adopt what runs or launch."""
     data = folder / "data"
     try:
+        sweep(folder)
         if not data.exists():
             create(folder, binaries, account)
         check(folder, binaries)

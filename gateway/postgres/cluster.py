@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -43,10 +44,10 @@ SETTINGS: Mapping[str, str] = MappingProxyType(
 
 def create(folder: Path, binaries: Path, account: Account | None) -> None:
     """Makes the cluster, roles and database beside, and moves it into place when it is whole."""
-    fresh, word = folder / "data.new", folder / "password.new"
-    shutil.rmtree(fresh, ignore_errors=True)
+    word = folder / "password.new"
     for left_over in (word, folder / "passwords.json"):
         left_over.unlink(missing_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix="data.new-", dir=folder))
     make_private(fresh, account)
     passwords = {role: secrets.token_urlsafe(24) for role in ROLES}
     write_private(folder / "passwords.json", json.dumps(passwords), None)
@@ -75,6 +76,12 @@ def create(folder: Path, binaries: Path, account: Account | None) -> None:
     ]
     run(single, account, folder, text=";\n".join(statements) + ";\n")
     fresh.rename(folder / "data")
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed start left behind; its orphaned initdb may still be writing there, hence a new name each time."""
+    for left_over in folder.glob("data.new*"):
+        shutil.rmtree(left_over, ignore_errors=True)
 
 
 def check(folder: Path, binaries: Path) -> None:
