@@ -22,7 +22,7 @@ class Account(NamedTuple):
 def unprivileged(name: str | None) -> Account | None:
     """None unless we are root: whom the server then runs as."""
     if os.geteuid() != 0:
-        if name is not None and name != pwd.getpwuid(os.geteuid()).pw_name:
+        if name is not None and os.geteuid() not in {entry.pw_uid for entry in pwd.getpwall() if entry.pw_name == name}:
             raise Misconfigured(f"Only root can run PostgreSQL as the account {name}")
         return None
     for candidate in [name] if name else ["metergate", "nobody"]:
