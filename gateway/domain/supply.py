@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -25,7 +26,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One register of a meter with its scale and the last values believed.
 
     `digits`, `decimals`: places of the dial before and after the point. `last`: value of `last_period` (`YYYY-MM`) read at
-    `last_at`, `before`: the value that stood when `last_period` began; None while nothing is known.
+    `last_at` by the meter reading `last_reading`, `before`: the value that stood when `last_period` began; None while nothing is known.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_period: str = ""
     last_at: datetime | None = None
     before: Decimal | None = None
+    last_reading: UUID | None = None
 
 
 class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -86,9 +86,13 @@ def period_of(arrival: datetime, zone: str) -> str:
 
 def open_periods(window: Window, arrival: datetime, zone: str) -> tuple[str, ...]:
     """Every period whose window is open at `arrival`, earliest first (GV-10: on 10 November October and November are)."""
-    here = month(period_of(arrival, zone))
-    around = (f"{shift(here, -back):%Y-%m}" for back in range(window.to_month, window.from_month - 1, -1))
-    return tuple(period for period in around if is_open(window, period, arrival, zone))
+    return _open_on(window, arrival.astimezone(ZoneInfo(zone)).date())
+
+
+@lru_cache(maxsize=1024)
+def _open_on(window: Window, day: date) -> tuple[str, ...]:
+    around = (f"{shift(day.replace(day=1), -back):%Y-%m}" for back in range(window.to_month, window.from_month - 1, -1))
+    return tuple(period for period in around if days(window, period)[0] <= day <= days(window, period)[1])
 
 
 def is_open(window: Window, period: str, arrival: datetime, zone: str) -> bool:

@@ -1,0 +1,180 @@
+"""The verdict on one meter reading: its period, instant, registers and previous value."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from gateway.domain.judging import judge, totals
+from gateway.domain.judging import verdict as sum_up
+from gateway.domain.problems import Problem, Severity
+from gateway.domain.readings import AtFrom, Quantity, Reading
+from gateway.domain.status import ReadingStatus
+from gateway.domain.windows import Window
+from tests.domain.build import OCTOBER, local, meter, profile, register, sent, strict, verdict, weights
+
+EARLY = datetime(2022, 11, 10, tzinfo=UTC)
+"""October and November are both open."""
+
+
+def test_a_period_that_is_told_stands() -> None:
+    assert verdict({"A+": "5"}, meter(register()), arrival=EARLY).period == "2022-10"
+
+
+def test_a_period_that_is_not_told_is_the_only_one_open() -> None:
+    judged = verdict({"A+": "5"}, meter(register()), period="")
+    assert (judged.period, judged.status) == ("2022-10", ReadingStatus.ACCEPTED)
+
+
+def test_a_period_must_be_told_when_two_are_open() -> None:
+    judged = verdict({"A+": "5.5"}, meter(register(last="5.5")), period="", arrival=EARLY)
+    assert set(weights(judged)) == {"period_ambiguous", "too_many_decimals"}
+    assert (judged.period, judged.status) == ("", ReadingStatus.REJECTED)
+    assert judged.problems[0].values == {"periods": "2022-10, 2022-11"}
+    assert judged.values[0].previous is None
+
+
+def test_a_period_that_is_none_is_refused() -> None:
+    judged = verdict({"A+": "5"}, meter(register()), period="2022-13")
+    assert weights(judged) == {"period_invalid": "error"}
+    assert judged.problems[0].values == {"period": "2022-13"}
+
+
+@pytest.mark.parametrize(("day", "code"), [(5, "window_not_open"), (25, "window_closed")])
+def test_when_no_period_is_open_the_month_of_arrival_is_objected_to(day: int, code: str) -> None:
+    by = strict(window=Window(from_day=10, to_month=0, to_day=20))
+    judged = verdict({"A+": "5"}, meter(register()), by, datetime(2022, 10, day, tzinfo=UTC), period="")
+    assert weights(judged) == {code: "error"}
+    assert judged.period == "2022-10"
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "at", "source"),
+    [
+        ("legal_entity", None, local("2022-11-01T00:00", "Europe/Moscow"), AtFrom.PERIOD_END),
+        ("household", None, OCTOBER, AtFrom.ARRIVAL),
+        ("household", datetime(2022, 10, 20, tzinfo=UTC), datetime(2022, 10, 20, tzinfo=UTC), AtFrom.TYPED),
+        ("legal_entity", datetime(2022, 10, 20, tzinfo=UTC), datetime(2022, 10, 20, tzinfo=UTC), AtFrom.TYPED),
+    ],
+)
+def test_an_instant_is_told_or_comes_from_the_profile(name: str, told: datetime | None, at: datetime, source: AtFrom) -> None:
+    judged = verdict({"A+": "5"}, meter(register()), profile(name), at=told, at_from=AtFrom.TYPED)
+    assert (judged.at, judged.at_from) == (at, source)
+
+
+def test_a_register_the_meter_lacks_and_one_given_twice_are_named() -> None:
+    readings = tuple(Reading(register=code, value=Decimal(5), where=f"cell {n}") for n, code in enumerate(("A+", "heat", "A+")))
+    judged = verdict({}, meter(register()), readings=readings)
+    assert [(problem.code, problem.where, problem.values["register"]) for problem in judged.problems] == [
+        ("register_unknown", "cell 1", "heat"),
+        ("register_repeated", "cell 2", "A+"),
+    ]
+    assert judged.status is ReadingStatus.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("known", "told", "source", "previous"),
+    [
+        ({}, None, "last_closed", None),
+        ({}, "90", "last_closed", "90"),
+        ({"last": "100"}, None, "last_closed", "100"),
+        ({"last": "100"}, "90", "last_closed", "100"),
+        ({"last": "100"}, "90", "declared", "90"),
+        ({"last": "100"}, None, "declared", "100"),
+        ({"last": "100", "last_period": "2022-10", "before": "80"}, None, "last_closed", "80"),
+        ({"last": "100", "last_period": "2022-10"}, None, "last_closed", None),
+        ({"last": "100", "last_period": "2022-10"}, "90", "last_closed", "90"),
+        ({"last": "100", "last_period": ""}, None, "last_closed", "100"),
+    ],
+    ids=[
+        "nothing known",
+        "first report",
+        "known",
+        "known wins",
+        "declared wins",
+        "declared by default",
+        "a correction",
+        "a correction of the first",
+        "a correction of the first report",
+        "a value without a period",
+    ],
+)
+def test_the_previous_value(known: dict[str, Any], told: str | None, source: str, previous: str | None) -> None:
+    if "before" in known:
+        known = {**known, "before": Decimal(known["before"])}
+    reading = Reading(register="A+", value=Decimal(120), previous=None if told is None else Decimal(told))
+    judged = verdict({}, meter(register(**known)), profile(reading={"previous": source}), readings=(reading,))
+    value = judged.values[0]
+    assert value.previous == (None if previous is None else Decimal(previous))
+    assert value.consumption == (None if previous is None else 120 - Decimal(previous))
+    assert judged.earlier_wanted == ()
+
+
+@pytest.mark.parametrize(("per_period", "previous"), [("one", 80), ("many", 100)])
+def test_a_second_reading_of_a_period_corrects_the_first_or_stands_for_itself(per_period: str, previous: int) -> None:
+    one = register(last="100", last_period="2022-10", before=Decimal(80))
+    assert verdict({"A+": "120"}, meter(one), profile(reading={"per_period": per_period})).values[0].previous == previous
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "period", "at"),
+    [
+        ("legal_entity", {"last_period": "2022-11"}, "2022-10", None),
+        ("household", {"last_period": "2022-10", "last_at": OCTOBER}, "2022-10", datetime(2022, 10, 20, tzinfo=UTC)),
+    ],
+    ids=["an older period", "an earlier day"],
+)
+def test_a_reading_before_the_last_one_asks_for_the_value_before_it(
+    name: str, known: dict[str, Any], period: str, at: datetime | None
+) -> None:
+    one = meter(register(last="100", **known))
+    first = judge(sent({"A+": "90"}, period=period, at=at), one, profile(name), OCTOBER)
+    assert first.earlier_wanted == (one.registers[0].id,)
+    assert (first.values[0].previous, first.status) == (None, ReadingStatus.ACCEPTED)
+
+    again = judge(first.new, one, profile(name), OCTOBER, earlier={one.registers[0].id: Decimal(95)})
+    assert again.earlier_wanted == ()
+    assert again.values[0].consumption == -5
+    assert "reading_decreased" in weights(again)
+
+    never = judge(first.new, one, profile(name), OCTOBER, earlier={one.registers[0].id: None})
+    assert (never.earlier_wanted, never.values[0].previous) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("applied", "expected"),
+    [
+        ({}, "2520"),
+        ({"ratio_applied": True}, "63"),
+        ({"losses_applied": True}, "2400"),
+        ({"ratio_applied": True, "losses_applied": True}, "60"),
+    ],
+)
+def test_ratio_and_losses_are_added_unless_the_value_has_them(applied: dict[str, Any], expected: str) -> None:
+    reading = Reading(register="A+", value=Decimal(160), **applied)
+    judged = verdict({}, meter(register(last="100"), ratio="40", losses="0.05"), readings=(reading,))
+    assert judged.values[0].consumption == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        ((), ReadingStatus.ACCEPTED),
+        ((Severity.HINT, Severity.WARNING), ReadingStatus.ACCEPTED),
+        ((Severity.NEEDS_REVIEW, Severity.HINT), ReadingStatus.NEEDS_REVIEW),
+        ((Severity.NEEDS_REVIEW, Severity.ERROR), ReadingStatus.REJECTED),
+    ],
+)
+def test_the_heaviest_problem_decides(found: tuple[Severity, ...], status: ReadingStatus) -> None:
+    problems = tuple(Problem(code="not_a_number", severity=severity) for severity in found)
+    assert sum_up(problems) is status
+    judged = verdict({"A+": "5"}, meter(register()), problems=problems)
+    assert (judged.status, judged.problems) == (status, problems)
+
+
+def test_a_meter_with_zones_beside_its_whole_is_not_counted_twice() -> None:
+    day, night, whole = register("A+:day", "0"), register("A+:night", "0"), register("A+", "0")
+    judged = verdict({"A+:day": "5", "A+:night": "7", "A+": "12"}, meter(day, night, whole))
+    alone = verdict({"A+": "100"}, meter(register(last="0")))
+    assert totals([judged, alone]) == {Quantity.ACTIVE_RECEIVED: Decimal(112)}
