@@ -4,6 +4,7 @@ import re
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 import msgspec
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_exponential_jitter
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
 from gateway.outbound import Answer, Batch, Receipt, Target
@@ -28,7 +29,7 @@ CHUNK: Final = 65536
 _NOT_TEXT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
-class HttpJson(Target, frozen=True, kw_only=True, dict=True):
+class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     """Posts a batch; every item of it carries the key under which billing keeps it.
 
     `url`: `{url}/readings` is called. `timeout`: seconds for the whole attempt with its repeats. `answer_bytes`: longest answer read.
@@ -63,20 +64,19 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True):
 
     def deliver(self, batch: Batch) -> Receipt:
         """Post the batch, riding out a short fault here; a long one is the worker's to wait for."""
-        tries: list[BaseException | None] = []
+        sent: list[bool] = []
         calls = Retrying(
             stop=stop_after_attempt(self.attempts) | stop_before_delay(self.timeout),
-            wait=wait_exponential_jitter(initial=0.2, max=2.0, jitter=0.2),
+            wait=wait_exponential_jitter(multiplier=0.2, max=2.0, jitter=0.2),
             retry=retry_if_exception_type(_Passing),
-            after=lambda state: tries.append(state.outcome.exception() if state.outcome else None),
+            after=lambda state: sent.append(_sent(state)),
             reraise=True,
         )
         headers = {"Idempotency-Key": batch.id, "Content-Type": "application/json"}
         try:
             status, heads, raw = calls(self._call, body(batch.id, batch.items), headers, time.monotonic() + self.timeout)
         except _Passing as last:
-            sent = any(isinstance(one, Unavailable) and one.sent for one in tries)
-            raise Unavailable(str(last), sent=sent, retry_after=last.retry_after) from last
+            raise Unavailable(str(last), sent=any(sent), retry_after=last.retry_after) from last
         if status != 200:
             raise self._refused(status, heads, raw)
         return Receipt(answers=self._answers(batch, heads, raw), raw=raw)
@@ -93,7 +93,9 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True):
             "Accept-Encoding": "identity",
             "User-Agent": "metergate",
         }
-        return httpx.Client(transport=_Transport(secure, self.concurrency), headers=headers, follow_redirects=False, trust_env=False)
+        client = httpx.Client(transport=_Transport(secure, self.concurrency), headers=headers, follow_redirects=False, trust_env=False)
+        weakref.finalize(self, client.close)
+        return client
 
     def _call(self, content: bytes, headers: dict[str, str], deadline: float) -> tuple[int, httpx.Headers, bytes]:
         """Call once. A fault worth another call at once is raised as _Passing."""
@@ -167,6 +169,11 @@ class _Passing(Unavailable):
     """A fault that a second call, a moment later, may not meet."""
 
 
+def _sent(state: RetryCallState) -> bool:
+    fault = state.outcome.exception() if state.outcome else None
+    return isinstance(fault, Unavailable) and fault.sent
+
+
 def retry_after(text: str, now: datetime | None = None) -> float | None:
     """Read Retry-After: seconds or an HTTP date, at most a day; None when there is none or it makes no sense."""
     if re.fullmatch(r"[0-9]{1,12}", text.strip()):
@@ -235,7 +242,7 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None) -> "_Stream":
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout, httpcore.ConnectTimeout)))
 
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
+    def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 

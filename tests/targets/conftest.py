@@ -1,0 +1,66 @@
+"""What the tests of targets share: batches, a sandbox, and every kind of target with a way to see its effects."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from gateway.outbound import Batch, Item, Target, Value
+from gateway.registry import build
+from tests.peers import TOKEN, Sandbox, running_sandbox
+
+KINDS = ("http_json", "files")
+
+
+def item(number: int, *, key: str = "", meter: str = "", consumption: str = "120.5", revision: int = 1) -> Item:
+    """One reading of an invented meter."""
+    return Item(
+        key=key or f"key-{number}",
+        agreement="A-100",
+        point=f"P-{number}",
+        meter=meter or f"{number:08}",
+        period="2025-10",
+        at=datetime(2025, 10, 25, 12, tzinfo=UTC),
+        revision=revision,
+        values=(Value(register="A+", value=Decimal("1843.7"), unit="kWh", previous=Decimal("1723.2"), consumption=Decimal(consumption)),),
+    )
+
+
+def batch(name: str, *items: Item) -> Batch:
+    """A batch of these items, of three when none are given."""
+    return Batch(id=name, items=items or tuple(item(number) for number in range(3)))
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """A sandbox billing with one account."""
+    with running_sandbox(tmp_path) as running:
+        yield running
+
+
+class Bench(NamedTuple):
+    """A target of some kind, and how often each key had an effect beyond it."""
+
+    target: Target
+    effects: Callable[[], dict[str, int]]
+
+
+@pytest.fixture(params=KINDS)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    """Every kind of target in turn, against the real thing."""
+    if request.param == "files":
+        folder = tmp_path / "drop"
+        folder.mkdir()
+        return Bench(build(Target, {"kind": "files", "folder": str(folder)}), lambda: in_files(folder))
+    running: Sandbox = request.getfixturevalue("sandbox")
+    return Bench(build(Target, {"kind": "http_json", "url": running.url, "token": TOKEN, "timeout": 10.0}), running.effects)
+
+
+def in_files(folder: Path) -> dict[str, int]:
+    """The number of files each key is in."""
+    return dict(Counter(row["key"] for file in folder.glob("*.json") for row in msgspec.json.decode(file.read_bytes())["items"]))
