@@ -55,6 +55,7 @@ class Sandbox:
             )
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line.startswith("sandbox listening on "):
+            self.stop()
             raise AssertionError(f"the sandbox did not start: {line!r} {self.log[-2000:]}")
         self.url = line.split()[-1]
         self.settings["port"] = int(self.url.rpartition(":")[2])

@@ -67,8 +67,15 @@ def serve(config: SandboxConfig) -> None:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        print(f"sandbox listening on http://{config.host}:{door.getsockname()[1]}", flush=True)  # noqa: T201 - callers read it
-        uvicorn.Server(settings).run(sockets=[door])
+        _Server(settings).run(sockets=[door])
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for door in sockets or ():
+            host, port = door.getsockname()[:2]
+            print(f"sandbox listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201 - callers read it
 
 
 class CuttableProtocol(HttpToolsProtocol):
