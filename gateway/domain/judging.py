@@ -64,10 +64,12 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
                 known = None
                 wanted.append(register.id)
             else:
-                known = _known(register, period, profile)
+                known = _known(register, period, at, profile)
             values.append(_value(reading, register, known, meter, profile))
     case = Case(new, meter, tuple(values), period, at, arrival, profile)
     problems += check(case)
+    if not values and not any(problem.severity is Severity.ERROR for problem in problems):
+        problems.append(Problem(code="value_missing", where=new.where))
     return Judged(
         new=new,
         meter=meter,
@@ -138,14 +140,14 @@ def _stands_after(register: Register, period: str, at: datetime, profile: Profil
     return profile.reading.per_period == "many" and register.last_at is not None and at < register.last_at
 
 
-def _known(register: Register, period: str, profile: Profile) -> Decimal | None:
-    """The value before this reading: the last one, or, when this reading corrects the last one, the one before it.
+def _known(register: Register, period: str, at: datetime, profile: Profile) -> Decimal | None:
+    """The value before this reading: the last one, or, when this reading corrects or repeats the last one, the one before it.
 
     A reading whose period is not settled is compared with nothing: it may be meant for any.
     """
     if not period and register.last_period:
         return None
-    corrects = period == register.last_period and profile.reading.per_period == "one"
+    corrects = period == register.last_period and (profile.reading.per_period == "one" or at == register.last_at)
     return register.before if corrects else register.last
 
 

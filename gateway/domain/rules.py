@@ -200,10 +200,10 @@ def text(value: Decimal) -> str:
     return "0" if plain == "-0" else plain
 
 
-def used(case_meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> Decimal:
+def used(meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> Decimal:
     """Return the consumption between two values of a register, with the ratio and losses that `value` does not contain yet."""
-    ratio = _ONE if reading.ratio_applied else case_meter.ratio
-    return consumption(value, previous, ratio, _ZERO if reading.losses_applied else case_meter.losses)
+    ratio = _ONE if reading.ratio_applied else meter.ratio
+    return consumption(value, previous, ratio, _ZERO if reading.losses_applied else meter.losses)
 
 
 @lru_cache(maxsize=32)

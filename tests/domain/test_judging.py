@@ -117,6 +117,19 @@ def test_a_second_reading_of_a_period_corrects_the_first_or_stands_for_itself(pe
     assert verdict({"A+": "120"}, meter(one), profile(reading={"per_period": per_period})).values[0].previous == previous
 
 
+def test_the_same_reading_again_is_a_duplicate_and_no_zero_consumption() -> None:
+    one = meter(register(last="100", last_period="2022-10", last_at=OCTOBER, before=Decimal(80)))
+    for name in ("household", "legal_entity"):
+        judged = verdict({"A+": "100"}, one, profile(name), at=OCTOBER)
+        assert weights(judged) == {"duplicate_reading": "hint"}
+        assert (judged.duplicate, judged.values[0].consumption) == (True, Decimal(20))
+
+
+def test_a_meter_without_a_single_value_is_not_accepted() -> None:
+    assert weights(verdict({}, meter(register()), profile("household"))) == {"value_missing": "error"}
+    assert weights(verdict({}, meter(register()), profile("legal_entity"))) == {"zone_missing": "error"}
+
+
 @pytest.mark.parametrize(
     ("name", "known", "period", "at"),
     [

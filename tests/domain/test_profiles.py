@@ -1,0 +1,115 @@
+"""The five shipped rulebooks, and what is refused in a document."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import texts
+from gateway.domain.problems import Misconfigured
+from gateway.domain.profile import Profile, read_profile
+from gateway.domain.rules import RULES
+from gateway.domain.windows import Window
+from gateway.profiles import shipped
+from tests.domain.build import PROFILES
+
+ZONES = {
+    "consumer_ua": "Europe/Kyiv",
+    "contractor_heat": "Asia/Irkutsk",
+    "household": "Asia/Irkutsk",
+    "legal_entity": "Europe/Moscow",
+    "water": "Europe/Samara",
+}
+
+
+def test_five_utilities_are_shipped() -> None:
+    assert {name: profile.zone for name, profile in PROFILES.items()} == ZONES
+    assert all(profile.name == name for name, profile in PROFILES.items())
+    assert {profile.window for profile in PROFILES.values()} == {Window(from_month=0, from_day=1, to_month=1, to_day=21)}
+    assert {name for name, profile in PROFILES.items() if profile.reading.per_period == "many"} == {"household"}
+    assert "integral_workbook" in PROFILES["legal_entity"].formats
+
+
+def test_severities_are_of_rules() -> None:
+    rules = {rule.__name__ for rule in RULES}
+    assert {code for profile in PROFILES.values() for code in profile.severity} <= rules
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "said"),
+    [
+        ("contractor_heat", "submission.received", "Загружено"),
+        ("contractor_heat", "status.sent", "Загружено"),
+        ("contractor_heat", "status.acknowledged", "Обработано"),
+        ("contractor_heat", "status.dead", "Ошибка"),
+        ("household", "status.calculated", "Рассчитано"),
+        ("legal_entity", "entry.open", "Ожидание"),
+        ("legal_entity", "submission.accepted", "Показания сохранены"),
+        ("water", "status.billed", "Выставлено в счёте"),
+    ],
+)
+def test_states_have_the_names_of_the_manual(name: str, word: str, said: str) -> None:
+    assert PROFILES[name].word(word, "ru") == said
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_no_word_promises_what_billing_has_not_said(name: str) -> None:
+    profile = PROFILES[name]
+    later = {profile.word(f"status.{state}", profile.language) for state in ("calculated", "billed")}
+    sooner = {profile.word(f"status.{state}", profile.language) for state in ("accepted", "queued", "sent", "acknowledged")}
+    assert not later & sooner
+
+
+def test_other_languages_keep_our_words() -> None:
+    assert PROFILES["contractor_heat"].word("status.dead", "en") == texts.word("status.dead", "en")
+    assert PROFILES["legal_entity"].word("count.partly", "ru", accepted=1, total=2) == "Обработано частично, 1 из 2"
+
+
+HOUSEHOLD = shipped()["household"].decode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ('title = "', 'titel = "', "titel"),
+        ("[reading]", "[reading]\ntogehter = true", "$.reading"),
+        ("[window]", "[window]\nday = 3", "$.window"),
+        ('kind = "range"', 'kind = "soft"', "$.window.kind"),
+        ("to_day = 21", "to_day = 32", "$.window.to_day"),
+        ("to_month = 1", "to_month = -1", "$.window"),
+        ('at = "arrival"', 'at = "noon"', "$.reading.at"),
+        ("hold = 0", "hold = -1", "$.reading.hold"),
+        ('zone = "Asia/Irkutsk"', 'zone = "Asia/Atlantis"', "zone"),
+        ('zone = "Asia/Irkutsk"', 'zone = "../../etc/passwd"', "zone"),
+        ('zone = "Asia/Irkutsk"', 'zone = ""', "zone"),
+        ('name = "household"', 'name = "House hold"', "$.name"),
+        ('services = ["electricity"', 'services = ["steam"', "$.services[0]"),
+        ('reading_decreased = "error"', 'reading_decreased = "fatal"', "$.severity"),
+        ("reading_decreased", "reading_descreased", "reading_descreased"),
+        ('"status.calculated"', '"status.computed"', "status.computed"),
+        ('"status.calculated"', '"problem.not_found"', "problem.not_found"),
+        ('language = "ru"', 'language = "de"', "$.language"),
+        ("[reading]", "[reading", "profile"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_path(old: str, new: str, path: str) -> None:
+    assert old in HOUSEHOLD
+    with pytest.raises(Misconfigured) as refused:
+        read_profile(HOUSEHOLD.replace(old, new).encode())
+    assert path in str(refused.value)
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(Misconfigured):
+        read_profile(b"\xff\xfe")
+
+
+def test_every_key_is_explained() -> None:
+    page = (Path(__file__).parents[2] / "contracts_schema/profiles.md").read_text("utf-8")
+
+    def keys(struct: Any) -> list[str]:
+        return list(struct.__struct_fields__)
+
+    reading, window = Profile.__annotations__["reading"], Profile.__annotations__["window"]
+    for key in ["kind", *keys(Profile), *keys(reading), *keys(window)]:
+        assert f"`{key}`" in page or f".{key}`" in page, key

@@ -1,0 +1,51 @@
+"""What makes the domain say each of its codes."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+
+from gateway.domain.supply import Meter
+from tests.domain.build import OCTOBER, meter, register, strict, verdict
+
+FULL = meter(register(last="1430"))
+WATER = meter(register("volume", "231"))
+
+
+def said(values: dict[str, str], of: Meter = FULL, arrival: datetime = OCTOBER, period: str = "2022-10") -> Callable[[], Iterable[str]]:
+    """The codes that judging these values yields."""
+    return lambda: [problem.code for problem in verdict(values, of, strict(), arrival, period=period).problems]
+
+
+def declared() -> Iterable[str]:
+    """A declared previous value that is not ours."""
+    reading = verdict({"A+": "1500"}, FULL).new.readings[0]
+    other = type(reading)(register="A+", value=reading.value, previous=reading.value)
+    return [problem.code for problem in verdict({}, FULL, readings=(other,)).problems]
+
+
+def repeated() -> Iterable[str]:
+    """One register twice."""
+    reading = verdict({"A+": "1500"}, FULL).new.readings[0]
+    return [problem.code for problem in verdict({}, FULL, readings=(reading, reading)).problems]
+
+
+SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
+    "entry_closed": said({"A+": "1500"}, meter(register(), entry_open=False)),
+    "window_not_open": said({"A+": "1500"}, arrival=datetime(2022, 9, 1, tzinfo=UTC)),
+    "window_closed": said({"A+": "1500"}, arrival=datetime(2022, 12, 1, tzinfo=UTC)),
+    "too_many_digits": said({"A+": "100000"}),
+    "too_many_decimals": said({"A+": "1500.5"}),
+    "value_negative": said({"A+": "-1"}),
+    "reading_decreased": said({"A+": "1429"}),
+    "rollover_suspected": said({"A+": "12"}, meter(register(last="99990"))),
+    "zero_consumption": said({"A+": "1430"}),
+    "zone_missing": said({"A+:day": "5"}, meter(register("A+:day"), register("A+:night"))),
+    "previous_differs": declared,
+    "litres_suspected": said({"volume": "233417"}, WATER),
+    "red_digits_suspected": said({"volume": "233.417"}, WATER),
+    "duplicate_reading": said({"A+": "15"}, meter(register(last="15", last_period="2022-10"))),
+    "value_missing": lambda: [problem.code for problem in verdict({}, meter()).problems],
+    "register_unknown": said({"heat": "1500"}),
+    "register_repeated": repeated,
+    "period_invalid": said({"A+": "1500"}, period="October"),
+    "period_ambiguous": said({"A+": "1500"}, period="", arrival=datetime(2022, 11, 10, tzinfo=UTC)),
+}
