@@ -1,0 +1,38 @@
+"""Message translators: bytes to domain and back, one file per format. Here stands their contract."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.domain.problems import Misconfigured, Problem
+from gateway.domain.readings import MeterReading
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What the channel knows and the file does not say.
+
+    `zone`: IANA zone in which local times of the file are read. `agreement`, `meter`, `period` (`YYYY-MM`), `kind`: told beside
+    the file, empty when not. `file_name` is a label and no part of the envelope's identity.
+    """
+
+    zone: str = "UTC"
+    agreement: str = ""
+    meter: str = ""
+    period: str = ""
+    kind: str = ""
+    file_name: str = ""
+
+
+class Format(msgspec.Struct, frozen=True, kw_only=True):
+    """A message translator. Its fields are its settings."""
+
+    def sniff(self, body: bytes, file_name: str) -> bool:
+        """Tell whether these bytes look like this format, cheaply and without trusting the name."""
+        raise Misconfigured(f"{type(self).__name__} cannot tell its own files")
+
+    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
+        """Yield what is in the file, one MeterReading per meter and period, each with its own problems; file-wide problems apart.
+
+        Raises Rejected when nothing of the file can be read. Codes stay as written; nothing is looked up here.
+        """
+        raise Misconfigured(f"{type(self).__name__} cannot read files")

@@ -1,0 +1,66 @@
+"""The column document: which words of a table's header name which field, so that a table is read whatever its order and extra columns."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Misconfigured
+from gateway.mapping.cells import Cell
+from gateway.mapping.tables import Table
+
+_LOOK_ALIKES: Final = str.maketrans("АВЕЁКМНОРСТУХІЅ", "ABEEKMHOPCTYXIS")
+_NOISE: Final = re.compile(r"[\s\u00a0\u2009\u202f.,:;()/№#*'ʼ’\"«»_]+|(?<=\w)[-–—](?=\w)")
+
+
+def fold(words: str) -> str:
+    """Words as they are compared: no case, no blanks, no punctuation, letters of one shape alike; a sign at the end stays."""
+    return _NOISE.sub("", words.upper().translate(_LOOK_ALIKES)).replace("−", "-").replace("–", "-")
+
+
+class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A column document. `least`: names that make a row a header; `needed`: fields without which nothing can be read.
+
+    `columns`, `quantities`, `zones`: what is meant -> the words for it.
+    """
+
+    template: str
+    version: int
+    sheet_rows: int
+    least: int
+    needed: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]
+    quantities: dict[str, tuple[str, ...]]
+    zones: dict[str, tuple[str, ...]]
+
+    def header(self, table: Table) -> tuple[int, dict[str, int]] | None:
+        """The header's row in `rows` and the column of each field in it; None when no row among the first holds enough of the names."""
+        names = lookup(self.columns)
+        for index, row in enumerate(table.rows[: max(0, self.sheet_rows - table.row)]):
+            found = _fields(row, names)
+            if len(found) >= self.least:
+                return index, found
+        return None
+
+
+def lookup(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    """Every folded word -> what it means."""
+    return {fold(word): meaning for meaning, several in words.items() for word in several}
+
+
+def read_columns(document: bytes) -> Columns:
+    """Read a column document (TOML). Raises Misconfigured naming the wrong key."""
+    try:
+        return msgspec.toml.decode(document, type=Columns)
+    except msgspec.DecodeError as error:
+        raise Misconfigured(f"columns: {error}") from error
+
+
+def _fields(row: Sequence[Cell], names: dict[str, str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for column, cell in enumerate(row):
+        field = names.get(fold(cell)) if isinstance(cell, str) and 0 < len(cell) <= 200 else None
+        if field is not None:
+            found.setdefault(field, column)
+    return found

@@ -1,0 +1,100 @@
+"""Writes the integral workbook for people to fill in: everything locked but the current readings, and a hidden sheet that tells whose it is."""
+
+import io
+from collections.abc import Sequence
+from decimal import Decimal
+
+from openpyxl import Workbook
+from openpyxl.cell import Cell
+from openpyxl.styles import Alignment, Font, PatternFill, Protection
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+from gateway.domain.readings import reading_type
+from gateway.domain.supply import Meter, Register
+from gateway.mapping.integral_workbook import COLUMNS, META
+from gateway.texts import Language, word
+
+_WIDTHS = {
+    "location": 14,
+    "location_name": 36,
+    "entry": 14,
+    "meter": 18,
+    "point_name": 32,
+    "quantity": 22,
+    "zone": 18,
+    "previous": 24,
+    "current": 24,
+}
+_INPUT = PatternFill("solid", fgColor="FFF7D6")
+_HEADER = PatternFill("solid", fgColor="DDE6F0")
+
+
+def template(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
+    """The workbook of an agreement for a period, one row per register, with the values accepted last shown beside the empty cells."""
+    book = Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = word("template.sheet", language)
+    fields = list(COLUMNS.columns)
+    for column, field in enumerate(fields, 1):
+        cell = _text(sheet, 1, column, word(f"column.{field}", language))
+        cell.font, cell.fill, cell.alignment = Font(bold=True), _HEADER, Alignment(wrap_text=True, vertical="top")
+        sheet.column_dimensions[cell.column_letter].width = _WIDTHS[field]
+    row = 1
+    for meter in meters:
+        for register in meter.registers:
+            row += 1
+            for column, (field, written) in enumerate(_row(meter, register, language).items(), 1):
+                _put(sheet, row, column, written, field, register)
+    sheet.freeze_panes = "A2"
+    sheet.protection.sheet = True
+    sheet.protection.formatColumns = False
+    if row > 1:
+        last = sheet.cell(row, len(fields)).coordinate
+        numbers = DataValidation(type="decimal", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
+        numbers.promptTitle, numbers.prompt = word("column.current", language)[:32], word("template.hint", language)[:255]
+        numbers.add(f"{sheet.cell(2, len(fields)).coordinate}:{last}")
+        sheet.add_data_validation(numbers)
+    meta = book.create_sheet(META)
+    meta.sheet_state = "hidden"
+    told = {"template": COLUMNS.template, "version": str(COLUMNS.version), "agreement": agreement, "period": period}
+    for line, (name, written) in enumerate(told.items(), 1):
+        _text(meta, line, 1, name)
+        _text(meta, line, 2, written)
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def _row(meter: Meter, register: Register, language: Language) -> dict[str, str | Decimal | None]:
+    kind = reading_type(register.code)
+    return {
+        "location": meter.location,
+        "location_name": meter.location_name,
+        "entry": word("entry.open" if meter.entry_open else "entry.closed", language),
+        "meter": meter.serial,
+        "point_name": meter.point_name,
+        "quantity": word(f"quantity.{kind.quantity}", language),
+        "zone": word(f"zone.{kind.zone or 'all'}", language),
+        "previous": register.last,
+        "current": None,
+    }
+
+
+def _put(sheet: Worksheet, row: int, column: int, written: str | Decimal | None, field: str, register: Register) -> None:
+    if isinstance(written, str):
+        _text(sheet, row, column, written)
+        return
+    cell = sheet.cell(row, column, written)
+    cell.number_format = "0." + "0" * register.decimals if register.decimals else "0"
+    if field == "current":
+        cell.protection, cell.fill = Protection(locked=False), _INPUT
+
+
+def _text(sheet: Worksheet, row: int, column: int, written: str) -> Cell:
+    """A cell that stays text: a sign of equality begins no formula, and a number keeps its leading zeros."""
+    cell: Cell = sheet.cell(row, column)  # type: ignore[assignment]
+    cell.value = written
+    cell.data_type = "s"
+    cell.number_format = "@"
+    return cell

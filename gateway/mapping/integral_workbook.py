@@ -1,0 +1,197 @@
+"""The integral workbook of the legal-entity manual, 5.2: one row per meter, quantity and zone; only the current reading is filled in."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.domain.readings import REGISTERS, MeterReading, Reading
+from gateway.domain.supply import key
+from gateway.domain.windows import month
+from gateway.mapping import Envelope, Format
+from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
+from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns
+from gateway.mapping.tables import Table, letters, read_tables
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+COLUMNS: Final[Columns] = read_columns((files(__package__) / "integral_workbook.toml").read_bytes())
+META: Final = "_meta"
+_QUANTITIES: Final = lookup(COLUMNS.quantities)
+_ZONES: Final = lookup(COLUMNS.zones)
+
+
+class IntegralWorkbook(Format, frozen=True, kw_only=True):
+    """Reads .xlsx and .xls whose header is found by its words; rows without a new value are passed over."""
+
+    limits: Limits = Limits()
+
+    def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
+        """Tell whether this is a workbook at all; its header is looked for only when it is read."""
+        return bool(body) and kind_of(body) in ("xlsx", "xls")
+
+    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
+        """One MeterReading per meter. Raises Rejected when there is no header, no new value, or the template is another's."""
+        tables = read_tables(body, self.limits)
+        envelope = _meta(tables, envelope)
+        shown = [table for table in tables if not table.hidden and table.rows]
+        headed = [(table, *found) for table in shown if (found := COLUMNS.header(table)) is not None]
+        if not headed:
+            raise Rejected(Problem(code="header_not_found", where=shown[0].name if shown else ""))
+        meters: dict[tuple[str, str, str], _Meter] = {}
+        for table, row, columns in headed:
+            _Sheet(table, row, columns).read(meters)
+        if not meters:
+            raise Rejected(Problem(code="nothing_to_take", where=headed[0][0].name))
+        problems = [problem for meter in meters.values() for problem in meter.problems]
+        if len(problems) > self.limits.file_problems:
+            limit = str(self.limits.file_problems)
+            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
+        return (meter.reading(envelope) for meter in meters.values())
+
+
+def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
+    """Fill agreement and period from the hidden sheet. Raises Rejected when it contradicts the envelope or names another template."""
+    table = next((table for table in tables if table.name == META), None)
+    if table is None:
+        return envelope
+    told: dict[str, tuple[str, str]] = {}
+    for index, row in enumerate(table.rows):
+        if len(row) > 1 and isinstance(row[0], str):
+            try:
+                told[row[0]] = cell_code(row[1]), table.where(index, 1)
+            except CellError as error:
+                raise Rejected(error.at(table.where(index, 1))) from error
+    expected = {"template": COLUMNS.template, "version": str(COLUMNS.version), "agreement": envelope.agreement, "period": envelope.period}
+    for name, wanted in expected.items():
+        written, where = told.get(name, ("", META))
+        if written and wanted and key(written) != key(wanted):
+            raise Rejected(Problem(code="template_mismatch", where=where, values={"name": name, "written": written, "expected": wanted}))
+    period = told.get("period", ("", META))
+    try:
+        if period[0]:
+            month(period[0])
+    except ValueError as error:
+        raise Rejected(Problem(code="period_invalid", where=period[1], values={"period": period[0]})) from error
+    agreement = told.get("agreement", ("", META))[0]
+    return msgspec.structs.replace(envelope, agreement=envelope.agreement or agreement, period=envelope.period or period[0])
+
+
+class _Meter:
+    """What the rows of one meter have said so far."""
+
+    __slots__ = ("code", "location", "problems", "readings", "where")
+
+    def __init__(self, code: str, location: str, where: str) -> None:
+        self.code, self.location, self.where = code, location, where
+        self.readings: dict[str, Reading] = {}
+        self.problems: list[Problem] = []
+
+    def reading(self, envelope: Envelope) -> MeterReading:
+        return MeterReading(
+            meter=self.code,
+            readings=tuple(self.readings.values()),
+            agreement=envelope.agreement,
+            point=self.location,
+            period=envelope.period,
+            where=self.where,
+            problems=tuple(self.problems),
+        )
+
+
+class _Sheet:
+    """Reads the rows below a header into meters."""
+
+    def __init__(self, table: Table, header: int, columns: dict[str, int]) -> None:
+        for field in COLUMNS.needed:
+            if field not in columns:
+                where = f"{table.name}!{table.row + header + 1}"
+                raise Rejected(Problem(code="column_missing", where=where, values={"column": COLUMNS.columns[field][0]}))
+        self.table, self.header, self.columns = table, header, columns
+        self.places = {field: f"{table.name}!{letters(table.column + column)}" for field, column in columns.items()}
+        self.spoilt = {problem.where: problem for problem in table.problems}
+        self.registers: dict[tuple[Cell, Cell], str] = {}
+        self.known: dict[tuple[Cell, Cell], _Meter] = {}
+
+    def read(self, meters: dict[tuple[str, str, str], _Meter]) -> None:
+        current, meter_column, quantity = (self.columns[field] for field in ("current", "meter", "quantity"))
+        location, zone, previous = (self.columns.get(field) for field in ("location", "zone", "previous"))
+        place = self.places["current"]
+        for number, row in enumerate(self.table.rows[self.header + 1 :], self.table.row + self.header + 2):
+            where = f"{place}{number}"
+            if row[current] == "" and where not in self.spoilt:
+                continue
+            value, problem = self._value(row[current], where)
+            if value is None and problem is None:
+                continue
+            meter = self._meter(row[meter_column], "" if location is None else row[location], number, meters)
+            if problem is not None:
+                meter.problems.append(problem)
+            if previous is not None:
+                self._guard(row[previous], number, meter)
+            code = self._register((row[quantity], "" if zone is None else row[zone]), number, meter)
+            if code in meter.readings:
+                meter.problems.append(Problem(code="register_repeated", where=where, values={"register": code, "meter": meter.code}))
+            elif value is not None and code:
+                meter.readings[code] = Reading(register=code, value=value, where=where)
+
+    def _value(self, cell: Cell, where: str) -> tuple[Decimal | None, Problem | None]:
+        if where in self.spoilt:
+            return None, self.spoilt[where]
+        try:
+            return cell_number(cell), None
+        except CellError as error:
+            return None, error.at(where)
+
+    def _guard(self, cell: Cell, number: int, meter: _Meter) -> None:
+        if cell == "" and not self.spoilt:
+            return
+        if type(cell) is float and not self.spoilt:
+            return
+        problem = self._value(cell, f"{self.places['previous']}{number}")[1]
+        if problem is not None:
+            meter.problems.append(msgspec.structs.replace(problem, severity=Severity.WARNING))
+
+    def _meter(self, cell: Cell, location: Cell, number: int, meters: dict[tuple[str, str, str], _Meter]) -> _Meter:
+        meter = self.known.get((cell, location))
+        if meter is not None and not self.spoilt:
+            return meter
+        problems: list[Problem] = []
+        code = self._code(cell, f"{self.places['meter']}{number}", problems)
+        where = f"{self.places['meter']}{number}"
+        if not code and not problems:
+            problems.append(Problem(code="value_missing", where=where))
+        object_code = self._code(location, f"{self.places['location']}{number}", problems) if "location" in self.places else ""
+        row = str(number) if problems else ""
+        meter = meters.setdefault((key(object_code), key(code), row), _Meter(code, object_code, where))
+        meter.problems += problems
+        if not problems:
+            self.known[cell, location] = meter
+        return meter
+
+    def _code(self, cell: Cell, where: str, problems: list[Problem]) -> str:
+        try:
+            if where in self.spoilt:
+                problems.append(self.spoilt[where])
+                return ""
+            return cell_code(cell)
+        except CellError as error:
+            problems.append(error.at(where))
+            return ""
+
+    def _register(self, cells: tuple[Cell, Cell], number: int, meter: _Meter) -> str:
+        code = self.registers.get(cells)
+        if code is None:
+            quantity, zone = (_QUANTITIES.get(fold(str(cells[0]))), _ZONES.get(fold(str(cells[1]))))
+            code = "" if quantity is None or zone is None else f"{quantity}:{zone}" if zone else quantity
+            code = self.registers[cells] = code if code in REGISTERS else ""
+            if code:
+                return code
+        if not code:
+            wrong = "zone" if "zone" in self.places and fold(str(cells[0])) in _QUANTITIES else "quantity"
+            values = {"register": " ".join(str(cell) for cell in cells).strip()[:60], "meter": meter.code}
+            meter.problems.append(Problem(code="register_unknown", where=f"{self.places[wrong]}{number}", values=values))
+        return code

@@ -1,0 +1,134 @@
+"""The one gate for untrusted JSON: encoding, depth, repeated keys and syntax are judged before anyone looks at the content."""
+
+import json
+import re
+from typing import Final, NoReturn, TypeVar
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+
+T = TypeVar("T")
+
+_ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(b'[]{}"'))
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_BAD_ESCAPE: Final = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_ESCAPE: Final = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|.)", re.DOTALL)
+_BYTE: Final = re.compile(r"\(byte ([0-9]+)\)")
+
+
+def parse_untrusted_json(body: bytes, decoder: msgspec.json.Decoder[T], *, depth: int) -> T:
+    """Decode a body that a stranger sent. Raises Rejected when it is not honest JSON, msgspec.ValidationError when its shape is another."""
+    check_encoding(body)
+    check_depth(body, depth)
+    try:
+        decoded = decoder.decode(body)
+    except msgspec.ValidationError:
+        check_syntax(body)
+        raise
+    except msgspec.DecodeError as error:
+        raise malformed(body, str(error)) from error
+    check_syntax(body)
+    return decoded
+
+
+def check_encoding(body: bytes) -> None:
+    """Refuse invalid UTF-8, a byte order mark, NUL and lone surrogates. Raises Rejected."""
+    if body.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise Rejected(Problem(code="json_encoding", where="byte 0", values={"reason": "byte order mark"}))
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeDecodeError as error:
+            raise Rejected(Problem(code="json_encoding", where=f"byte {error.start}", values={"reason": "UTF-8"})) from error
+    nul = body.find(b"\0")
+    if nul >= 0:
+        raise Rejected(Problem(code="json_encoding", where=f"byte {nul}", values={"reason": "NUL"}))
+    if b"\\" in body and _BAD_ESCAPE.search(body):
+        _check_escapes(body)
+
+
+def check_depth(body: bytes, depth: int) -> bool:
+    """Refuse a body that nests deeper than `depth`, whether or not it is JSON; True for any other. Raises Rejected."""
+    if body.count(b"[") + body.count(b"{") <= depth:
+        return True
+    brackets = body.translate(None, _ALL_BUT_BRACKETS).replace(b'""', b"") if b"\\" not in body else b'"'
+    if b'"' in brackets:
+        brackets = _STRING.sub(b"", body).translate(None, _ALL_BUT_BRACKETS)
+    brackets = brackets.replace(b"{", b"[").replace(b"}", b"]")
+    for _ in range(depth):
+        brackets = brackets.replace(b"[]", b"")
+        if not brackets:
+            return True
+    open_now = 0
+    for bracket in brackets:
+        open_now += 1 if bracket == ord("[") else -1
+        if open_now > depth:
+            raise Rejected(Problem(code="json_too_deep", values={"limit": str(depth)}))
+    return True
+
+
+def check_syntax(body: bytes, place: str = "") -> None:
+    """Refuse malformed JSON and repeated keys, naming the place below `place`. Exact, and ten times slower than a decoder."""
+    try:
+        tree = json.loads(body, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except msgspec.DecodeError as exact:
+            raise malformed(body, str(exact)) from exact
+        raise malformed(body, f"{error.msg} (byte {len(error.doc[: error.pos].encode())})") from error
+    repeated = _repeated(tree, place).removeprefix(".")
+    if repeated:
+        raise Rejected(Problem(code="json_duplicate_key", where=repeated, values={"key": repeated.rpartition(".")[2]}))
+
+
+def malformed(body: bytes, reason: str) -> Rejected:
+    """The refusal of a body that is no JSON; the decoder's reason names the byte, a cut body ends at its last one."""
+    byte = _BYTE.search(reason)
+    return Rejected(Problem(code="json_malformed", where=f"byte {byte[1] if byte else len(body)}", values={"reason": reason}))
+
+
+def _check_escapes(body: bytes) -> None:
+    high = -1
+    for escape in _ESCAPE.finditer(body):
+        code = int(escape[1] or b"20", 16)
+        if high >= 0:
+            if escape.start() == high + 6 and 0xDC00 <= code <= 0xDFFF:
+                high = -1
+                continue
+            raise Rejected(Problem(code="json_encoding", where=f"byte {high}", values={"reason": "surrogate"}))
+        if 0xD800 <= code <= 0xDBFF:
+            high = escape.start()
+        elif code == 0 or 0xDC00 <= code <= 0xDFFF:
+            reason = "surrogate" if code else "NUL"
+            raise Rejected(Problem(code="json_encoding", where=f"byte {escape.start()}", values={"reason": reason}))
+    if high >= 0:
+        raise Rejected(Problem(code="json_encoding", where=f"byte {high}", values={"reason": "surrogate"}))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is no number", name, 0)
+
+
+class _Repeated(dict[str, object]):
+    key: str = ""
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    marked, seen = _Repeated(pairs), set[str]()
+    marked.key = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return marked
+
+
+def _repeated(tree: object, place: str) -> str:
+    if isinstance(tree, _Repeated):
+        return f"{place}.{tree.key}"
+    if isinstance(tree, dict):
+        return next(filter(None, (_repeated(inner, f"{place}.{key}") for key, inner in tree.items())), "")
+    if isinstance(tree, list):
+        return next(filter(None, (_repeated(inner, f"{place}[{index}]") for index, inner in enumerate(tree))), "")
+    return ""

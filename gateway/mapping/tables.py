@@ -1,0 +1,94 @@
+"""The one reader of tables: a workbook's bytes become sheets of cells, each cell with the name its sender knows it by."""
+
+import time as clock
+from datetime import date, datetime, time, timedelta
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.mapping.cells import Cell
+from gateway.mapping.child import children
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+
+class Table(msgspec.Struct, frozen=True, array_like=True):
+    """A sheet: the first cell of `rows` stands at (row, column), both counted from 0; an empty cell is an empty text.
+
+    `problems`: cells that hold no value that can be trusted, by their place; there `rows` may say anything.
+    """
+
+    name: str
+    hidden: bool
+    row: int
+    column: int
+    rows: list[list[Cell]]
+    problems: list[Problem]
+
+    def where(self, row: int, column: int) -> str:
+        """The name of a cell of `rows`, for instance `Sheet1!D17`."""
+        return f"{self.name}!{letters(self.column + column)}{self.row + row + 1}"
+
+
+def letters(column: int) -> str:
+    """The letters of a column counted from 0."""
+    text = ""
+    column += 1
+    while column:
+        column, letter = divmod(column - 1, 26)
+        text = chr(65 + letter) + text
+    return text
+
+
+def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
+    """Every worksheet of an xlsx or xls workbook, hidden ones marked. Raises Rejected."""
+    kind = kind_of(body)
+    if kind not in ("xlsx", "xls", "zip"):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    if kind == "xls" and _ENCRYPTED in body:
+        raise Rejected(Problem(code="xlsx_encrypted"))
+    if kind == "xls" and not any(stream in body for stream in _WORKBOOKS):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+    started = clock.monotonic()
+    try:
+        return children.read("xls" if kind == "xls" else "xlsx", body, limits, _decode)
+    except Rejected as refused:
+        left = limits.child_seconds - (clock.monotonic() - started)
+        if kind == "xls" or refused.problems[0].code != "file_too_costly" or left < 1:
+            raise
+        children.read("explain", body, msgspec.structs.replace(limits, child_seconds=left), _decode)
+        raise
+
+
+_ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
+_WORKBOOKS: Final = ("Workbook".encode("utf-16-le"), "Book".encode("utf-16-le"), "WORKBOOK".encode("utf-16-le"), "BOOK".encode("utf-16-le"))
+
+
+def _dated(code: int, data: memoryview) -> date | time | timedelta:
+    text = str(data, "ascii")
+    if code == 4:
+        return timedelta(seconds=float(text))
+    kinds: dict[int, type[datetime] | type[date] | type[time]] = {1: datetime, 2: date, 3: time}
+    return kinds[code].fromisoformat(text)
+
+
+class _Sheet(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    hidden: bool
+    row: int
+    column: int
+    rows: msgspec.Raw
+    problems: list[Problem]
+
+
+_sheets: Final = msgspec.msgpack.Decoder(list[_Sheet])
+_cells: Final = msgspec.msgpack.Decoder(ext_hook=_dated)
+
+
+def _decode(result: msgspec.Raw) -> tuple[Table, ...]:
+    return tuple(
+        Table(sheet.name, sheet.hidden, sheet.row, sheet.column, _cells.decode(sheet.rows), sheet.problems) for sheet in _sheets.decode(result)
+    )

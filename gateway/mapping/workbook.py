@@ -1,0 +1,276 @@
+"""What the child does with a workbook: weigh its parts, read it with calamine, name the cells that calamine would pass over in silence."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from html import unescape
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
+from lxml import etree
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.mapping import child
+from gateway.mapping.zip_gate import entries, unpack
+from gateway.settings import Limits
+
+_TAG: Final = re.compile(rb"<(row|c)(?=[\s/>])([^>]*)>")
+_REF: Final = re.compile(rb'\sr\s*=\s*["\']([^"\']*)["\']')
+_TYPE: Final = re.compile(rb'\st\s*=\s*["\']([^"\']*)["\']')
+_VALUE: Final = re.compile(rb"<v(?:\s[^>]*)?>([^<]*)</v>")
+_FORMULA: Final = re.compile(rb"<f[ >/]")
+_SMALLEST: Final = len("<c><v>1</v></c>")
+_PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})").fullmatch
+_DIMENSION: Final = re.compile(rb'<dimension[^>]*?ref="[A-Z]+[0-9]+:([A-Z]+)([0-9]+)"')
+_UNUSED: Final = ("docprops/", "xl/theme/", "xl/media/", "xl/drawings/", "xl/charts/", "xl/printersettings/", "xl/comments", "customxml/")
+_PARSER: Final[dict[str, Any]] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+_ROWS, _COLUMNS = 1_048_576, 16_384
+
+Found = tuple[str, str, str, bytes | None, bool]
+"""A cell of the XML: reference, row's own number, type, text of its value (None without one), whether it holds a formula."""
+
+
+class Sheet(msgspec.Struct, frozen=True, array_like=True):
+    """A sheet as it goes to the parent: the first cell stands at (row, column), both counted from 0."""
+
+    name: str
+    hidden: bool
+    row: int
+    column: int
+    rows: list[list[Any]]
+    problems: list[Problem]
+
+
+def read(body: bytes, limits: Limits, *, is_zip: bool) -> list[Sheet]:
+    """Every worksheet of a workbook. Raises Rejected."""
+    parts = _parts(body, limits) if is_zip else {}
+    names = _sheet_names(parts) if is_zip else {}
+    for part, name in names.items():
+        _check_before(parts[part], name, limits)
+    try:
+        workbook = CalamineWorkbook.from_object(io.BytesIO(_stored(parts) if is_zip else body))
+        found = [
+            _sheet(workbook.get_sheet_by_name(meta.name), meta.visible != SheetVisibleEnum.Visible, limits)
+            for meta in workbook.sheets_metadata
+            if meta.typ == SheetTypeEnum.WorkSheet
+        ]
+    except PasswordError as error:
+        raise Rejected(Problem(code="xlsx_encrypted")) from error
+    except CalamineError as error:
+        explain(body, limits)
+        raise Rejected(Problem(code="xlsx_structure", values={"reason": str(error)[:200]})) from error
+    if sum(len(sheet.rows) * len(sheet.rows[0]) for sheet in found if sheet.rows) > limits.sheet_cells:
+        raise _limit("xlsx_too_many_cells", "", limits.sheet_cells)
+    by_name = {name: parts[part] for part, name in names.items()}
+    return [_examined(sheet, by_name[sheet.name], limits) if sheet.name in by_name else sheet for sheet in found]
+
+
+def explain(body: bytes, limits: Limits) -> None:
+    """Walk every cell of an xlsx without building anything. Raises Rejected with the limit or reference that calamine stumbles over."""
+    if body[:2] != b"PK":
+        return
+    parts = _parts(body, limits)
+    for part, name in _sheet_names(parts).items():
+        _walk(parts[part], name, limits)
+
+
+def _parts(body: bytes, limits: Limits) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for entry in entries(body, limits):
+        name = entry.name.replace("\\", "/")
+        if name.lower().endswith((".xml", ".rels")) and not name.lower().startswith(_UNUSED):
+            found[name] = unpack(body, entry)
+            _check_text_runs(found[name], name, limits.cell_characters)
+            if b"<!DOCTYPE" in found[name][:2048]:
+                raise Rejected(Problem(code="xlsx_structure", where=name))
+    return found
+
+
+def _check_text_runs(part: bytes, name: str, longest: int) -> None:
+    """A text of more than `longest` characters covers a whole window of that many bytes without a tag."""
+    for start in range(0, len(part) - longest, longest):
+        if part.find(b"<", start, start + longest) < 0:
+            end = part.find(b"<", start + longest)
+            text = part[part.rfind(b"<", 0, start) : end if end > 0 else len(part)]
+            if len(unescape(text[text.find(b">") + 1 :].decode("utf-8", "replace"))) > longest:
+                raise _limit("xlsx_string_too_long", name, longest)
+
+
+def _sheet_names(parts: dict[str, bytes]) -> dict[str, str]:
+    """Part name -> sheet name, by the workbook and its relations."""
+    lower = {name.lower(): name for name in parts}
+    try:
+        book, relations = parts[lower["xl/workbook.xml"]], parts[lower["xl/_rels/workbook.xml.rels"]]
+        targets = {
+            str(link.get("Id")): str(link.get("Target")) for link in etree.fromstring(relations, etree.XMLParser(**_PARSER)).iter("{*}Relationship")
+        }
+        sheets = list(etree.fromstring(book, etree.XMLParser(**_PARSER)).iter("{*}sheet"))
+    except (KeyError, etree.XMLSyntaxError) as error:
+        raise Rejected(Problem(code="xlsx_structure", where="xl/workbook.xml")) from error
+    names: dict[str, str] = {}
+    for sheet in sheets:
+        link = next((value for key, value in sheet.attrib.items() if str(key).endswith("}id")), "")
+        target = targets.get(str(link), "").removeprefix("/")
+        part = lower.get(target.lower()) or lower.get(f"xl/{target}".lower())
+        if part is None:
+            raise Rejected(Problem(code="xlsx_structure", where=str(sheet.get("name"))[:100]))
+        if b"worksheet" in parts[part][:4096] or b"w\0o\0r\0k\0s\0h\0e\0e\0t\0" in parts[part][:4096]:
+            names[part] = str(sheet.get("name"))
+    return names
+
+
+def _check_before(part: bytes, name: str, limits: Limits) -> None:
+    if not part.rstrip().endswith((b"worksheet>", b"w\0o\0r\0k\0s\0h\0e\0e\0t\0>\0", b"\0w\0o\0r\0k\0s\0h\0e\0e\0t\0>")):
+        raise Rejected(Problem(code="xlsx_structure", where=name))
+    told = _DIMENSION.search(part[:4096])
+    wide = told is not None and (_column(told[1].decode()) > limits.sheet_columns or int(told[2]) > limits.sheet_rows)
+    crowded = len(part) > limits.sheet_cells * _SMALLEST and part.count(b"</v>") > limits.sheet_cells
+    if wide or crowded or not _plain(part):
+        _walk(part, name, limits)
+
+
+def _plain(part: bytes) -> bool:
+    return part[:2] not in (b"\xff\xfe", b"\xfe\xff") and b"<sheetData" in part
+
+
+def _stored(parts: dict[str, bytes]) -> bytes:
+    """The parts that were weighed, as an archive without compression: calamine sees these bytes and no others."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, part in parts.items():
+            archive.writestr(name, part)
+    return packed.getvalue()
+
+
+def _sheet(sheet: CalamineSheet, hidden: bool, limits: Limits) -> Sheet:  # noqa: FBT001
+    start, end = sheet.start or (0, 0), sheet.end or (0, 0)
+    if end[1] >= limits.sheet_columns:
+        raise _limit("xlsx_too_wide", sheet.name, limits.sheet_columns)
+    if end[0] >= limits.sheet_rows:
+        raise _limit("xlsx_too_long", sheet.name, limits.sheet_rows)
+    if sheet.height * sheet.width > limits.sheet_cells:
+        raise _limit("xlsx_too_many_cells", sheet.name, limits.sheet_cells)
+    rows: list[list[Any]] = sheet.to_python(skip_empty_area=True)
+    if not set(map(type, chain.from_iterable(rows))) <= {str, float, int, bool}:
+        rows = [[_dated(cell) if isinstance(cell, (date, time, timedelta)) else cell for cell in row] for row in rows]
+    return Sheet(sheet.name, hidden, start[0], start[1], rows, [])
+
+
+def _dated(value: date | time | timedelta) -> msgspec.msgpack.Ext:
+    if isinstance(value, timedelta):
+        return msgspec.msgpack.Ext(4, str(value.total_seconds()).encode())
+    return msgspec.msgpack.Ext(1 if isinstance(value, datetime) else 2 if isinstance(value, date) else 3, value.isoformat().encode())
+
+
+def _examined(sheet: Sheet, part: bytes, limits: Limits) -> Sheet:
+    """Walk the XML only when it may hold what calamine drops: formulas, or more values than came out."""
+    if _plain(part) and _FORMULA.search(part) is None:
+        written = part.count(b"</v>") + part.count(b"</is>")
+        if written == sum([len(row) - row.count("") for row in sheet.rows]):
+            return sheet
+    return msgspec.structs.replace(sheet, problems=_walk(part, sheet.name, limits))
+
+
+def _walk(part: bytes, sheet: str, limits: Limits) -> list[Problem]:
+    """Look at every cell. Raises Rejected for a reference outside the limits; returns what is wrong with single cells."""
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    height = width = 0
+    for reference, row, kind, value, formula in _cells(part) if _plain(part) and b":c" not in part else _any_cells(part, sheet):
+        if value is None and not formula:
+            continue
+        where = f"{sheet}!{reference or row}"
+        place = _PLACE(reference)
+        if reference and (place is None or int(place[2]) > _ROWS or _column(place[1]) > _COLUMNS or (row and row != place[2])):
+            raise Rejected(Problem(code="xlsx_structure", where=where[:100]))
+        if place is not None and _column(place[1]) > limits.sheet_columns:
+            raise _limit("xlsx_too_wide", where, limits.sheet_columns)
+        if place is not None and int(place[2]) > limits.sheet_rows:
+            raise _limit("xlsx_too_long", where, limits.sheet_rows)
+        if reference in seen:
+            problems.append(Problem(code="cell_duplicate", where=where))
+        if reference:
+            seen.add(reference)
+        if place is not None:
+            height, width = max(height, int(place[2])), max(width, _column(place[1]))
+        if len(seen) > limits.sheet_cells or height * width > limits.sheet_cells:
+            raise _limit("xlsx_too_many_cells", sheet, limits.sheet_cells)
+        if formula and not value and not (kind == "str" and value is not None):
+            problems.append(Problem(code="cell_formula_no_value", where=where))
+        elif kind == "e":
+            problems.append(Problem(code="cell_error", where=where, values={"value": (value or b"").decode("utf-8", "replace")[:40]}))
+        if len(problems) >= limits.file_problems:
+            return problems
+    return problems
+
+
+def _cells(part: bytes) -> Iterator[Found]:
+    row = ""
+    for tag in _TAG.finditer(part):
+        attributes = b" " + tag[2]
+        reference = _REF.search(attributes)
+        text = reference[1].decode("utf-8", "replace") if reference else ""
+        if tag[1] == b"row":
+            row = text
+            continue
+        kind = _TYPE.search(attributes)
+        inner = b"" if attributes.endswith(b"/") else part[tag.end() : part.find(b"</c>", tag.end())]
+        value = _VALUE.search(inner)
+        content = value[1] if value else b"" if b"<is" in inner else None
+        yield text, row, kind[1].decode("utf-8", "replace") if kind else "n", content, b"<f" in inner
+
+
+def _any_cells(part: bytes, sheet: str) -> Iterator[Found]:
+    """The same by a real parser: for prefixed names and other encodings."""
+    row = ""
+    try:
+        for event, element in etree.iterparse(io.BytesIO(part), events=("start", "end"), tag=("{*}row", "{*}c"), **_PARSER):
+            if element.tag.endswith("}row"):
+                row = str(element.get("r", "")) if event == "start" else row
+                if event == "end":
+                    element.clear()
+            elif event == "end":
+                value, inline = element.find("{*}v"), element.find("{*}is")
+                content = (value.text or "").encode() if value is not None else b"" if inline is not None else None
+                yield str(element.get("r", "")), row, str(element.get("t", "n")), content, element.find("{*}f") is not None
+    except etree.XMLSyntaxError as error:
+        raise Rejected(Problem(code="xlsx_structure", where=sheet)) from error
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters[:8]:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
+def _limit(code: str, where: str, limit: int) -> Rejected:
+    return Rejected(Problem(code=code, where=where[:100], values={"limit": str(limit)}))
+
+
+def _serve() -> None:
+    while (request := child.receive()) is not None:
+        task, limits, body = request
+        del request
+        child.obey(limits)
+        try:
+            sheets: list[Sheet] = []
+            if task == "explain":
+                explain(body, limits)
+            else:
+                sheets = read(body, limits, is_zip=task == "xlsx")
+            child.reply(child.Done(msgspec.Raw(msgspec.msgpack.encode(sheets)), child.peak()))
+        except Rejected as refused:
+            child.reply(child.Refusal(refused.problems))
+        except BaseException as error:  # noqa: BLE001 - a panic of the reader is no Exception
+            code = "file_too_costly" if isinstance(error, MemoryError) else "xlsx_structure"
+            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),)))
+            return
+
+
+if __name__ == "__main__":
+    _serve()
