@@ -1,11 +1,16 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem
 from gateway.domain.readings import MeterReading
+from gateway.registry import build
+from gateway.settings import Limits
+from gateway.registry import build, kinds
+from gateway.settings import Limits
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,3 +41,16 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
         Raises Rejected when nothing of the file can be read. Codes stay as written; nothing is looked up here.
         """
         raise Misconfigured(f"{type(self).__name__} cannot read files")
+
+
+def formats(limits: Limits) -> dict[str, Format]:
+    """Every format of this folder by its kind, held to these limits."""
+    told = {"limits": msgspec.to_builtins(limits)}
+    return {kind: build(Format, {"kind": kind} | told) for kind in kinds(Format)}
+
+
+def formats(limits: Limits | None = None) -> dict[str, Format]:
+    """Every format that this folder holds, by kind: a file with a class of the role Format is one."""
+    settings = {"limits": msgspec.to_builtins(limits or Limits())}
+    kinds = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "(Format," in path.read_text("utf-8"))
+    return {kind: build(Format, {"kind": kind, **settings}) for kind in kinds if kind != "__init__"}

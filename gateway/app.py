@@ -1,0 +1,169 @@
+"""The composition root: settings to store, formats, routes, worker and web server. The only place that wires them together."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+from litestar import Litestar, Request, Response, get
+from litestar.datastructures import State
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from gateway import postgres
+from gateway.inbound import api
+from gateway.inbound.api import errors
+from gateway.inbound.api.docs import docs_page, openapi_json
+from gateway.inbound.api.parts import Parts
+from gateway.inbound.auth import Keyring
+from gateway.inbound.door import Door
+from gateway.mapping import formats
+from gateway.settings import Settings
+from gateway.store import Store, check_schema, migrate
+from gateway.worker import Worker
+
+log = logging.getLogger("metergate")
+
+Ready = Callable[[str], None]
+
+
+class Urls(msgspec.Struct, frozen=True):
+    """Where the database is, by role."""
+
+    owner: str
+    app: str
+    worker: str
+
+
+@contextmanager
+def open_database(settings: Settings) -> Iterator[Urls]:
+    """The database of the settings; an empty URL means the embedded server, which runs until the end of the context."""
+    given = settings.database
+    if given.url:
+        yield Urls(given.url, given.app_url or given.url, given.worker_url or given.url)
+        return
+    with postgres.start(postgres.default_folder(settings.data)) as server:
+        yield Urls(server.url("owner"), server.url("app"), server.url("worker"))
+
+
+def create_app(settings: Settings, store: Store) -> Litestar:
+    """The web application over a store of the app role."""
+    parts = Parts(settings, store, formats(settings.limits), Keyring(store), Door(store), {})
+    return Litestar(
+        route_handlers=[*api.HANDLERS, live, ready, docs_page, openapi_json],
+        exception_handlers=errors.HANDLERS,
+        openapi_config=OPENAPI,
+        request_max_body_size=max(settings.limits.file_bytes, settings.limits.json_bytes) + 1024 * 1024,
+        state=State({"parts": parts, "settings": settings}),
+        logging_config=None,
+    )
+
+
+OPENAPI: Final = OpenAPIConfig(
+    title="Metergate",
+    version="1",
+    description="Submit meter readings and files, see what became of every row, and, for billing systems, tell what was billed.",
+    path="/v1/schema",
+    render_plugins=[],
+    use_handler_docstrings=True,
+    security=[{"key": []}],
+    components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="A key given by the utility")}),
+)
+
+
+@get("/health/live", include_in_schema=False, sync_to_thread=False)
+def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@get("/health/ready", include_in_schema=False)
+async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
+    """The process can take readings: its database answers and has this code's schema."""
+    try:
+        await asyncio.to_thread(check_schema, request.app.state.parts.store)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
+        log.warning("health.not_ready", extra={"facts": {"why": str(error)}})
+        return Response({"status": "not ready"}, status_code=503)
+    return Response({"status": "ready"})
+
+
+def serve(settings: Settings, *, ready: Ready | None = None, stop: Event | None = None) -> None:
+    """Run the web server alone, on the database of the settings, until it is told to stop."""
+    with open_database(settings) as urls:
+        _serve(settings, urls, ready, stop)
+
+
+def work(settings: Settings, *, stop: Event) -> None:
+    """Run the worker alone until `stop`."""
+    with open_database(settings) as urls:
+        store = Store(urls.worker, role="worker", pool=settings.database.pool)
+        check_schema(store)
+        Worker(store, settings, formats(settings.limits)).run(stop)
+        store.close()
+
+
+def up(settings: Settings, *, ready: Ready | None = None, stop: Event | None = None) -> None:
+    """Run everything in one process: database, migrations, web server, worker."""
+    with open_database(settings) as urls:
+        migrate(urls.owner)
+        store = Store(urls.worker, role="worker", pool=settings.database.pool)
+        ended = Event()
+        worker = Thread(target=Worker(store, settings, formats(settings.limits)).run, args=(ended,), name="worker")
+        worker.start()
+        try:
+            _serve(settings, urls, ready, stop)
+        finally:
+            ended.set()
+            worker.join()
+            store.close()
+
+
+def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | None) -> None:
+    store = Store(urls.app, role="app", pool=settings.database.pool)
+    check_schema(store)
+    config = uvicorn.Config(
+        create_app(settings, store),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=20,
+        server_header=False,
+        limit_concurrency=1000,
+    )
+    server = uvicorn.Server(config)
+    listening = _listen(settings)
+    host, port = listening.getsockname()[:2]
+    if stop is not None:
+        Thread(target=_wait, args=(stop, server), daemon=True, name="stop").start()
+    try:
+        asyncio.run(_run(server, listening, ready, f"http://{host}:{port}"))
+    finally:
+        listening.close()
+        store.close()
+
+
+async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, url: str) -> None:
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if ready is not None and server.started:
+        ready(url)
+    await serving
+
+
+def _wait(stop: Event, server: uvicorn.Server) -> None:
+    stop.wait()
+    server.should_exit = True
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before anything is promised, so that a port in use is said at once and port 0 is known."""
+    listening = socket.socket(socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((settings.http.host, settings.http.port))
+    return listening

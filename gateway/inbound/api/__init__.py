@@ -1,0 +1,9 @@
+"""The REST API `/v1` for portals and billing systems: contracts_schema/openapi.json, problems by RFC 9457."""
+
+from typing import Final
+
+from gateway.inbound.api.look import get_submission, get_template, list_submissions
+from gateway.inbound.api.settle import post_settlements
+from gateway.inbound.api.submit import submit_file, submit_readings
+
+HANDLERS: Final = [submit_readings, submit_file, list_submissions, get_submission, get_template, post_settlements]

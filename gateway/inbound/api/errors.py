@@ -1,0 +1,117 @@
+"""Errors of the REST API: RFC 9457 problem documents with our code, the place, and what to do; never a stack, never a 5xx for a client's fault."""
+
+import logging
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+
+from gateway import texts
+from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
+from gateway.inbound.views import ProblemView, problem_view
+
+log = logging.getLogger("metergate")
+
+STATUS: Final = {
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "agreement_unknown": 404,
+    "json_malformed": 400,
+    "json_encoding": 400,
+    "json_too_deep": 400,
+    "json_duplicate_key": 400,
+    "request_invalid": 400,
+    "idempotency_key_invalid": 400,
+    "idempotency_key_in_flight": 409,
+    "body_too_large": 413,
+    "file_too_large": 413,
+    "too_many_readings": 413,
+    "file_type_mismatch": 415,
+    "format_unknown": 415,
+    "unavailable": 503,
+}
+"""HTTP status of a refusal by its first problem's code; every other code is 422."""
+
+_FRAMEWORK: Final = {
+    400: "request_invalid",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "request_invalid",
+    413: "body_too_large",
+}
+
+
+class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An RFC 9457 problem document. `code` is stable; `errors` has every problem with its place."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[ProblemView]
+
+
+def document(
+    status: int, problems: tuple[Problem, ...], language: texts.Language, headers: dict[str, str] | None = None
+) -> Response[bytes]:
+    """Answer with a problem document about these problems, the first of which gives it its name."""
+    views = [problem_view(problem, language) for problem in problems]
+    first = views[0]
+    body = ErrorDocument(
+        type=f"urn:metergate:problem:{first.code}", title=first.text, status=status, detail=first.todo, code=first.code, errors=views
+    )
+    return Response(msgspec.json.encode(body), status_code=status, media_type="application/problem+json", headers=headers)
+
+
+def language_of(request: Request[Any, Any, Any]) -> texts.Language:
+    """The language the caller asks for."""
+    default: texts.Language = request.app.state.settings.language
+    return texts.choose(request.headers.get("accept-language", ""), default)
+
+
+def refused(request: Request[Any, Any, Any], error: Rejected) -> Response[bytes]:
+    """The sender must act."""
+    status = STATUS.get(error.problems[0].code, 422)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return document(status, error.problems, language_of(request), headers)
+
+
+def away(request: Request[Any, Any, Any], error: Unavailable) -> Response[bytes]:
+    """Time will mend it: say when to come back."""
+    log.warning("api.unavailable", extra={"facts": {"why": str(error)}})
+    after = str(round(error.retry_after or 5))
+    return document(503, (Problem(code="unavailable"),), language_of(request), {"Retry-After": after})
+
+
+def misconfigured(request: Request[Any, Any, Any], error: Misconfigured) -> Response[bytes]:
+    """The operator must act; the caller may come back later."""
+    log.error("api.misconfigured", extra={"facts": {"why": str(error)}})
+    return document(503, (Problem(code="unavailable"),), language_of(request), {"Retry-After": "300"})
+
+
+def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """What the web framework itself refuses, in the same form."""
+    if error.status_code >= 500:
+        return unforeseen(request, error)
+    code = _FRAMEWORK.get(error.status_code, "request_invalid")
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return document(error.status_code, (Problem(code=code, values={"reason": error.detail}),), language_of(request), headers)
+
+
+def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Our own fault: logged with its trace, told without it."""
+    log.error("api.failed", exc_info=error, extra={"facts": {"method": request.method, "path": request.url.path}})
+    return document(500, (Problem(code="unavailable"),), language_of(request))
+
+
+HANDLERS: Final[dict[Any, Any]] = {
+    Rejected: refused,
+    Unavailable: away,
+    Misconfigured: misconfigured,
+    HTTPException: framework,
+    Exception: unforeseen,
+}

@@ -1,0 +1,120 @@
+"""GET /v1/submissions and GET /v1/templates: what became of what was sent, and the sheets to fill in."""
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.status import SubmissionStatus
+from gateway.domain.windows import month
+from gateway.inbound import views
+from gateway.inbound.api.errors import ErrorDocument, language_of
+from gateway.inbound.api.parts import Parts, load, parts_of
+from gateway.inbound.auth import key_in, may
+from gateway.inbound.views import SubmissionDetail, SubmissionList
+from gateway.mapping.integral_workbook import template
+from gateway.store import people, submissions, supply
+from gateway.store.people import Sender
+from gateway.texts import Language
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+_REFUSALS = {
+    status: ResponseSpec(data_container=ErrorDocument, description=description, media_type="application/problem+json")
+    for status, description in (
+        (400, "A parameter is wrong"),
+        (401, "No key, or one that is not valid"),
+        (403, "The key has no such right"),
+        (404, "There is none for this key"),
+        (503, "Come back after Retry-After seconds"),
+    )
+}
+
+
+async def _sender(request: Request[Any, Any, Any]) -> Sender:
+    parts = parts_of(request)
+    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
+    may(sender, "read")
+    return sender
+
+
+@get("/v1/submissions", responses=_REFUSALS | {200: ResponseSpec(SubmissionList)}, operation_id="listSubmissions", tags=["submissions"])
+async def list_submissions(
+    request: Request[Any, Any, Any],
+    status: SubmissionStatus | None = None,
+    before: Annotated[str, Parameter(max_length=40)] = "",
+    limit: Annotated[int, Parameter(ge=1, le=1000)] = 50,
+) -> Response[bytes]:
+    """List what this key has submitted, newest first. `before`: the `next` of the page before."""
+    sender = await _sender(request)
+    page = await asyncio.to_thread(_page, parts_of(request), sender, status, before, limit, language_of(request))
+    return Response(msgspec.json.encode(page), media_type="application/json")
+
+
+def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before: str, limit: int, language: Language) -> SubmissionList:
+    older = _id(before) if before else None
+    with parts.store.transaction(sender.utility_id) as connection:
+        found = submissions.newest(
+            connection, sender.utility_id, credential_id=sender.credential_id, status=status or "", before=older, limit=limit + 1
+        )
+        profiles = people.profiles(connection, sender.utility_id)
+    shown = [views.brief(one, language, profiles) for one in found[:limit]]
+    return SubmissionList(submissions=shown, next=shown[-1].submission if len(found) > limit else None)
+
+
+@get(
+    "/v1/submissions/{submission:str}",
+    responses=_REFUSALS | {200: ResponseSpec(SubmissionDetail)},
+    operation_id="getSubmission",
+    tags=["submissions"],
+)
+async def get_submission(request: Request[Any, Any, Any], submission: Annotated[str, Parameter(max_length=40)]) -> Response[bytes]:
+    """One submission with every row, every problem and its timeline."""
+    sender = await _sender(request)
+    found = await asyncio.to_thread(load, parts_of(request), sender, _id(submission), language_of(request), timeline=True)
+    return Response(msgspec.json.encode(found), media_type="application/json")
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(hex=text.removeprefix("sub_"))
+    except ValueError:
+        raise Rejected(Problem(code="not_found")) from None
+
+
+@get(
+    "/v1/templates/integral_workbook",
+    responses=_REFUSALS | {200: ResponseSpec(bytes, media_type=XLSX, description="The workbook to fill in")},
+    operation_id="getIntegralTemplate",
+    tags=["files"],
+    media_type=XLSX,
+)
+async def get_template(
+    request: Request[Any, Any, Any], agreement: Annotated[str, Parameter(max_length=100)], period: Annotated[str, Parameter(max_length=7)]
+) -> Response[bytes]:
+    """The integral workbook of an agreement for a period (YYYY-MM), made from the registry (legal-entity manual 5.2)."""
+    sender = await _sender(request)
+    try:
+        month(period)
+    except ValueError:
+        raise Rejected(Problem(code="period_invalid", where="period", values={"period": period})) from None
+    body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
+    name = quote(f"{agreement}_{period}.xlsx")
+    return Response(body, media_type=XLSX, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+
+
+def _template(parts: Parts, sender: Sender, agreement: str, period: str, language: Language) -> bytes:
+    with parts.store.transaction(sender.utility_id) as connection:
+        found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() else []
+    if sender.agreement_ids is not None:
+        found = [known for known in found if known.meter.agreement_id in sender.agreement_ids]
+    if not found:
+        raise Rejected(Problem(code="agreement_unknown", where="agreement", values={"agreement": agreement}))
+    meters = [known.meter for known in found]
+    return template(meters, agreement=meters[0].agreement, period=period, language=language)

@@ -1,0 +1,48 @@
+"""What the handlers of the API work with, and the one way they load a submission."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from litestar import Request
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.profile import Profile
+from gateway.inbound import views
+from gateway.inbound.auth import Keyring
+from gateway.inbound.door import Door
+from gateway.mapping import Format
+from gateway.settings import Settings
+from gateway.store import Store, people, submissions
+from gateway.store.people import Sender
+from gateway.texts import Language
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """The application's parts. `profiles`: by utility, as last read; kept fresh by `remember`, used for words only."""
+
+    settings: Settings
+    store: Store
+    formats: Mapping[str, Format]
+    keyring: Keyring
+    door: Door
+    profiles: dict[int, dict[str, Profile]]
+
+
+def parts_of(request: Request[Any, Any, Any]) -> Parts:
+    """The parts of the application that serves this request."""
+    return cast("Parts", request.app.state.parts)
+
+
+def load(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:
+    """A submission of this sender with its rows. Raises Rejected(not_found) alike for an absent one and another's."""
+    with parts.store.transaction(sender.utility_id) as connection:
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        if found is None:
+            raise Rejected(Problem(code="not_found"))
+        profiles = people.profiles(connection, sender.utility_id)
+        problems = [problem for reading, problem in submissions.problems(connection, id_) if reading is None]
+        lines = submissions.timeline(connection, id_) if timeline else []
+        rows = submissions.rows(connection, id_)
+    return views.detail(found, rows, problems, language, profiles, lines)

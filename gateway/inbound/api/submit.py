@@ -1,0 +1,216 @@
+"""POST /v1/readings and POST /v1/files: what portals send."""
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, post
+from litestar.datastructures import UploadFile
+from litestar.enums import RequestEncodingType
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Body
+
+from gateway import pipeline
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.windows import month
+from gateway.inbound import views
+from gateway.inbound.api.errors import ErrorDocument, language_of
+from gateway.inbound.api.parts import Parts, load, parts_of
+from gateway.inbound.auth import key_in, may
+from gateway.inbound.views import SubmissionDetail
+from gateway.mapping import Envelope
+from gateway.mapping.zip_gate import entries, kind_of
+from gateway.pipeline import Outcome, Post, Repeated, Replayed
+from gateway.pipeline.weighing import fingerprint
+from gateway.steps import step
+from gateway.store.intake import Entry, new_id
+from gateway.store.people import Sender
+
+CANONICAL: Final = "canonical_json"
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_CODE: Final = 100
+
+REFUSALS: Final = {
+    status: ResponseSpec(data_container=ErrorDocument, description=description, media_type="application/problem+json")
+    for status, description in (
+        (400, "The body cannot be read; `errors` says where"),
+        (401, "No key, or one that is not valid"),
+        (403, "The key has no such right"),
+        (409, "The same Idempotency-Key is being answered now"),
+        (413, "Too large"),
+        (415, "Not a file of a kind taken here"),
+        (422, "Refused; also an Idempotency-Key used again for another body"),
+        (503, "Come back after Retry-After seconds"),
+    )
+}
+
+
+@post(
+    "/v1/readings",
+    status_code=202,
+    responses=REFUSALS | {202: ResponseSpec(SubmissionDetail)},
+    operation_id="submitReadings",
+    tags=["readings"],
+)
+async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Submit readings as canonical JSON (contracts_schema/meter_readings.schema.json).
+
+    Up to 1,000 readings are judged at once: the 202 is sent after they are stored and carries the verdict of each. A larger post is
+    stored and judged a moment later, like a file. With an `Idempotency-Key` the same post always gets the same answer.
+    """
+    parts = parts_of(request)
+    key = key_in(request.headers.get("authorization", ""))
+    sender = parts.keyring.remembered(key)
+    if sender is None:
+        sender = await asyncio.to_thread(parts.keyring.sender, key)
+    may(sender, "submit")
+    body = await request.body()
+    if len(body) > parts.settings.limits.json_bytes:
+        raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))
+    envelope = Envelope(zone=parts.settings.zone, kind=CANONICAL)
+    if len(body) > 65_536:
+        found = await asyncio.to_thread(lambda: list(parts.formats[CANONICAL].decode(body, envelope)))
+    else:
+        found = list(parts.formats[CANONICAL].decode(body, envelope))
+    if not found:
+        raise Rejected(Problem(code="nothing_to_take"))
+    if len(found) > parts.settings.limits.post_readings:
+        raise Rejected(Problem(code="too_many_readings", values={"limit": str(parts.settings.limits.post_readings)}))
+    at_the_door = len(found) <= parts.settings.limits.door_readings
+    post_ = _post(request, sender, envelope, body, found if at_the_door else [])
+    if at_the_door:
+        outcome = await parts.door.take(post_)
+    else:
+        [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
+    return await _answered(request, sender, outcome)
+
+
+@dataclass
+class FileForm:
+    """A file with its envelope: what the sender knows and the file does not say. `period` is YYYY-MM, `kind` the file's format."""
+
+    file: UploadFile
+    agreement: str = ""
+    meter: str = ""
+    period: str = ""
+    kind: str = ""
+
+
+@post("/v1/files", status_code=202, responses=REFUSALS | {202: ResponseSpec(SubmissionDetail)}, operation_id="submitFile", tags=["files"])
+async def submit_file(
+    request: Request[Any, Any, Any], data: Annotated[FileForm, Body(media_type=RequestEncodingType.MULTI_PART)]
+) -> Response[bytes]:
+    """Upload a file (a filled integral workbook, .xlsx or .xls; canonical JSON) with its envelope.
+
+    The 202 says that the bytes are stored; rows and their problems come a moment later under GET /v1/submissions/{id}.
+    """
+    parts = parts_of(request)
+    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
+    may(sender, "submit")
+    body = await data.file.read()
+    limits = parts.settings.limits
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    envelope = _envelope(data, parts)
+    await asyncio.to_thread(_look, body, parts)
+    post_ = _post(request, sender, envelope, body, [])
+    [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
+    return await _answered(request, sender, outcome)
+
+
+def _look(body: bytes, parts: Parts) -> None:
+    """What the door refuses of a file at once: wrong magic, a broken or hostile container. Everything else is the submission's verdict."""
+    kind = kind_of(body)
+    if kind == "xlsx":
+        entries(body, parts.settings.limits)
+    elif kind not in ("xls", "json", "text"):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+
+
+def _envelope(form: FileForm, parts: Parts) -> Envelope:
+    problems = [
+        Problem(code="request_invalid", where=name, values={"reason": f"longer than {_CODE} characters"})
+        for name in ("agreement", "meter", "period", "kind")
+        if len(getattr(form, name)) > _CODE
+    ]
+    if form.period:
+        try:
+            month(form.period)
+        except ValueError:
+            problems.append(Problem(code="period_invalid", where="period", values={"period": form.period[:_CODE]}))
+    if form.kind and form.kind not in parts.formats:
+        problems.append(Problem(code="format_unknown", where="kind", values={"format": form.kind[:_CODE]}))
+    if problems:
+        raise Rejected(*problems)
+    return Envelope(
+        zone=parts.settings.zone,
+        agreement=form.agreement,
+        meter=form.meter,
+        period=form.period,
+        kind=form.kind,
+        file_name=_label(form.file.filename),
+    )
+
+
+def _label(name: str) -> str:
+    """A file's name is a label: the last part of whatever path came, without control characters; nothing is ever stored under it."""
+    return "".join(char for char in PurePath(name.replace("\\", "/")).name if char.isprintable())[:200]
+
+
+def _post(request: Request[Any, Any, Any], sender: Sender, envelope: Envelope, body: bytes, found: list[Any]) -> Post:
+    sha256 = hashlib.sha256(body).digest()
+    entry = Entry(
+        id=new_id(),
+        sender=sender,
+        sha256=sha256,
+        fingerprint=fingerprint(sender, sha256, envelope),
+        channel="api",
+        format=envelope.kind,
+        envelope=envelope,
+        received_at=datetime.now(UTC),
+        body=body,
+        key=_idempotency_key(request),
+        rows=[],
+    )
+    language, parts = language_of(request), parts_of(request)
+    return Post(
+        sender=sender,
+        entry=entry,
+        found=found,
+        say=lambda written: msgspec.json.encode(views.receipt(written, language, parts.profiles.get(sender.utility_id, {}))),
+    )
+
+
+def _idempotency_key(request: Request[Any, Any, Any]) -> str:
+    """The Idempotency-Key, quoted (as the IETF draft has it) or bare; none, or exactly one of visible ASCII, at most 255 long."""
+    given = request.headers.getall("idempotency-key", [])
+    if not given:
+        return ""
+    key = given[0].strip()
+    key = key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key
+    if len(given) > 1 or not _KEY.fullmatch(key):
+        raise Rejected(Problem(code="idempotency_key_invalid", where="Idempotency-Key"))
+    return key
+
+
+async def _answered(request: Request[Any, Any, Any], sender: Sender, outcome: Outcome) -> Response[bytes]:
+    """202 for what is new or was answered before under this key, 200 with the first receipt for the same bytes once more."""
+    if isinstance(outcome, Rejected):
+        raise outcome
+    headers: dict[str, str] = {}
+    status = 202
+    if isinstance(outcome, Repeated):
+        known = await asyncio.to_thread(load, parts_of(request), sender, outcome.submission, language_of(request))
+        answer, status = msgspec.json.encode(known), 200
+        headers["Location"] = f"/v1/submissions/sub_{outcome.submission.hex}"
+    else:
+        answer = outcome.answer
+        if not isinstance(outcome, Replayed):
+            headers["Location"] = f"/v1/submissions/sub_{outcome.submission.hex}"
+    step("receive.answered")
+    return Response(answer, status_code=status, media_type="application/json", headers=headers)

@@ -1,0 +1,70 @@
+"""The door: small posts that wait at the same moment share one transaction, and each is answered after its COMMIT (design D4)."""
+
+import asyncio
+import logging
+from collections import deque
+from typing import Final
+
+from gateway import pipeline
+from gateway.pipeline import Outcome, Post
+from gateway.store import Store
+
+log = logging.getLogger("metergate")
+
+GROUP_READINGS: Final = 2000
+"""How many readings one shared transaction carries at most."""
+
+
+class Door:
+    """Gathers posts by utility; while one group is being written, the next one waits and grows."""
+
+    def __init__(self, store: Store) -> None:
+        """Nobody waits yet."""
+        self.store = store
+        self._waiting: dict[int, deque[tuple[Post, asyncio.Future[Outcome]]]] = {}
+        self._serving: dict[int, asyncio.Task[None]] = {}
+
+    async def take(self, post: Post) -> Outcome:
+        """Hand a post over and wait until it is committed. Raises Unavailable when the database is away."""
+        utility = post.sender.utility_id
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(utility, deque()).append((post, future))
+        if utility not in self._serving:
+            self._serving[utility] = asyncio.create_task(self._serve(utility))
+        return await future
+
+    async def _serve(self, utility: int) -> None:
+        waiting = self._waiting[utility]
+        try:
+            while waiting:
+                group = [waiting.popleft()]
+                readings = len(group[0][0].found)
+                while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS:
+                    group.append(waiting.popleft())
+                    readings += len(group[-1][0].found)
+                await self._write(group)
+        finally:
+            del self._serving[utility]
+
+    async def _write(self, group: list[tuple[Post, asyncio.Future[Outcome]]]) -> None:
+        """Write a group; if that fails for a reason of its own content, write each alone, so that one does not fail the others."""
+        try:
+            outcomes = await asyncio.to_thread(pipeline.receive, self.store, [post for post, _ in group], translated=True)
+        except Exception as error:
+            if len(group) == 1:
+                _fail(group[0][1], error)
+                return
+            log.warning("door.alone", extra={"facts": {"posts": len(group), "why": type(error).__name__}})
+            for post, future in group:
+                post.entry.rows.clear()
+                post.entry.problems = ()
+                await self._write([(post, future)])
+            return
+        for (_, future), outcome in zip(group, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
+
+
+def _fail(future: asyncio.Future[Outcome], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

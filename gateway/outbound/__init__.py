@@ -1,0 +1,93 @@
+"""Billing targets: domain to billing, one file per kind. Here stands their contract."""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+import msgspec
+
+from gateway.domain.problems import Misconfigured
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One register's value as billing gets it: the reading, the value before it, and the consumption both give in `unit`."""
+
+    register: str
+    value: Decimal
+    unit: str
+    previous: Decimal | None = None
+    consumption: Decimal | None = None
+    ratio_applied: bool = False
+    losses_applied: bool = False
+
+
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One meter reading on its way. `key` names it for ever: a repeat carries the same key. `revision` counts corrections of a period."""
+
+    key: str
+    agreement: str
+    point: str
+    meter: str
+    period: str
+    at: datetime
+    revision: int
+    values: tuple[Value, ...]
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one call to billing carries."""
+
+    id: str
+    items: tuple[Item, ...]
+
+
+class Outcome(StrEnum):
+    """What billing says of one item: taken, refused for good, or not now."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    LATER = "later"
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Billing's word on one item, with its own number for it and its reason when it has them."""
+
+    key: str
+    outcome: Outcome
+    reference: str = ""
+    reason: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """Billing's answer to a batch, row by row, and the raw bytes it came in (at most 1 MiB)."""
+
+    answers: tuple[Answer, ...]
+    raw: bytes = b""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A billing connection. Its fields are its settings, from `metergate.toml`.
+
+    `guarantee`: A honours our key, B can be asked whether it holds an item, C neither.
+    `rate`: items per second at most, 0 for no cap. `concurrency`: calls at once. `batch`: items a call.
+    `per_lane`: readings of one meter that may travel in one call.
+    """
+
+    guarantee: ClassVar[Literal["A", "B", "C"]] = "C"
+
+    rate: float = 0.0
+    concurrency: int = 4
+    batch: int = 500
+    per_lane: int = 1
+
+    def deliver(self, batch: Batch) -> Receipt:
+        """Hand a batch over and return billing's word on every item of it.
+
+        Raises Rejected when billing refuses the call for good, Unavailable when it cannot be reached or its answer was lost
+        (`sent` says whether it may have the batch), Misconfigured when an operator must mend something.
+        """
+        raise Misconfigured(f"{type(self).__name__} cannot deliver")
+
+    def close(self) -> None:
+        """Let go of connections; a target that keeps none does nothing."""

@@ -1,0 +1,129 @@
+"""The middle of the line: which format a file has, which meter a reading is about, and what the rules say of it."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.domain.belief import believe
+from gateway.domain.judging import Judged, judge
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.profile import Profile
+from gateway.domain.readings import MeterReading
+from gateway.domain.status import ReadingStatus
+from gateway.domain.supply import key
+from gateway.mapping import Envelope, Format
+from gateway.store import intake, people, readings, supply
+from gateway.store.intake import Entry, Row
+from gateway.store.people import Sender
+from gateway.store.supply import Known
+
+Found = MeterReading | Problem
+
+
+def fingerprint(sender: Sender, sha256: bytes, envelope: Envelope) -> bytes:
+    """What makes two submissions the same: sender, bytes and envelope; the file's name is a label and no part of it."""
+    plain = msgspec.json.encode(msgspec.structs.replace(envelope, file_name=""))
+    return hashlib.sha256(b"\n".join((sender.principal.encode(), sha256, plain))).digest()
+
+
+def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found], list[Problem]]:
+    """Read a file in the format it was said or seen to have; return that format, what was found, and why it was refused whole."""
+    kinds = [envelope.kind] if envelope.kind else [kind for kind, format_ in formats.items() if format_.sniff(body, envelope.file_name)]
+    if not kinds or kinds[0] not in formats:
+        return "", [], [Problem(code="format_unknown")]
+    try:
+        return kinds[0], list(formats[kinds[0]].decode(body, envelope)), []
+    except Rejected as refusal:
+        return kinds[0], [], list(refusal.problems)
+
+
+def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, Iterable[Found]]]) -> None:
+    """Give every meter reading of these submissions its meter and its verdict, in order, and its row in the entry.
+
+    The registers of all meters concerned are held until the transaction ends, so what one row is compared with is what the row before
+    it left behind, whoever sent that one.
+    """
+    entries: list[tuple[Entry, list[MeterReading]]] = []
+    for entry, found in arrivals:
+        things = list(found)
+        entry.problems += tuple(thing for thing in things if isinstance(thing, Problem))
+        entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
+    known = supply.lock_meters(connection, utility, {new.meter for _, news in entries for new in news})
+    profiles = people.profiles(connection, utility) if known else {}
+    gone = _gone(connection, known)
+    for entry, news in entries:
+        for new in news:
+            told = _filled(new, entry.envelope)
+            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, gone))
+
+
+def _filled(new: MeterReading, envelope: Envelope) -> MeterReading:
+    """What the file does not say, the envelope may."""
+    if (new.agreement or not envelope.agreement) and (new.period or not envelope.period):
+        return new
+    return msgspec.structs.replace(new, agreement=new.agreement or envelope.agreement, period=new.period or envelope.period)
+
+
+def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sender) -> list[Known]:
+    """The meters that the words of the sender fit, within what it may see; the number exactly as written decides between several."""
+    found = known.get(key(new.meter), []) if new.meter else []
+    if new.agreement:
+        agreement = key(new.agreement)
+        found = [one for one in found if one.agreement_key == agreement]
+    if new.point:
+        point = key(new.point)
+        found = [one for one in found if point in (one.point_key, one.location_key)]
+    if sender.agreement_ids is not None:
+        found = [one for one in found if one.meter.agreement_id in sender.agreement_ids]
+    exact = [one for one in found if one.meter.serial == new.meter.strip()]
+    return exact if len(found) > 1 and len(exact) == 1 else found
+
+
+def _row(
+    connection: Connection, entry: Entry, new: MeterReading, found: list[Known], profiles: Mapping[str, Profile], gone: set[UUID]
+) -> Row:
+    row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, at=new.at, problems=new.problems)
+    if len(found) != 1:
+        code = "meter_ambiguous" if found else "meter_unknown"
+        row.problems += (Problem(code=code, where=new.where, values={"meter": new.meter}),)
+        return row
+    [known] = found
+    profile = profiles[known.profile]
+    judged = judge(new, known.meter, profile, entry.received_at)
+    if judged.earlier_wanted and judged.status is not ReadingStatus.REJECTED:
+        earlier = readings.before(connection, known.meter.id, judged.earlier_wanted, judged.period, judged.at)
+        judged = judge(new, known.meter, profile, entry.received_at, earlier)
+    row.target = profile.target
+    row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values
+    row.problems, row.status = judged.problems, judged.status
+    if entry.format not in profile.formats:
+        row.status = ReadingStatus.REJECTED
+        row.problems += (Problem(code="format_not_accepted", where=new.where, values={"format": entry.format}),)
+    if row.status is ReadingStatus.ACCEPTED:
+        _believe(row, judged, known, profile, gone)
+    return row
+
+
+def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: set[UUID]) -> None:
+    """Let an accepted row move the registers it reads, unless it only says again what is believed already."""
+    first = judged.values[0].register
+    if judged.duplicate and first.last_reading is not None and first.last_reading not in gone:
+        row.same_as = first.last_reading
+        return
+    chain = profile.reading.per_period == "many"
+    row.corrects = not chain and any(value.register.last_period >= judged.period for value in judged.values)
+    new = {
+        value.register.id: believe(value.register, value.reading.value, period=judged.period, at=judged.at, reading=row.id, chain=chain)
+        for value in judged.values
+    }
+    registers = tuple(new.get(register.id, register) for register in known.meter.registers)
+    known.meter = msgspec.structs.replace(known.meter, registers=registers)
+
+
+def _gone(connection: Connection, known: Mapping[str, list[Known]]) -> set[UUID]:
+    """Readings that a register still names although they came to nothing: saying the same again is no duplicate of those."""
+    named = {r.last_reading for found in known.values() for one in found for r in one.meter.registers if r.last_reading is not None}
+    return readings.came_to_nothing(connection, named) if named else set()

@@ -1,0 +1,127 @@
+"""All state, in PostgreSQL: tables, queries by noun, the delivery ledger. Here: the connection, its roles and its migrations."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+import alembic.command
+import alembic.config
+import alembic.script
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.domain.problems import Misconfigured, Unavailable
+
+Role = Literal["owner", "app", "worker"]
+MIGRATION_LOCK: Final = 7_302_211
+
+
+class Store:
+    """A pool of connections to one database in one role. `utility` transactions of the app role see that utility only."""
+
+    def __init__(self, url: str, *, role: Role = "app", pool: int = 8) -> None:
+        """Connect lazily to `url` (libpq form) and take on the role at once; an account of its own for the role works alike."""
+        self.url = url
+        self.role = role
+        self.engine: Engine = create_engine(
+            _driver_url(url), pool_size=pool, max_overflow=2, pool_pre_ping=False, pool_timeout=10, connect_args=_ARGUMENTS
+        )
+        if role != "owner":
+            event.listen(self.engine, "connect", _taking(f"metergate_{role}"))
+
+    @contextmanager
+    def transaction(self, utility: int | None = None) -> Iterator[Connection]:
+        """A transaction, of one utility where one is named. Raises Unavailable when PostgreSQL cannot be reached or went away.
+
+        After Unavailable with `sent` the outcome of the commit is not known.
+        """
+        began = False
+        try:
+            with self.engine.begin() as connection:
+                began = True
+                if utility is not None:
+                    connection.exec_driver_sql("select set_config('metergate.utility', %(u)s, true)", {"u": str(utility)})
+                yield connection
+        except DBAPIError as error:
+            if error.connection_invalidated or not began or _lost(error):
+                self.engine.dispose()
+                raise Unavailable(f"PostgreSQL: {str(error.orig).strip()}", sent=began) from error
+            raise
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        self.engine.dispose()
+
+
+_ARGUMENTS: Final = {
+    "connect_timeout": 10,
+    "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s -c timezone=UTC",
+    "application_name": "metergate",
+    "prepare_threshold": 3,
+}
+
+
+def migrate(url: str) -> None:
+    """Bring the database to this code's schema, forward only, one migrator at a time. Raises Misconfigured when it is newer than the code."""
+    engine = create_engine(_driver_url(url), connect_args={"connect_timeout": 10})
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+            connection.commit()
+            if _current(connection) not in _known():
+                raise Misconfigured(f"the database has schema {_current(connection)}, newer than this code: install the newer Metergate")
+            config = _config()
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        engine.dispose()
+
+
+def check_schema(store: Store) -> None:
+    """Refuse to work on a schema that is not this code's. Raises Misconfigured saying which way it differs."""
+    with store.transaction() as connection:
+        current = connection.exec_driver_sql("select version_num from alembic_version").scalar_one_or_none()
+    head = alembic.script.ScriptDirectory.from_config(_config()).get_current_head()
+    if current != head:
+        raise Misconfigured(f"the database has schema {current}, this code wants {head}: run metergate db migrate, or the newer code")
+
+
+def _config() -> alembic.config.Config:
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(files(__name__) / "migrations").replace("%", "%%"))
+    return config
+
+
+def _current(connection: Connection) -> str | None:
+    current = MigrationContext.configure(connection).get_current_revision()
+    connection.commit()
+    return current
+
+
+def _known() -> set[str | None]:
+    return {None} | {script.revision for script in alembic.script.ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
+def _driver_url(url: str) -> str:
+    return "postgresql+psycopg://" + url.partition("://")[2]
+
+
+def _taking(role: str) -> Any:
+    def take(connection: Any, _entry: ConnectionPoolEntry) -> None:
+        """A login account of the role's own already is what it must be; the owner's account steps down to the role."""
+        with connection.cursor() as cursor:
+            cursor.execute("select current_user = %s", (role,))
+            if not cursor.fetchone()[0]:
+                cursor.execute(f'set role "{role}"')
+        connection.commit()
+
+    return take
+
+
+def _lost(error: DBAPIError) -> bool:
+    """Connection lost (08), server shutting down (57P), out of resources (53), deadlock (40): time heals it, we are not wrong."""
+    return str(getattr(error.orig, "sqlstate", None) or "")[:3] in ("57P", "080", "533", "40P", "400")

@@ -1,0 +1,252 @@
+"""The delivery ledger, first half: what is due, in lanes that keep each meter's order and give each sender its share (docs/ledger.md)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+from uuid_utils.compat import uuid7
+
+from gateway.domain.status import ReadingStatus
+from gateway.store.rows import array, put
+
+INTERACTIVE: Final = 0
+BULK: Final = 1
+CHANNEL: Final = "metergate_due"
+"""The NOTIFY channel that wakes workers; its payload is the target's id."""
+
+READY, DELAYED, PARKED, EMPTY = 1, 2, 3, 0
+"""States of a lane: may be claimed, waits for its time, holds until a person decides, has nothing open."""
+
+TAKEN, DEAD, REFUSED, WITHDRAWN = 5, 6, 7, 8
+"""States of a closed delivery."""
+
+
+class Due(msgspec.Struct, frozen=True, gc=False):
+    """One thing to deliver: its id, its lane, and its place in the lane."""
+
+    subject: UUID
+    lane: int
+    read_at: datetime
+    revision: int
+
+
+DELIVERY: Final = {
+    "id": "uuid",
+    "utility_id": "int",
+    "target_id": "int",
+    "kind": "text",
+    "subject_id": "uuid",
+    "lane_id": "bigint",
+    "read_at": "timestamptz",
+    "revision": "smallint",
+    "sender_id": "bigint",
+    "rank": "bigint",
+}
+
+_RESERVE: Final = """
+insert into share as s (utility_id, target_id, sender_id, priority, last)
+select utility_id, id, %(sender)s, %(p)s, floor[%(p)s + 1] + %(n)s from target where id = %(t)s
+on conflict (target_id, sender_id, priority) do update
+  set last = greatest(s.last, (select floor[%(p)s + 1] from target where id = %(t)s)) + %(n)s
+returning last - %(n)s"""
+
+_LANES: Final = """
+insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
+select %(u)s, %(t)s, lane, 1, %(p)s, rank, n from unnest(%(lanes)s::bigint[], %(ranks)s::bigint[], %(counts)s::int[]) l(lane, rank, n) order by lane
+on conflict (target_id, lane_id) do update set
+  open = lane.open + excluded.open, priority = least(lane.priority, excluded.priority),
+  state = case when lane.state = 0 then 1 else lane.state end"""
+
+
+def targets(connection: Connection, utility: int, names: Iterable[str]) -> dict[str, int]:
+    """The ids of a utility's billing connections by name; a name met for the first time gets its row here."""
+    wanted = set(names)
+    found = {row.name: row.id for row in connection.exec_driver_sql("select id, name from target where utility_id = %(u)s", {"u": utility})}
+    for name in sorted(wanted - found.keys()):
+        made = connection.exec_driver_sql(
+            "insert into target (utility_id, name) values (%(u)s, %(n)s) on conflict (utility_id, name) do update set name = excluded.name "
+            "returning id",
+            {"u": utility, "n": name},
+        )
+        found[name] = made.scalar_one()
+    return found
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """A billing connection as the worker finds it."""
+
+    id: int
+    utility: str
+    name: str
+
+
+def connected(connection: Connection) -> list[Connected]:
+    """Every billing connection that has ever been delivered to, of every utility."""
+    rows = connection.exec_driver_sql("select t.id, u.code, t.name from target t join utility u on u.id = t.utility_id order by t.id")
+    return [Connected(*row) for row in rows]
+
+
+def pace(connection: Connection, target: int, *, rate: float, concurrency: int) -> None:
+    """Let all workers share a target's pace as its settings say."""
+    connection.exec_driver_sql(
+        "update target set rate = nullif(%(rate)s::float8, 0), max_batches = %(n)s where id = %(t)s",
+        {"t": target, "rate": rate, "n": concurrency},
+    )
+
+
+def enqueue(connection: Connection, utility: int, groups: Mapping[tuple[int, int, int], Sequence[Due]]) -> None:
+    """Put deliveries of new readings into the ledger; groups are keyed by (target, sender, priority).
+
+    Items first, lanes last and in the order of their ids: a lane's row is locked from here to the commit (ledger.md, traps 2 and 6).
+    """
+    lanes: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for (target, sender, priority), dues in sorted(groups.items()):
+        reserved = connection.exec_driver_sql(_RESERVE, {"t": target, "sender": sender, "p": priority, "n": len(dues)})
+        start = int(reserved.scalar_one())
+        rows = [
+            (uuid7(), utility, target, "meter_reading", due.subject, due.lane, due.read_at, due.revision, sender, start + n)
+            for n, due in enumerate(dues, start=1)
+        ]
+        put(connection, "delivery", DELIVERY, rows)
+        heads = lanes.setdefault((target, priority), {})
+        for rank, due in enumerate(dues, start=start + 1):
+            heads.setdefault(due.lane, [rank, 0])[1] += 1
+    for (target, priority), heads in sorted(lanes.items()):
+        connection.exec_driver_sql(
+            _LANES,
+            {
+                "u": utility,
+                "t": target,
+                "p": priority,
+                "lanes": array(heads, "bigint"),
+                "ranks": array((rank for rank, _ in heads.values()), "bigint"),
+                "counts": array((count for _, count in heads.values()), "int"),
+            },
+        )
+    for target in sorted({target for target, _ in lanes}):
+        connection.exec_driver_sql("select pg_notify(%(c)s, %(t)s)", {"c": CHANNEL, "t": str(target)})
+
+
+class Verdict(msgspec.Struct, frozen=True, gc=False):
+    """What one attempt means for one delivery: `closed` as that state, or kept in a lane that goes on, waits or parks.
+
+    `becomes`: the state its meter reading moves to. `tried`: 0 when nothing left the house.
+    """
+
+    delivery: UUID
+    lane: int
+    outcome: str
+    closed: int = 0
+    lane_state: int = READY
+    wait: timedelta = timedelta()
+    problem: str | None = None
+    reference: str | None = None
+    tried: int = 1
+    becomes: ReadingStatus | None = None
+
+
+_CLOSE: Final = """
+with o as (select * from unnest(%(ids)s::uuid[], %(states)s::smallint[], %(problems)s::text[], %(references)s::text[], %(tries)s::smallint[])
+  o(id, state, problem, reference, tried)),
+g as (delete from delivery d using o where d.id = o.id returning d.*, o.state, o.problem as why, o.reference, o.tried)
+insert into delivery_closed (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank, tries, problem, created_at,
+  state, batch_id, reference, closed_at)
+select id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank, tries + tried, why, created_at,
+  state, %(b)s, reference, clock_timestamp() from g"""
+
+_KEEP: Final = """
+update delivery d set tries = tries + o.tried, problem = o.problem
+from unnest(%(ids)s::uuid[], %(problems)s::text[], %(tries)s::smallint[]) o(id, problem, tried) where d.id = o.id"""
+
+_EMPTY: Final = """
+delete from lane l using unnest(%(lanes)s::bigint[], %(closed)s::int[]) o(lane_id, n)
+where l.target_id = %(t)s and l.lane_id = o.lane_id and l.batch_id = %(b)s and l.open = o.n"""
+
+_GOON: Final = """
+update lane l set open = l.open - o.n, batch_id = null, due = clock_timestamp() + %(skew)s + o.wait,
+  state = case when l.open > o.n then o.state else 0 end,
+  rank = coalesce((select d.rank from delivery d where d.target_id = l.target_id and d.lane_id = l.lane_id
+    order by read_at, revision, id limit 1), l.rank)
+from unnest(%(lanes)s::bigint[], %(closed)s::int[], %(states)s::smallint[], %(waits)s::interval[]) o(lane_id, n, state, wait)
+where l.target_id = %(t)s and l.lane_id = o.lane_id and l.batch_id = %(b)s"""
+
+
+def finish(
+    connection: Connection,
+    *,
+    target: int,
+    batch: UUID,
+    utility: int,
+    verdicts: Sequence[Verdict],
+    answer: bytes,
+    skew: timedelta,
+    phase: int = 2,
+) -> bool:
+    """Write what an attempt came to, in one transaction. False when the batch was reaped meanwhile: then nothing is written.
+
+    The order of statements and of locks is that of ledger.md section 3; every writer takes lanes in the order of their ids.
+    """
+    fence = connection.exec_driver_sql(
+        "update batch set phase = %(phase)s, finished_at = clock_timestamp(), answer = %(answer)s "
+        "where id = %(b)s and finished_at is null returning id",
+        {"b": batch, "phase": phase, "answer": answer or None},
+    )
+    if fence.one_or_none() is None:
+        return False
+    lanes = _by_lane(verdicts)
+    base: dict[str, Any] = {"t": target, "b": batch, "lanes": array(lanes, "bigint"), "skew": skew}
+    connection.exec_driver_sql(
+        "select from lane where target_id = %(t)s and lane_id = any(%(lanes)s::bigint[]) order by lane_id for update", base
+    )
+    _close_and_keep(connection, batch, verdicts)
+    failures = [(utility, v.delivery, batch, v.outcome, v.problem) for v in verdicts if v.closed != TAKEN]
+    if failures:
+        types = {"utility_id": "int", "delivery_id": "uuid", "batch_id": "uuid", "outcome": "text", "problem": "text"}
+        put(connection, "attempt", types, failures)
+    base["closed"] = array((closed for closed, _ in lanes.values()), "int")
+    emptied = connection.exec_driver_sql(_EMPTY, base).rowcount
+    if emptied < len(lanes):
+        base["states"] = array((verdict.lane_state for _, verdict in lanes.values()), "smallint")
+        base["waits"] = array((f"{verdict.wait.total_seconds()} s" for _, verdict in lanes.values()), "text")
+        connection.exec_driver_sql(_GOON, base)
+    return True
+
+
+def _by_lane(verdicts: Iterable[Verdict]) -> dict[int, tuple[int, Verdict]]:
+    """Per lane, how many of its items are closed, and the verdict that decides how the lane goes on: the first one kept."""
+    lanes: dict[int, tuple[int, Verdict]] = {}
+    for verdict in verdicts:
+        closed, decides = lanes.get(verdict.lane, (0, verdict))
+        if decides.closed and not verdict.closed:
+            decides = verdict
+        lanes[verdict.lane] = closed + bool(verdict.closed), decides
+    return dict(sorted(lanes.items()))
+
+
+def _close_and_keep(connection: Connection, batch: UUID, verdicts: Sequence[Verdict]) -> None:
+    closed = [v for v in verdicts if v.closed]
+    kept = [v for v in verdicts if not v.closed]
+    if closed:
+        connection.exec_driver_sql(
+            _CLOSE,
+            {
+                "b": batch,
+                "ids": array((v.delivery for v in closed), "uuid"),
+                "states": array((v.closed for v in closed), "smallint"),
+                "problems": array((v.problem for v in closed), "text"),
+                "references": array((v.reference for v in closed), "text"),
+                "tries": array((v.tried for v in closed), "smallint"),
+            },
+        )
+    if kept:
+        connection.exec_driver_sql(
+            _KEEP,
+            {
+                "ids": array((v.delivery for v in kept), "uuid"),
+                "problems": array((v.problem for v in kept), "text"),
+                "tries": array((v.tried for v in kept), "smallint"),
+            },
+        )

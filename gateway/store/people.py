@@ -1,0 +1,127 @@
+"""Who sends and for which utility: utilities, credentials and documents."""
+
+import hashlib
+import secrets
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.domain.problems import Misconfigured
+from gateway.domain.profile import Profile, read_profile
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """A principal behind a key: its utility, what it may do (`scopes`) and for which agreements (None: all of the utility)."""
+
+    credential_id: int
+    utility_id: int
+    principal: str
+    scopes: tuple[str, ...]
+    agreement_ids: tuple[int, ...] | None = None
+
+
+def digest(key: str) -> bytes:
+    """What is kept of a key: a key is random and long, so one SHA-256 is enough."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def sender_of(connection: Connection, key: str) -> Sender | None:
+    """The sender whose key this is, None when there is none, or it is revoked or expired."""
+    row = connection.exec_driver_sql(
+        "select id, utility_id, principal, scopes, agreement_ids from credential_of(%(hash)s) "
+        "where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
+        {"hash": digest(key)},
+    ).one_or_none()
+    return None if row is None else _sender(row)
+
+
+def _sender(row: Any) -> Sender:
+    agreements = None if row.agreement_ids is None else tuple(row.agreement_ids)
+    return Sender(
+        credential_id=row.id, utility_id=row.utility_id, principal=row.principal, scopes=tuple(row.scopes), agreement_ids=agreements
+    )
+
+
+def sender_by_id(connection: Connection, credential_id: int) -> Sender:
+    """The sender behind a credential, whatever became of it since: what it sent while it was valid stays sent."""
+    row = connection.exec_driver_sql(
+        "select id, utility_id, principal, scopes, agreement_ids from credential where id = %(id)s", {"id": credential_id}
+    ).one()
+    return _sender(row)
+
+
+def still_valid(connection: Connection, credential_ids: list[int]) -> set[int]:
+    """Those of these credentials that may still be used: a removed right takes effect at the next request."""
+    rows = connection.exec_driver_sql(
+        "select id from credential where id = any(%(ids)s) and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
+        {"ids": credential_ids},
+    )
+    return {row.id for row in rows}
+
+
+def add_credential(
+    connection: Connection, utility_id: int, principal: str, scopes: list[str], *, expires_at: datetime | None = None, key: str = ""
+) -> str:
+    """Give a principal a new key and return it; only its hash is kept, so it is shown this once."""
+    key = key or f"mg_{secrets.token_urlsafe(32)}"
+    connection.exec_driver_sql(
+        "insert into credential (utility_id, kind, principal, secret_hash, scopes, expires_at) "
+        "values (%(utility)s, 'key', %(principal)s, %(hash)s, %(scopes)s, %(expires)s)",
+        {"utility": utility_id, "principal": principal, "hash": digest(key), "scopes": scopes, "expires": expires_at},
+    )
+    return key
+
+
+def ensure_utility(connection: Connection, code: str, title: str = "") -> int:
+    """The id of the utility of that code, made when it is new."""
+    found = connection.exec_driver_sql(
+        "with new as (insert into utility (code, title) values (%(code)s, %(title)s) on conflict (code) do nothing returning id) "
+        "select id from new union all select id from utility where code = %(code)s limit 1",
+        {"code": code, "title": title},
+    )
+    return int(found.scalar_one())
+
+
+def utility_code(connection: Connection, utility_id: int) -> str:
+    """The code of a utility by its id."""
+    return str(connection.exec_driver_sql("select code from utility where id = %(id)s", {"id": utility_id}).scalar_one())
+
+
+def save_document(connection: Connection, utility_id: int, kind: str, name: str, body: bytes, author: str) -> int:
+    """Keep a document as its next version, or leave it when the last version is the same; return the version."""
+    last = connection.exec_driver_sql(
+        "select version, body from document where utility_id = %(u)s and kind = %(k)s and name = %(n)s order by version desc limit 1",
+        {"u": utility_id, "k": kind, "n": name},
+    ).one_or_none()
+    if last is not None and bytes(last.body) == body:
+        return int(last.version)
+    version = 1 if last is None else last.version + 1
+    connection.exec_driver_sql(
+        "insert into document (utility_id, kind, name, version, body, author) values (%(u)s, %(k)s, %(n)s, %(v)s, %(b)s, %(a)s)",
+        {"u": utility_id, "k": kind, "n": name, "v": version, "b": body, "a": author},
+    )
+    return int(version)
+
+
+def profiles(connection: Connection, utility_id: int) -> dict[str, Profile]:
+    """Every profile of the utility in its newest version, by name. Raises Misconfigured when it has none."""
+    rows = connection.exec_driver_sql(
+        "select distinct on (name) name, version, body from document where utility_id = %(u)s and kind = 'profile' order by name, version desc",
+        {"u": utility_id},
+    )
+    found = {row.name: _profile(bytes(row.body)) for row in rows}
+    if not found:
+        raise Misconfigured(f"utility {utility_id} has no profile: metergate partner add ... --profile NAME gives it one")
+    return found
+
+
+_read: dict[bytes, Profile] = {}
+
+
+def _profile(body: bytes) -> Profile:
+    """Documents are immutable versions, so each is parsed once a process."""
+    if body not in _read:
+        _read[body] = read_profile(body)
+    return _read[body]

@@ -1,0 +1,228 @@
+"""Submissions as they are found again: by fingerprint, by key, by id; with their rows, problems and timeline."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Connection
+
+from gateway.store.rows import array
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing received, with the counts of its rows."""
+
+    id: UUID
+    credential_id: int
+    sha256: bytes
+    channel: str
+    format: str
+    file_name: str
+    envelope: dict[str, Any]
+    status: str
+    total: int
+    accepted: int
+    in_review: int
+    rejected: int
+    received_at: datetime
+
+
+class FoundValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One register's value of a row."""
+
+    register: str
+    value: Decimal
+    previous: Decimal | None
+    consumption: Decimal | None
+    where: str
+
+
+class FoundProblem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One problem of a submission or of one of its rows."""
+
+    code: str
+    severity: str
+    where: str
+    values: dict[str, str]
+
+
+class FoundRow(msgspec.Struct, kw_only=True, gc=False):
+    """One meter reading of a submission as it stands now. `next_attempt_at` while it waits for billing."""
+
+    id: UUID
+    ordinal: int
+    meter: str
+    agreement: str
+    profile: str
+    period: str
+    at: datetime | None
+    revision: int
+    status: str
+    where: str
+    same_as: UUID | None = None
+    next_attempt_at: datetime | None = None
+    tries: int = 0
+    values: list[FoundValue] = []
+    problems: list[FoundProblem] = []
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a timeline."""
+
+    at: datetime
+    entity: str
+    entity_id: UUID
+    from_state: str
+    to_state: str
+    actor: str
+    reason: str
+
+
+_FIELDS: Final = ", ".join(f"s.{name}" for name in Submission.__struct_fields__)
+
+
+def one(connection: Connection, utility_id: int, id_: UUID, credential_id: int | None = None) -> Submission | None:
+    """A submission of the utility by its id, None when it is absent or another's; with `credential_id` only that sender's."""
+    row = connection.exec_driver_sql(
+        f"select {_FIELDS} from submission s where s.utility_id = %(u)s and s.id = %(id)s "
+        "and (%(c)s::bigint is null or s.credential_id = %(c)s)",
+        {"u": utility_id, "id": id_, "c": credential_id},
+    ).one_or_none()
+    return None if row is None else _submission(row)
+
+
+def newest(
+    connection: Connection, utility_id: int, *, credential_id: int | None, status: str = "", before: UUID | None = None, limit: int = 50
+) -> list[Submission]:
+    """Submissions, newest first: of one sender or all, of one status or all, older than the id `before`."""
+    rows = connection.exec_driver_sql(
+        f"select {_FIELDS} from submission s where s.utility_id = %(u)s and (%(c)s::bigint is null or s.credential_id = %(c)s) "
+        "and (%(s)s = '' or s.status = %(s)s) and (%(b)s::uuid is null or s.id < %(b)s) order by s.id desc limit %(n)s",
+        {"u": utility_id, "c": credential_id, "s": status, "b": before, "n": limit},
+    )
+    return [_submission(row) for row in rows]
+
+
+def by_fingerprint(connection: Connection, utility_id: int, fingerprints: Iterable[bytes]) -> dict[bytes, Submission]:
+    """The submissions that have these fingerprints (same sender, bytes and envelope); one rejected whole is not in the way of a new try."""
+    rows = connection.exec_driver_sql(
+        f"select {_FIELDS}, s.fingerprint from submission s where s.utility_id = %(u)s "
+        "and s.fingerprint = any(%(f)s) and s.status <> 'rejected'",
+        {"u": utility_id, "f": list(fingerprints)},
+    )
+    return {bytes(row.fingerprint): _submission(row) for row in rows}
+
+
+def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], tuple[bytes, bytes]]:
+    """What was answered under these (credential, idempotency key) pairs: fingerprint and the very bytes."""
+    pairs = list(keys)
+    rows = connection.exec_driver_sql(
+        "select credential_id, key, fingerprint, answer from idempotency where utility_id = %(u)s "
+        "and (credential_id, key) in (select * from unnest(%(c)s::bigint[], %(k)s::text[]))",
+        {"u": utility_id, "c": [c for c, _ in pairs], "k": [k for _, k in pairs]},
+    )
+    return {(row.credential_id, row.key): (bytes(row.fingerprint), bytes(row.answer)) for row in rows}
+
+
+def remember(
+    connection: Connection, utility_id: int, credential_id: int, key: str, fingerprint: bytes, submission: UUID, answer: bytes
+) -> None:
+    """Keep an answer under its idempotency key, so that the same key gets the same bytes."""
+    connection.exec_driver_sql(
+        "insert into idempotency (utility_id, credential_id, key, fingerprint, submission_id, answer) "
+        "values (%(u)s, %(c)s, %(k)s, %(f)s, %(s)s, %(a)s) on conflict do nothing",
+        {"u": utility_id, "c": credential_id, "k": key, "f": fingerprint, "s": submission, "a": answer},
+    )
+
+
+_ROWS: Final = """
+select m.id, m.ordinal, m.meter, m.agreement, m.period, m.at, m.revision, m.place, m.same_as, l.due, coalesce(d.tries, 0) as tries,
+  case when s.status = 'queued' and (d.tries > 0 or b.phase = 1) then 'sent' else s.status end as status,
+  coalesce(a.profile, '') as profile
+from meter_reading m join meter_reading s on s.id = coalesce(m.same_as, m.id)
+left join delivery d on d.subject_id = s.id
+left join lane l on l.target_id = d.target_id and l.lane_id = d.lane_id
+left join batch b on b.id = l.batch_id and d.id = any(b.items)
+left join meter e on e.id = m.meter_id left join usage_point p on p.id = e.usage_point_id left join agreement a on a.id = p.agreement_id
+where m.submission_id = %(id)s order by m.ordinal"""
+
+
+def rows(connection: Connection, submission: UUID) -> list[FoundRow]:
+    """Every row of a submission as it stands now, with its values and problems. `sent` is told from the ledger, not kept twice."""
+    found = {
+        row.id: FoundRow(
+            id=row.id,
+            ordinal=row.ordinal,
+            meter=row.meter,
+            agreement=row.agreement,
+            profile=row.profile,
+            period=row.period,
+            at=row.at,
+            revision=row.revision,
+            status=row.status,
+            where=row.place,
+            same_as=row.same_as,
+            next_attempt_at=row.due if row.status in ("queued", "sent") else None,
+            tries=row.tries,
+            values=[],
+            problems=[],
+        )
+        for row in connection.exec_driver_sql(_ROWS, {"id": submission})
+    }
+    values = connection.exec_driver_sql(
+        "select meter_reading_id, register, value, previous, consumption, place from reading "
+        "where meter_reading_id = any(%(ids)s::uuid[]) order by meter_reading_id, ordinal",
+        {"ids": array(found, "uuid")},
+    )
+    for id_, register, value, previous, consumption, place in values:
+        known = FoundValue(register=register, value=value, previous=previous, consumption=consumption, where=place)
+        found[id_].values.append(known)
+    for id_, problem in problems(connection, submission):
+        if id_ is not None:
+            found[id_].problems.append(problem)
+    return list(found.values())
+
+
+def problems(connection: Connection, submission: UUID) -> list[tuple[UUID | None, FoundProblem]]:
+    """Every problem of a submission, in the order found, with the reading it belongs to (None: the whole thing)."""
+    found = connection.exec_driver_sql(
+        'select meter_reading_id, code, severity, place, "values" from problem where submission_id = %(id)s order by id', {"id": submission}
+    )
+    return [(row[0], FoundProblem(code=row[1], severity=row[2], where=row[3], values=row[4])) for row in found]
+
+
+def timeline(connection: Connection, submission: UUID) -> list[Happening]:
+    """What happened to a submission and its readings, in order: the events, and each call to billing that carried one of its readings."""
+    found = connection.exec_driver_sql(
+        "with mine as (select id from meter_reading where submission_id = %(id)s), "
+        "carried as (select d.subject_id, a.batch_id from attempt a join (select id, subject_id from delivery union all "
+        "select id, subject_id from delivery_closed) d on d.id = a.delivery_id where d.subject_id in (select id from mine) "
+        "union select subject_id, batch_id from delivery_closed where subject_id in (select id from mine) and batch_id is not null) "
+        "select at, entity, entity_id, from_state, to_state, actor, reason from event "
+        "where entity_id = %(id)s or entity_id in (select id from mine) "
+        "union all select b.sent_at, 'meter_reading', c.subject_id, 'queued', 'sent', 'metergate', '' from carried c "
+        "join batch b on b.id = c.batch_id where b.sent_at is not null order by at, entity desc, entity_id",
+        {"id": submission},
+    )
+    names = Happening.__struct_fields__
+    return [Happening(**dict(zip(names, row, strict=True))) for row in found]
+
+
+def take_received(connection: Connection, *, worker: str, lease: timedelta, skew: timedelta) -> tuple[Submission, bytes, int] | None:
+    """Hold the oldest submission that waits to be translated; return it with its bytes and its utility's id."""
+    row = connection.exec_driver_sql(
+        "update submission s set taken_by = %(w)s, taken_until = clock_timestamp() + %(skew)s + %(lease)s where id = (select id from submission "
+        "where status = 'received' and coalesce(taken_until, '-infinity') < clock_timestamp() + %(skew)s "
+        f"order by received_at limit 1 for update skip locked) returning {_FIELDS}, s.utility_id, "
+        "(select body from claim c where c.utility_id = s.utility_id and c.sha256 = s.sha256) as body",
+        {"w": worker, "lease": lease, "skew": skew},
+    ).one_or_none()
+    return None if row is None else (_submission(row), bytes(row.body), row.utility_id)
+
+
+def _submission(row: Any) -> Submission:
+    fields = {name: getattr(row, name) for name in Submission.__struct_fields__}
+    return Submission(**(fields | {"sha256": bytes(fields["sha256"])}))

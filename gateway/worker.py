@@ -1,0 +1,181 @@
+"""The worker: translates files that wait, pushes what is due into billing, and mends what a dead worker left behind."""
+
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from threading import Condition, Event, Thread
+from time import monotonic
+from typing import Final
+from uuid import UUID
+
+from gateway import pipeline
+from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.mapping import Format
+from gateway.outbound import Target
+from gateway.pipeline.verdicts import Patience
+from gateway.registry import build
+from gateway.settings import Settings
+from gateway.store import Store, claims, ledger, wake
+
+log = logging.getLogger("metergate")
+
+FLOOR_SECONDS: Final = 5.0
+
+
+class Worker:
+    """All that one process does behind the doors. `skew` moves its clock against the database's; it is zero but in tests."""
+
+    def __init__(
+        self, store: Store, settings: Settings, formats: Mapping[str, Format], *, name: str = "", skew: timedelta = timedelta()
+    ) -> None:
+        """Name the worker after its host and process unless told otherwise."""
+        self.store = store
+        self.settings = settings
+        self.formats = formats
+        self.name = name or f"{socket.gethostname()}:{os.getpid()}"
+        self.skew = skew
+        self.patience = Patience.of(settings.worker)
+        self.lease = timedelta(seconds=settings.worker.lease)
+        self.targets: dict[int, Target] = {}
+        self.flying: set[UUID] = set()
+        self._floors: dict[int, float] = {}
+
+    def connect(self) -> dict[int, Target]:
+        """Find the targets that have deliveries, build those not built yet, and return them all."""
+        with self.store.transaction() as connection:
+            for known in ledger.connected(connection):
+                if known.id not in self.targets:
+                    target = self._build(known)
+                    self.targets[known.id] = target
+                    ledger.pace(connection, known.id, rate=target.rate, concurrency=target.concurrency)
+        return self.targets
+
+    def _build(self, known: ledger.Connected) -> Target:
+        """The connection of that name in the settings; a utility without one gets readable files in the data folder."""
+        section = self.settings.targets.get(known.utility, {}).get(known.name)
+        if section is None:
+            section = {"kind": "files", "folder": str(self.settings.data / "billing" / known.utility / known.name)}
+        return build(Target, section)
+
+    def translate_one(self) -> bool:
+        """Translate one waiting file; False when none waits."""
+        return pipeline.translate(self.store, self.formats, worker=self.name, lease=self.lease, skew=self.skew)
+
+    def deliver_one(self, target_id: int) -> bool:
+        """Deliver one batch to a target; False when nothing is due."""
+        drop = monotonic() - self._floors.get(target_id, -FLOOR_SECONDS) >= FLOOR_SECONDS
+        if drop:
+            self._floors[target_id] = monotonic()
+        return pipeline.deliver(
+            self.store,
+            target_id,
+            self.targets[target_id],
+            self.patience,
+            worker=self.name,
+            lease=self.lease,
+            skew=self.skew,
+            drop_floor=drop,
+            flying=self.flying,
+        )
+
+    def reap_one(self) -> bool:
+        """Finish one batch whose worker died; False when there is none."""
+        guarantees = {id_: target.guarantee for id_, target in self.targets.items()}
+        return pipeline.reap(self.store, guarantees, self.patience, skew=self.skew)
+
+    def beat(self) -> bool:
+        """Keep the leases of the batches in flight; always False, so that the pause is kept."""
+        if flying := list(self.flying):
+            with self.store.transaction() as connection:
+                claims.heartbeat(connection, flying, lease=self.lease, skew=self.skew)
+        return False
+
+    def run_until_idle(self) -> int:
+        """Do all that is due now, in this thread; return how many steps were taken."""
+        steps = 0
+        while True:
+            busy = self.translate_one() or self.reap_one() or any(self.deliver_one(target) for target in self.connect())
+            if not busy:
+                return steps
+            steps += 1
+
+    def run(self, stop: Event) -> None:
+        """Work until `stop`: a translator, a reaper, a heart, a listener, and per target as many senders as it allows calls, at most two.
+
+        Two senders a target are the sweet spot on two cores (docs/ledger.md); more calls at once come from more workers.
+        """
+        bell = Bell()
+        settings = self.settings.worker
+        threads = [
+            Thread(target=wake.listen, args=(self.store, bell.ring, stop, settings.poll), name="listen"),
+            self._thread("translate", self.translate_one, bell, stop),
+            self._thread("reap", self.reap_one, bell, stop, pause=settings.reap),
+            self._thread("heartbeat", self.beat, bell, stop, pause=settings.heartbeat),
+        ]
+        for thread in threads:
+            thread.start()
+        started: set[int] = set()
+        while not stop.is_set():
+            seen = bell.rung
+            for id_ in sorted(self._reached() - started):
+                started.add(id_)
+                for number in range(min(self.targets[id_].concurrency, 2)):
+                    threads.append(self._thread(f"deliver:{id_}:{number}", partial(self.deliver_one, id_), bell, stop))
+                    threads[-1].start()
+            bell.wait(seen, settings.poll)
+        bell.ring()
+        for thread in threads:
+            thread.join()
+        for target in self.targets.values():
+            target.close()
+
+    def _reached(self) -> set[int]:
+        """The targets known by now; a database away or a wrong setting is said and tried again."""
+        try:
+            return set(self.connect())
+        except (Unavailable, Misconfigured) as error:
+            log.warning("worker.waits", extra={"facts": {"why": str(error)}})
+            return set(self.targets)
+
+    def _thread(self, name: str, work: Callable[[], bool], bell: "Bell", stop: Event, pause: float | None = None) -> Thread:
+        """A thread that works while there is work, then waits for the bell or, with `pause`, that long."""
+
+        def loop() -> None:
+            while not stop.is_set():
+                seen = bell.rung
+                try:
+                    if work():
+                        continue
+                except Unavailable as error:
+                    log.warning("worker.waits", extra={"facts": {"thread": name, "why": str(error)}})
+                except Exception:
+                    log.exception("worker.failed", extra={"facts": {"thread": name}})
+                if pause is None:
+                    bell.wait(seen, self.settings.worker.poll)
+                else:
+                    stop.wait(pause)
+
+        return Thread(target=loop, name=name)
+
+
+class Bell:
+    """Wakes every thread that waits; a ring between a look and a wait is not lost."""
+
+    def __init__(self) -> None:
+        """Nothing rang yet."""
+        self.rung = 0
+        self._condition = Condition()
+
+    def ring(self) -> None:
+        """Wake all."""
+        with self._condition:
+            self.rung += 1
+            self._condition.notify_all()
+
+    def wait(self, seen: int, timeout: float) -> None:
+        """Wait until the bell rings after the `seen`-th ring, at most `timeout` seconds."""
+        with self._condition:
+            self._condition.wait_for(lambda: self.rung != seen, timeout)
