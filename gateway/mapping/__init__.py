@@ -1,14 +1,11 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem
 from gateway.domain.readings import MeterReading
-from gateway.registry import build
-from gateway.settings import Limits
 from gateway.registry import build, kinds
 from gateway.settings import Limits
 
@@ -31,11 +28,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 class Format(msgspec.Struct, frozen=True, kw_only=True):
     """A message translator. Its fields are its settings."""
 
-    def sniff(self, body: bytes, file_name: str) -> bool:
+    def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - the contract names what it is given
         """Tell whether these bytes look like this format, cheaply and without trusting the name."""
         raise Misconfigured(f"{type(self).__name__} cannot tell its own files")
 
-    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
+    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:  # noqa: ARG002 - the same
         """Yield what is in the file, one MeterReading per meter and period, each with its own problems; file-wide problems apart.
 
         Raises Rejected when nothing of the file can be read. Codes stay as written; nothing is looked up here.
@@ -47,10 +44,3 @@ def formats(limits: Limits) -> dict[str, Format]:
     """Every format of this folder by its kind, held to these limits."""
     told = {"limits": msgspec.to_builtins(limits)}
     return {kind: build(Format, {"kind": kind} | told) for kind in kinds(Format)}
-
-
-def formats(limits: Limits | None = None) -> dict[str, Format]:
-    """Every format that this folder holds, by kind: a file with a class of the role Format is one."""
-    settings = {"limits": msgspec.to_builtins(limits or Limits())}
-    kinds = sorted(path.stem for path in Path(__file__).parent.glob("*.py") if "(Format," in path.read_text("utf-8"))
-    return {kind: build(Format, {"kind": kind, **settings}) for kind in kinds if kind != "__init__"}

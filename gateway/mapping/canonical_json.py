@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -15,7 +15,10 @@ from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import NUMBER, CellError, number, text_code
 from gateway.mapping.json_gate import check_depth, check_encoding, check_syntax, malformed
+from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
+
+T = TypeVar("T")
 
 _Code = Annotated[str, msgspec.Meta(max_length=100)]
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -69,8 +72,8 @@ class CanonicalJson(Format, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
-        """Tell whether the body begins like a JSON object with our key in it."""
-        return body[:64].lstrip()[:1] == b"{" and b'"readings"' in body[:4096]
+        """Tell whether the body begins like JSON."""
+        return bool(body) and kind_of(body) == "json"
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per row. Raises Rejected when the body is no JSON or not a list of readings."""
@@ -82,12 +85,12 @@ def _in_parts(body: bytes, envelope: Envelope, depth: int) -> list[MeterReading 
     check_encoding(body)
     try:
         rows = _rows.decode(body).readings
-        if not rows or body.count(b'"readings"') != 1 or b"\\" in body:
-            raise _Misfit
-    except (msgspec.ValidationError, RecursionError, _Misfit):
-        rows = _examined(body, depth)
+    except (msgspec.ValidationError, RecursionError):
+        rows = []
     except msgspec.DecodeError as error:
         raise malformed(body, str(error)) from error
+    if not rows or body.count(b'"readings"') != 1 or b"\\" in body:
+        rows = _examined(body, depth)
     found: list[MeterReading | Problem] = []
     shallow = False
     for first in range(0, len(rows), _PART):
@@ -158,7 +161,7 @@ def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str
     if b"\\" in body or body.count(b":") != msgspec.json.encode(rows).count(b":"):
         raise _Misfit
     registers = {entry.register for row in rows for entry in row.registers}
-    if not registers <= REGISTERS.keys() or any(len({entry.register for entry in row.registers}) < len(row.registers) for row in rows if len(row.registers) > 1):
+    if not registers <= REGISTERS.keys() or any(_repeats(row.registers) for row in rows if len(row.registers) > 1):
         raise _Misfit
     codes = [code for row in rows for code in (row.meter, row.agreement, row.point) if code is not UNSET]
     if not "".join(codes).isprintable():
@@ -170,6 +173,10 @@ def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str
     except ValueError:
         raise _Misfit from None
     return _numbers(rows), instants
+
+
+def _repeats(entries: list[_Register]) -> bool:
+    return len({entry.register for entry in entries}) < len(entries)
 
 
 def _numbers(rows: list[_Row]) -> Iterator[Decimal]:
@@ -233,7 +240,7 @@ class _Reader:
         self.problems += [Problem(code="json_missing_key", where=place, values={"key": key}) for key in required if key not in fields]
         return fields
 
-    def _take(self, fields: dict[str, Raw], key: str, decoder: msgspec.json.Decoder[Any], place: str, code: str = "json_shape") -> Any:  # noqa: ANN401
+    def _take(self, fields: dict[str, Raw], key: str, decoder: msgspec.json.Decoder[T], place: str, code: str = "json_shape") -> T | None:
         if key not in fields:
             return None
         try:
@@ -251,14 +258,14 @@ class _Reader:
             return ""
 
     def _period(self, fields: dict[str, Raw]) -> str:
-        text = self._take(fields, "period", _string, self.place)
+        text = self._take(fields, "period", _string, self.place) or ""
         try:
             if text:
                 month(text)
         except ValueError:
             self.problems.append(Problem(code="period_invalid", where=f"{self.place}.period", values={"period": text[:40]}))
             return ""
-        return text or ""
+        return text
 
     def _registers(self, fields: dict[str, Raw], meter: str) -> tuple[Reading, ...]:
         place = f"{self.place}.registers"

@@ -110,7 +110,7 @@ def text_code(code: str) -> str:
 
 def _exact(text: str) -> Decimal:
     value = Decimal(text.replace(",", "."))
-    return value if value else abs(value)
+    return value or abs(value)
 
 
 def _from_text(value: str) -> Decimal | None:

@@ -48,9 +48,14 @@ class Child:
     def __init__(self) -> None:
         """Start it with nothing of our environment but the way to this package."""
         environment = {"PYTHONPATH": str(Path(gateway.__file__).parents[1]), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
-        command = [sys.executable, "-P", "-m", "gateway.mapping.workbook"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, bufsize=0, start_new_session=True
+            [sys.executable, "-P", "-m", "gateway.mapping.workbook"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            bufsize=0,
+            start_new_session=True,
         )
         assert self.process.stdin is not None  # noqa: S101 - the pipes were asked for above
         assert self.process.stdout is not None  # noqa: S101

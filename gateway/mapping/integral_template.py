@@ -1,4 +1,4 @@
-"""Writes the integral workbook for people to fill in: everything locked but the current readings, and a hidden sheet that tells whose it is."""
+"""Writes the integral workbook for people to fill in: only current readings are unlocked, a hidden sheet tells whose it is."""
 
 import io
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _INPUT = PatternFill("solid", fgColor="FFF7D6")
 _HEADER = PatternFill("solid", fgColor="DDE6F0")
 
 
-def template(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
+def write(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
     """The workbook of an agreement for a period, one row per register, with the values accepted last shown beside the empty cells."""
     book = Workbook()
     sheet = book.worksheets[0]

@@ -1,6 +1,6 @@
 """The integral workbook of the legal-entity manual, 5.2: one row per meter, quantity and zone; only the current reading is filled in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from importlib.resources import files
 from typing import Final
@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import REGISTERS, MeterReading, Reading
-from gateway.domain.supply import key
+from gateway.domain.supply import Meter, key
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
@@ -17,6 +17,7 @@ from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns
 from gateway.mapping.tables import Table, letters, read_tables
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
+from gateway.texts import Language
 
 COLUMNS: Final[Columns] = read_columns((files(__package__) / "integral_workbook.toml").read_bytes())
 META: Final = "_meta"
@@ -51,6 +52,13 @@ class IntegralWorkbook(Format, frozen=True, kw_only=True):
             limit = str(self.limits.file_problems)
             raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
         return (meter.reading(envelope) for meter in meters.values())
+
+
+def template(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
+    """The workbook of an agreement for a period, to be filled in by people."""
+    from gateway.mapping.integral_template import write  # noqa: PLC0415 - the writer of workbooks is slow to import and wanted only here
+
+    return write(meters, agreement=agreement, period=period, language=language)
 
 
 def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:

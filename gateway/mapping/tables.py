@@ -71,7 +71,7 @@ def _dated(code: int, data: memoryview) -> date | time | timedelta:
     text = str(data, "ascii")
     if code == 4:
         return timedelta(seconds=float(text))
-    kinds: dict[int, type[datetime] | type[date] | type[time]] = {1: datetime, 2: date, 3: time}
+    kinds: dict[int, type[datetime | date | time]] = {1: datetime, 2: date, 3: time}
     return kinds[code].fromisoformat(text)
 
 
@@ -89,6 +89,4 @@ _cells: Final = msgspec.msgpack.Decoder(ext_hook=_dated)
 
 
 def _decode(result: msgspec.Raw) -> tuple[Table, ...]:
-    return tuple(
-        Table(sheet.name, sheet.hidden, sheet.row, sheet.column, _cells.decode(sheet.rows), sheet.problems) for sheet in _sheets.decode(result)
-    )
+    return tuple(Table(one.name, one.hidden, one.row, one.column, _cells.decode(one.rows), one.problems) for one in _sheets.decode(result))

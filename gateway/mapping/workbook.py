@@ -75,7 +75,7 @@ def explain(body: bytes, limits: Limits) -> None:
         return
     parts = _parts(body, limits)
     for part, name in _sheet_names(parts).items():
-        _walk(parts[part], name, limits)
+        _Walk(name, limits).run(parts[part])
 
 
 def _parts(body: bytes, limits: Limits) -> dict[str, bytes]:
@@ -105,9 +105,8 @@ def _sheet_names(parts: dict[str, bytes]) -> dict[str, str]:
     lower = {name.lower(): name for name in parts}
     try:
         book, relations = parts[lower["xl/workbook.xml"]], parts[lower["xl/_rels/workbook.xml.rels"]]
-        targets = {
-            str(link.get("Id")): str(link.get("Target")) for link in etree.fromstring(relations, etree.XMLParser(**_PARSER)).iter("{*}Relationship")
-        }
+        links = etree.fromstring(relations, etree.XMLParser(**_PARSER)).iter("{*}Relationship")
+        targets = {str(link.get("Id")): str(link.get("Target")) for link in links}
         sheets = list(etree.fromstring(book, etree.XMLParser(**_PARSER)).iter("{*}sheet"))
     except (KeyError, etree.XMLSyntaxError) as error:
         raise Rejected(Problem(code="xlsx_structure", where="xl/workbook.xml")) from error
@@ -130,7 +129,7 @@ def _check_before(part: bytes, name: str, limits: Limits) -> None:
     wide = told is not None and (_column(told[1].decode()) > limits.sheet_columns or int(told[2]) > limits.sheet_rows)
     crowded = len(part) > limits.sheet_cells * _SMALLEST and part.count(b"</v>") > limits.sheet_cells
     if wide or crowded or not _plain(part):
-        _walk(part, name, limits)
+        _Walk(name, limits).run(part)
 
 
 def _plain(part: bytes) -> bool:
@@ -172,40 +171,52 @@ def _examined(sheet: Sheet, part: bytes, limits: Limits) -> Sheet:
         written = part.count(b"</v>") + part.count(b"</is>")
         if written == sum([len(row) - row.count("") for row in sheet.rows]):
             return sheet
-    return msgspec.structs.replace(sheet, problems=_walk(part, sheet.name, limits))
+    return msgspec.structs.replace(sheet, problems=_Walk(sheet.name, limits).run(part))
 
 
-def _walk(part: bytes, sheet: str, limits: Limits) -> list[Problem]:
-    """Look at every cell. Raises Rejected for a reference outside the limits; returns what is wrong with single cells."""
-    problems: list[Problem] = []
-    seen: set[str] = set()
-    height = width = 0
-    for reference, row, kind, value, formula in _cells(part) if _plain(part) and b":c" not in part else _any_cells(part, sheet):
-        if value is None and not formula:
-            continue
-        where = f"{sheet}!{reference or row}"
+class _Walk:
+    """Looks at every cell of one sheet, building nothing."""
+
+    def __init__(self, sheet: str, limits: Limits) -> None:
+        self.sheet, self.limits = sheet, limits
+        self.problems: list[Problem] = []
+        self.seen: set[str] = set()
+        self.height = self.width = 0
+
+    def run(self, part: bytes) -> list[Problem]:
+        """What is wrong with single cells. Raises Rejected for a reference that is none or outside the limits."""
+        for reference, row, kind, value, formula in _cells(part) if _plain(part) and b":c" not in part else _any_cells(part, self.sheet):
+            if value is None and not formula:
+                continue
+            where = f"{self.sheet}!{reference or row}"[:100]
+            if reference:
+                self._place(reference, row, where)
+            if formula and not value and not (kind == "str" and value is not None):
+                self.problems.append(Problem(code="cell_formula_no_value", where=where))
+            elif kind == "e":
+                shown = (value or b"").decode("utf-8", "replace")[:40]
+                self.problems.append(Problem(code="cell_error", where=where, values={"value": shown}))
+            if len(self.problems) >= self.limits.file_problems:
+                break
+        return self.problems
+
+    def _place(self, reference: str, row: str, where: str) -> None:
         place = _PLACE(reference)
-        if reference and (place is None or int(place[2]) > _ROWS or _column(place[1]) > _COLUMNS or (row and row != place[2])):
-            raise Rejected(Problem(code="xlsx_structure", where=where[:100]))
-        if place is not None and _column(place[1]) > limits.sheet_columns:
-            raise _limit("xlsx_too_wide", where, limits.sheet_columns)
-        if place is not None and int(place[2]) > limits.sheet_rows:
-            raise _limit("xlsx_too_long", where, limits.sheet_rows)
-        if reference in seen:
-            problems.append(Problem(code="cell_duplicate", where=where))
-        if reference:
-            seen.add(reference)
-        if place is not None:
-            height, width = max(height, int(place[2])), max(width, _column(place[1]))
-        if len(seen) > limits.sheet_cells or height * width > limits.sheet_cells:
-            raise _limit("xlsx_too_many_cells", sheet, limits.sheet_cells)
-        if formula and not value and not (kind == "str" and value is not None):
-            problems.append(Problem(code="cell_formula_no_value", where=where))
-        elif kind == "e":
-            problems.append(Problem(code="cell_error", where=where, values={"value": (value or b"").decode("utf-8", "replace")[:40]}))
-        if len(problems) >= limits.file_problems:
-            return problems
-    return problems
+        if place is None or (row and row != place[2]):
+            raise Rejected(Problem(code="xlsx_structure", where=where))
+        column, line = _column(place[1]), int(place[2])
+        if line > _ROWS or column > _COLUMNS:
+            raise Rejected(Problem(code="xlsx_structure", where=where))
+        if column > self.limits.sheet_columns:
+            raise _limit("xlsx_too_wide", where, self.limits.sheet_columns)
+        if line > self.limits.sheet_rows:
+            raise _limit("xlsx_too_long", where, self.limits.sheet_rows)
+        self.height, self.width = max(self.height, line), max(self.width, column)
+        if reference in self.seen:
+            self.problems.append(Problem(code="cell_duplicate", where=where))
+        self.seen.add(reference)
+        if max(len(self.seen), self.height * self.width) > self.limits.sheet_cells:
+            raise _limit("xlsx_too_many_cells", self.sheet, self.limits.sheet_cells)
 
 
 def _cells(part: bytes) -> Iterator[Found]:

@@ -47,7 +47,8 @@ def kind_of(body: bytes) -> Kind:
     if not body:
         raise Rejected(Problem(code="file_empty"))
     if body[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
-        return "xlsx" if b"xl/workbook" in body[-65_536:] or b"[Content_Types].xml" in body[-65_536:] else "zip"
+        ends = body[:4096] + body[-65_536:]
+        return "xlsx" if b"xl/" in ends or b"[Content_Types].xml" in ends else "zip"
     head = body[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, kind in _MAGIC:
         if head.startswith(magic.lower()):
@@ -123,8 +124,8 @@ def _end(body: bytes) -> tuple[int, int, int]:
 
 
 def _entry(body: bytes, at: int, directory: int) -> tuple[Entry, int]:
-    fields = _ENTRY.unpack_from(body, at)
-    signature, made_by, _, flags, method, _, _, crc, packed, size, name_length, extra_length, comment_length, disk, _, attributes, start = fields
+    signature, made_by, _, flags, method, _, _, crc, *sizes = _ENTRY.unpack_from(body, at)
+    packed, size, name_length, extra_length, comment_length, disk, _, attributes, start = sizes
     if signature != b"PK\x01\x02" or disk not in (0, 0xFFFF):
         raise _refused("archive_corrupt")
     raw = body[at + _ENTRY.size : at + _ENTRY.size + name_length]

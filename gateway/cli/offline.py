@@ -1,0 +1,156 @@
+"""`metergate read FILE` and `metergate check FILE`: what a file says and what is wrong with it, with no server and no database."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from gateway import texts
+from gateway.cli.common import columns, settings_of
+from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.domain.readings import MeterReading, Quality, Reading, reading_type
+from gateway.mapping import Envelope, Format, formats
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+GOOD, PARTLY, UNREADABLE = 0, 1, 2
+_SHEETS: Final = (".xlsx", ".xls", ".xlsm", ".xlsb")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says of a file; `kind` is empty when its bytes must tell."""
+
+    path: Path
+    kind: str = ""
+    zone: str = "UTC"
+    point: str = ""
+    period: str = ""
+    language: texts.Language = "ru"
+    limits: Limits = Limits()
+
+
+def read(args: argparse.Namespace) -> int:
+    """Run `metergate read`."""
+    return print_values(_asked(args), sys.stdout)
+
+
+def check(args: argparse.Namespace) -> int:
+    """Run `metergate check`."""
+    return print_check(_asked(args), sys.stdout)
+
+
+def print_values(asked: Asked, out: TextIO) -> int:
+    """Write every value and every problem as JSON lines. Returns 0 when all is good, 1 with problems, 2 when nothing could be read."""
+    code = GOOD
+    try:
+        for thing in _decoded(asked):
+            for line in _lines(thing, asked):
+                code = PARTLY if "problem" in line else code
+                _write(line, out)
+    except Rejected as refused:
+        for problem in refused.problems:
+            _write(_problem(problem, asked.language), out)
+        return UNREADABLE
+    return code
+
+
+def print_check(asked: Asked, out: TextIO) -> int:
+    """The same for people: a table of the values, then each problem with what to do. Returns the same codes."""
+    rows: list[tuple[str, ...]] = []
+    problems: list[Problem] = []
+    code = GOOD
+    try:
+        for thing in _decoded(asked):
+            problems += [thing] if isinstance(thing, Problem) else thing.problems
+            if isinstance(thing, MeterReading):
+                rows += [_row(thing, reading, asked.language) for reading in thing.readings]
+        code = PARTLY if problems else GOOD
+    except Rejected as refused:
+        problems, code = list(refused.problems), UNREADABLE
+    if rows:
+        head = tuple(texts.word(f"word.{name}", asked.language) for name in ("meter", "register", "value", "unit", "period", "place"))
+        out.writelines(f"{line}\n" for line in columns([head, *rows]))
+    for problem in problems:
+        text, todo = texts.problem(problem.code, asked.language, problem.values)
+        weight = texts.word(f"severity.{problem.severity}", asked.language)
+        out.write(f"{weight}: {problem.where or asked.path.name}: {text} {todo} [{problem.code}]\n")
+    return code
+
+
+def recognise(known: Mapping[str, Format], body: bytes, file_name: str) -> str:
+    """The kind of a file by its bytes. Raises Rejected when none of ours has such bytes."""
+    kind = next((kind for kind, format_ in known.items() if format_.sniff(body, file_name)), None)
+    if kind is not None:
+        return kind
+    seen = kind_of(body)
+    if file_name.lower().endswith(_SHEETS):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": seen}))
+    raise Rejected(Problem(code="format_unknown", values={"kind": seen}))
+
+
+def _asked(args: argparse.Namespace) -> Asked:
+    settings = settings_of(args)
+    return Asked(
+        path=args.file,
+        kind=args.format,
+        zone=args.zone or settings.zone,
+        point=args.point,
+        period=args.period,
+        language=settings.language,
+        limits=settings.limits,
+    )
+
+
+def _decoded(asked: Asked) -> Iterator[MeterReading | Problem]:
+    if asked.path.stat().st_size > asked.limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(asked.limits.file_bytes)}))
+    body = asked.path.read_bytes()
+    known = formats(asked.limits)
+    kind = asked.kind or recognise(known, body, asked.path.name)
+    if kind not in known:
+        raise Rejected(Problem(code="format_unknown", values={"format": kind[:40]}))
+    if not body:
+        raise Rejected(Problem(code="file_empty"))
+    return known[kind].decode(body, Envelope(zone=asked.zone, meter=asked.point, period=asked.period, file_name=asked.path.name))
+
+
+def _lines(thing: MeterReading | Problem, asked: Asked) -> Iterator[dict[str, Any]]:
+    if isinstance(thing, Problem):
+        yield _problem(thing, asked.language)
+        return
+    for reading in thing.readings:
+        missing = reading.quality in (Quality.MISSING, Quality.NO_READ)
+        yield {
+            "point": thing.point or thing.meter or asked.point or None,
+            "meter": thing.meter or None,
+            "code": reading.register,
+            "register": reading.register,
+            "at": thing.at.isoformat() if thing.at else None,
+            "period": thing.period or None,
+            "value": None if missing else f"{reading.value:f}",
+            "unit": str(reading_type(reading.register).unit),
+            "quality": str(reading.quality),
+            "where": reading.where,
+        }
+    for problem in thing.problems:
+        yield _problem(problem, asked.language)
+
+
+def _write(line: dict[str, Any], out: TextIO) -> None:
+    out.write(msgspec.json.encode(line).decode() + "\n")
+
+
+def _problem(problem: Problem, language: texts.Language) -> dict[str, str]:
+    told = {"problem": problem.code, "where": problem.where, "text": " ".join(texts.problem(problem.code, language, problem.values))}
+    return told if problem.severity is Severity.ERROR else {**told, "severity": str(problem.severity)}
+
+
+def _row(meter: MeterReading, reading: Reading, language: texts.Language) -> tuple[str, ...]:
+    kind = reading_type(reading.register)
+    register = texts.word(f"quantity.{kind.quantity}", language)
+    if kind.zone:
+        register += f", {texts.word(f'zone.{kind.zone}', language)}"
+    return meter.meter, register, f"{reading.value:f}", texts.word(f"unit.{kind.unit}", language), meter.period, reading.where
