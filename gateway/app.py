@@ -149,7 +149,7 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | No
 
 async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, url: str) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells its start by a flag only
         await asyncio.sleep(0.01)
     if ready is not None and server.started:
         ready(url)

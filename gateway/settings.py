@@ -70,7 +70,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings. `zone` reads local times where no utility says otherwise; `targets`: utility -> name -> settings of a billing connection."""
+    """All settings.
+
+    `zone` reads local times where no utility says otherwise; `targets`: utility -> name -> settings of a billing connection.
+    """
 
     data: Path = Path("data")
     zone: str = "UTC"

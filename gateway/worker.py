@@ -57,7 +57,9 @@ class Worker:
         """The connection of that name in the settings; a utility without one gets readable files in the data folder."""
         section = self.settings.targets.get(known.utility, {}).get(known.name)
         if section is None:
-            section = {"kind": "files", "folder": str(self.settings.data / "billing" / known.utility / known.name)}
+            folder = self.settings.data / "billing" / known.utility / known.name
+            folder.mkdir(parents=True, exist_ok=True)
+            section = {"kind": "files", "folder": str(folder)}
         return build(Target, section)
 
     def translate_one(self) -> bool:

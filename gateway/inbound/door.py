@@ -50,7 +50,7 @@ class Door:
         """Write a group; if that fails for a reason of its own content, write each alone, so that one does not fail the others."""
         try:
             outcomes = await asyncio.to_thread(pipeline.receive, self.store, [post for post, _ in group], translated=True)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait
             if len(group) == 1:
                 _fail(group[0][1], error)
                 return

@@ -81,7 +81,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     batch: int = 500
     per_lane: int = 1
 
-    def deliver(self, batch: Batch) -> Receipt:
+    def deliver(self, batch: Batch) -> Receipt:  # noqa: ARG002 - the contract's signature
         """Hand a batch over and return billing's word on every item of it.
 
         Raises Rejected when billing refuses the call for good, Unavailable when it cannot be reached or its answer was lost

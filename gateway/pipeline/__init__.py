@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
 from gateway.domain.settlement import Settlement
@@ -17,7 +16,7 @@ from gateway.outbound import Batch, Receipt, Target
 from gateway.pipeline.verdicts import Patience, failed, items, judged, reaped, withdrawn
 from gateway.pipeline.weighing import decode, weigh
 from gateway.steps import step
-from gateway.store import Store, claims, intake, ledger, people, readings, settlements, submissions
+from gateway.store import Connection, Store, claims, intake, ledger, people, readings, settlements, submissions
 from gateway.store.intake import Entry
 from gateway.store.people import Sender
 
@@ -215,9 +214,6 @@ def reap(store: Store, guarantees: Mapping[int, str], patience: Patience, *, ske
     return True
 
 
-@retry(
-    retry=retry_if_exception_type(Unavailable), wait=wait_exponential_jitter(initial=0.1, max=5), stop=stop_after_delay(3600), reraise=True
-)
 def record(
     store: Store,
     held: claims.Held,
@@ -228,21 +224,26 @@ def record(
     *,
     skew: timedelta,
 ) -> bool:
-    """Write what an attempt came to, in one transaction. False: the batch was reaped meanwhile and nothing was written."""
+    """Write what an attempt came to, in one transaction, trying for as long as it takes. False: the batch was reaped meanwhile."""
     raw = answer.raw if isinstance(answer, Receipt) else str(answer).encode()
-    with store.transaction() as connection:
+    spoke = not isinstance(answer, Receipt) or bool(answer.answers)
+
+    def write(connection: Connection) -> bool:
         written = _write(connection, held, verdicts, objections, raw, skew)
-        if not isinstance(answer, Receipt) or answer.answers:
+        if spoke:
             held_back = isinstance(answer, (Unavailable, Misconfigured))
             pause = patience.hold(answer)
             claims.breaker(connection, held.target_id, failed=held_back, limit=patience.breaker, pause=pause, skew=skew)
         step("deliver.recorded", batch=held.id)
+        return written
+
+    written = store.insist(write)
     step("deliver.committed", batch=held.id, written=written)
     return written
 
 
 def _write(
-    connection: Any,
+    connection: Connection,
     held: claims.Held,
     verdicts: Sequence[ledger.Verdict],
     objections: Mapping[UUID, Problem],
@@ -298,7 +299,7 @@ def _met_before(
     return Taken(post.entry.id, b"") if first is None else Repeated(first.id)
 
 
-def _answer(connection: Any, post: Post, written: set[UUID]) -> Outcome:
+def _answer(connection: Connection, post: Post, written: set[UUID]) -> Outcome:
     entry = post.entry
     if entry.id not in written:  # another process took the same bytes between our look and our write
         first = submissions.by_fingerprint(connection, post.sender.utility_id, [entry.fingerprint])

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection
 
 from gateway.domain.belief import believe
 from gateway.domain.judging import Judged, judge
@@ -15,7 +14,7 @@ from gateway.domain.readings import MeterReading
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import key
 from gateway.mapping import Envelope, Format
-from gateway.store import intake, people, readings, supply
+from gateway.store import Connection, intake, people, readings, supply
 from gateway.store.intake import Entry, Row
 from gateway.store.people import Sender
 from gateway.store.supply import Known

@@ -1,9 +1,9 @@
 """All state, in PostgreSQL: tables, queries by noun, the delivery ledger. Here: the connection, its roles and its migrations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import alembic.command
 import alembic.config
@@ -12,11 +12,17 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from gateway.domain.problems import Misconfigured, Unavailable
 
 Role = Literal["owner", "app", "worker"]
 MIGRATION_LOCK: Final = 7_302_211
+PERSISTENCE: Final = 3600.0
+"""Seconds for which `insist` goes on; by then the lease is long over and another worker has reaped the batch."""
+
+T = TypeVar("T")
+__all__ = ["Connection", "Role", "Store", "check_schema", "migrate"]
 
 
 class Store:
@@ -51,6 +57,18 @@ class Store:
                 raise Unavailable(f"PostgreSQL: {str(error.orig).strip()}", sent=began) from error
             raise
 
+    def insist(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in a transaction, again and again while PostgreSQL is away; for what must be written and cannot be asked for twice."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_exponential_jitter(initial=0.1, max=5),
+            stop=stop_after_delay(PERSISTENCE),
+            reraise=True,
+        ):
+            with attempt, self.transaction() as connection:
+                return work(connection)
+        raise Unavailable("PostgreSQL: no attempt was made", sent=False)
+
     def close(self) -> None:
         """Close every connection of the pool."""
         self.engine.dispose()
@@ -65,7 +83,7 @@ _ARGUMENTS: Final = {
 
 
 def migrate(url: str) -> None:
-    """Bring the database to this code's schema, forward only, one migrator at a time. Raises Misconfigured when it is newer than the code."""
+    """Bring the database to this code's schema, forward only, one migrator at a time. Raises Misconfigured when it is newer."""
     engine = create_engine(_driver_url(url), connect_args={"connect_timeout": 10})
     try:
         with engine.connect() as connection:

@@ -117,7 +117,8 @@ def sending(connection: Connection, batch: UUID, *, lease: timedelta, skew: time
 def heartbeat(connection: Connection, batches: Sequence[UUID], *, lease: timedelta, skew: timedelta) -> set[UUID]:
     """Keep leases alive; a batch that does not come back is lost to its worker."""
     rows = connection.exec_driver_sql(
-        "update batch set lease_until = clock_timestamp() + %(skew)s + %(lease)s where id = any(%(ids)s) and finished_at is null returning id",
+        "update batch set lease_until = clock_timestamp() + %(skew)s + %(lease)s "
+        "where id = any(%(ids)s) and finished_at is null returning id",
         {"ids": list(batches), "lease": lease, "skew": skew},
     )
     return {row.id for row in rows}
@@ -126,8 +127,8 @@ def heartbeat(connection: Connection, batches: Sequence[UUID], *, lease: timedel
 def dead(connection: Connection, *, skew: timedelta) -> Held | None:
     """One batch whose lease ran out, locked until the transaction ends: one a transaction, or finishers and reapers deadlock (trap 2)."""
     row = connection.exec_driver_sql(
-        "select id, utility_id, target_id, phase, items from batch where finished_at is null and lease_until < clock_timestamp() + %(skew)s "
-        "order by id limit 1 for update skip locked",
+        "select id, utility_id, target_id, phase, items from batch "
+        "where finished_at is null and lease_until < clock_timestamp() + %(skew)s order by id limit 1 for update skip locked",
         {"skew": skew},
     ).one_or_none()
     if row is None:
@@ -154,7 +155,8 @@ def breaker(connection: Connection, target: int, *, failed: bool, limit: int, pa
         )
         return
     closed = connection.exec_driver_sql(
-        "update target set failures = 0, breaker_until = null where id = %(t)s and (failures > 0 or breaker_until is not null) returning id",
+        "update target set failures = 0, breaker_until = null "
+        "where id = %(t)s and (failures > 0 or breaker_until is not null) returning id",
         {"t": target},
     )
     if closed.one_or_none() is not None:

@@ -156,6 +156,8 @@ def receive(connection: Connection, entries: Sequence[Entry], *, translated: boo
         "on conflict (utility_id, fingerprint) where status <> 'rejected' do nothing returning id",
     )
     new = {row.id for row in written}
+    if new and not translated:
+        connection.exec_driver_sql("select pg_notify(%(c)s, '')", {"c": ledger.RECEIVED})
     _tell(connection, [(e.sender.utility_id, "submission", e.id, "", "received", e.sender.principal, "") for e in entries if e.id in new])
     return new
 

@@ -15,7 +15,9 @@ from gateway.store.rows import array, put
 INTERACTIVE: Final = 0
 BULK: Final = 1
 CHANNEL: Final = "metergate_due"
-"""The NOTIFY channel that wakes workers; its payload is the target's id."""
+"""The NOTIFY channel that wakes senders; its payload is the target's id."""
+RECEIVED: Final = "metergate_received"
+"""The NOTIFY channel that wakes translators."""
 
 READY, DELAYED, PARKED, EMPTY = 1, 2, 3, 0
 """States of a lane: may be claimed, waits for its time, holds until a person decides, has nothing open."""
@@ -55,7 +57,8 @@ returning last - %(n)s"""
 
 _LANES: Final = """
 insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
-select %(u)s, %(t)s, lane, 1, %(p)s, rank, n from unnest(%(lanes)s::bigint[], %(ranks)s::bigint[], %(counts)s::int[]) l(lane, rank, n) order by lane
+select %(u)s, %(t)s, lane, 1, %(p)s, rank, n
+from unnest(%(lanes)s::bigint[], %(ranks)s::bigint[], %(counts)s::int[]) l(lane, rank, n) order by lane
 on conflict (target_id, lane_id) do update set
   open = lane.open + excluded.open, priority = least(lane.priority, excluded.priority),
   state = case when lane.state = 0 then 1 else lane.state end"""
@@ -149,11 +152,12 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 _CLOSE: Final = """
-with o as (select * from unnest(%(ids)s::uuid[], %(states)s::smallint[], %(problems)s::text[], %(references)s::text[], %(tries)s::smallint[])
+with o as (select * from unnest(%(ids)s::uuid[], %(states)s::smallint[], %(problems)s::text[], %(references)s::text[],
+    %(tries)s::smallint[])
   o(id, state, problem, reference, tried)),
 g as (delete from delivery d using o where d.id = o.id returning d.*, o.state, o.problem as why, o.reference, o.tried)
-insert into delivery_closed (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank, tries, problem, created_at,
-  state, batch_id, reference, closed_at)
+insert into delivery_closed (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank, tries, problem,
+  created_at,  state, batch_id, reference, closed_at)
 select id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank, tries + tried, why, created_at,
   state, %(b)s, reference, clock_timestamp() from g"""
 

@@ -55,7 +55,8 @@ def sender_by_id(connection: Connection, credential_id: int) -> Sender:
 def still_valid(connection: Connection, credential_ids: list[int]) -> set[int]:
     """Those of these credentials that may still be used: a removed right takes effect at the next request."""
     rows = connection.exec_driver_sql(
-        "select id from credential where id = any(%(ids)s) and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
+        "select id from credential where id = any(%(ids)s) and revoked_at is null "
+        "and (expires_at is null or expires_at > clock_timestamp())",
         {"ids": credential_ids},
     )
     return {row.id for row in rows}
@@ -108,7 +109,8 @@ def save_document(connection: Connection, utility_id: int, kind: str, name: str,
 def profiles(connection: Connection, utility_id: int) -> dict[str, Profile]:
     """Every profile of the utility in its newest version, by name. Raises Misconfigured when it has none."""
     rows = connection.exec_driver_sql(
-        "select distinct on (name) name, version, body from document where utility_id = %(u)s and kind = 'profile' order by name, version desc",
+        "select distinct on (name) name, version, body from document "
+        "where utility_id = %(u)s and kind = 'profile' order by name, version desc",
         {"u": utility_id},
     )
     found = {row.name: _profile(bytes(row.body)) for row in rows}

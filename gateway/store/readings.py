@@ -91,7 +91,8 @@ def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, P
     connection.exec_driver_sql(
         'insert into problem (utility_id, submission_id, meter_reading_id, code, severity, place, "values") '
         "select %(u)s, m.submission_id, m.id, n.code, n.severity, m.place, n.facts from meter_reading m "
-        "join unnest(%(ids)s::uuid[], %(codes)s::text[], %(severities)s::text[], %(facts)s::jsonb[]) n(id, code, severity, facts) on n.id = m.id",
+        "join unnest(%(ids)s::uuid[], %(codes)s::text[], %(severities)s::text[], %(facts)s::jsonb[]) n(id, code, severity, facts) "
+        "on n.id = m.id",
         {
             "u": utility_id,
             "ids": array(problems, "uuid"),

@@ -20,15 +20,15 @@ from unnest(%(i)s::int[], %(agreements)s::text[], %(meters)s::text[]) n(i, agree
 join agreement a on a.utility_id = %(u)s and a.key = n.agreement"""
 
 _KEEP: Final = """
-insert into settlement (utility_id, agreement_id, meter_id, point, quantity, period, stage, version, volume, unit, method, amount, reference,
-  at, readings)
-values (%(u)s, %(agreement_id)s, %(meter_id)s, %(point)s, %(quantity)s, %(period)s, %(stage)s, %(version)s, %(volume)s, %(unit)s, %(method)s,
-  %(amount)s, %(reference)s, %(at)s, %(readings)s::uuid[])
+insert into settlement (utility_id, agreement_id, meter_id, point, quantity, period, stage, version, volume, unit, method, amount,
+  reference, at, readings)
+values (%(u)s, %(agreement_id)s, %(meter_id)s, %(point)s, %(quantity)s, %(period)s, %(stage)s, %(version)s, %(volume)s, %(unit)s,
+  %(method)s, %(amount)s, %(reference)s, %(at)s, %(readings)s::uuid[])
 on conflict on constraint settlement_word do nothing returning id"""
 
 _STALE: Final = """
-select exists (select from settlement where utility_id = %(u)s and agreement_id = %(agreement_id)s and meter_id is not distinct from %(meter_id)s
-  and point = %(point)s and quantity = %(quantity)s and period = %(period)s and version > %(version)s)"""
+select exists (select from settlement where utility_id = %(u)s and agreement_id = %(agreement_id)s
+  and meter_id is not distinct from %(meter_id)s and point = %(point)s and quantity = %(quantity)s and period = %(period)s and version > %(version)s)"""
 
 
 def reading_id(text: str) -> UUID | None:

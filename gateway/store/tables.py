@@ -1,6 +1,6 @@
-"""Every table, as SQLAlchemy Core; docs/tables.md says in a sentence what each is for. Migrations are tested to end up exactly here."""
+"""Every table but the ledger's, as SQLAlchemy Core; docs/tables.md says what each is for. Migrations are tested to end up exactly here."""
 
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import (
     ARRAY,
@@ -8,7 +8,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
-    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -42,16 +41,19 @@ NOW: Final = text("now()")
 ZERO: Final = text("0")
 
 
-def _id() -> Column[int]:
+def own_id() -> Column[int]:
+    """The primary key of a table whose rows the database numbers."""
     return Column("id", BigInteger, Identity(always=True), primary_key=True)
 
 
-def _utility() -> Column[int]:
+def of_utility() -> Column[int]:
+    """The utility a row belongs to: the wall of row-level security stands on this column."""
     return Column("utility_id", Integer, ForeignKey("utility.id"), nullable=False)
 
 
-def _text(name: str, **options: Any) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default=EMPTY, **options)
+def text_column(name: str) -> Column[str]:
+    """A text that is empty when not told, never NULL."""
+    return Column(name, Text, nullable=False, server_default=EMPTY)
 
 
 utility = Table(
@@ -59,62 +61,62 @@ utility = Table(
     meta,
     Column("id", Integer, Identity(always=True), primary_key=True),
     Column("code", Text, nullable=False, unique=True),
-    _text("title"),
+    text_column("title"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
 )
 document = Table(
     "document",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    _text("author"),
+    text_column("author"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     UniqueConstraint("utility_id", "kind", "name", "version"),
 )
 agreement = Table(
     "agreement",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("number", Text, nullable=False),
     Column("key", Text, nullable=False),
-    _text("party"),
+    text_column("party"),
     Column("profile", Text, nullable=False),
     UniqueConstraint("utility_id", "key"),
 )
 service_location = Table(
     "service_location",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("agreement_id", BigInteger, ForeignKey("agreement.id"), nullable=False),
     Column("code", Text, nullable=False),
     Column("key", Text, nullable=False),
-    _text("name"),
+    text_column("name"),
     Column("entry_open", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("utility_id", "agreement_id", "key"),
 )
 usage_point = Table(
     "usage_point",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("agreement_id", BigInteger, ForeignKey("agreement.id"), nullable=False),
     Column("service_location_id", BigInteger, ForeignKey("service_location.id")),
     Column("code", Text, nullable=False),
     Column("key", Text, nullable=False),
-    _text("name"),
+    text_column("name"),
     UniqueConstraint("utility_id", "agreement_id", "key"),
 )
 meter = Table(
     "meter",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("usage_point_id", BigInteger, ForeignKey("usage_point.id"), nullable=False),
     Column("serial", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -127,14 +129,14 @@ meter = Table(
 register = Table(
     "register",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("meter_id", BigInteger, ForeignKey("meter.id"), nullable=False),
     Column("code", Text, nullable=False),
     Column("digits", SmallInteger, nullable=False),
     Column("decimals", SmallInteger, nullable=False),
     Column("last", Numeric),
-    _text("last_period"),
+    text_column("last_period"),
     Column("last_at", INSTANT),
     Column("last_reading_id", Uuid),
     Column("before", Numeric),
@@ -144,8 +146,8 @@ register = Table(
 credential = Table(
     "credential",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("kind", Text, nullable=False),
     Column("principal", Text, nullable=False),
     Column("secret_hash", LargeBinary, nullable=False, unique=True),
@@ -159,7 +161,7 @@ credential = Table(
 claim = Table(
     "claim",
     meta,
-    _utility(),
+    of_utility(),
     Column("sha256", LargeBinary, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
@@ -169,13 +171,13 @@ submission = Table(
     "submission",
     meta,
     Column("id", Uuid, primary_key=True),
-    _utility(),
+    of_utility(),
     Column("credential_id", BigInteger, ForeignKey("credential.id"), nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("channel", Text, nullable=False),
-    _text("format"),
-    _text("file_name"),
+    text_column("format"),
+    text_column("file_name"),
     Column("envelope", JSONB, nullable=False),
     Column("status", Text, nullable=False),
     Column("total", Integer, nullable=False, server_default=ZERO),
@@ -193,7 +195,7 @@ submission = Table(
 idempotency = Table(
     "idempotency",
     meta,
-    _utility(),
+    of_utility(),
     Column("credential_id", BigInteger, ForeignKey("credential.id"), nullable=False),
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
@@ -206,18 +208,18 @@ meter_reading = Table(
     "meter_reading",
     meta,
     Column("id", Uuid, primary_key=True),
-    _utility(),
+    of_utility(),
     Column("submission_id", Uuid, ForeignKey("submission.id"), nullable=False),
     Column("ordinal", Integer, nullable=False),
     Column("meter_id", BigInteger, ForeignKey("meter.id")),
-    _text("agreement"),
-    _text("meter"),
-    _text("period"),
+    text_column("agreement"),
+    text_column("meter"),
+    text_column("period"),
     Column("at", INSTANT),
     Column("revision", SmallInteger, nullable=False, server_default=ZERO),
     Column("status", Text, nullable=False),
     Column("same_as", Uuid),
-    _text("place"),
+    text_column("place"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     UniqueConstraint("submission_id", "ordinal", name="meter_reading_submission"),
     Index("meter_reading_meter_id_period_idx", "meter_id", "period"),
@@ -226,7 +228,7 @@ meter_reading = Table(
 reading = Table(
     "reading",
     meta,
-    _utility(),
+    of_utility(),
     Column("meter_reading_id", Uuid, ForeignKey("meter_reading.id"), nullable=False),
     Column("ordinal", SmallInteger, nullable=False),
     Column("register", Text, nullable=False),
@@ -236,53 +238,53 @@ reading = Table(
     Column("quality", Text, nullable=False),
     Column("ratio_applied", Boolean, nullable=False),
     Column("losses_applied", Boolean, nullable=False),
-    _text("place"),
+    text_column("place"),
     PrimaryKeyConstraint("meter_reading_id", "ordinal"),
 )
 problem = Table(
     "problem",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("submission_id", Uuid, ForeignKey("submission.id"), nullable=False),
     Column("meter_reading_id", Uuid, ForeignKey("meter_reading.id")),
     Column("code", Text, nullable=False),
     Column("severity", Text, nullable=False),
-    _text("place"),
+    text_column("place"),
     Column("values", JSONB, nullable=False),
     Index("problem_submission_id_idx", "submission_id"),
 )
 event = Table(
     "event",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("at", INSTANT, nullable=False, server_default=text("clock_timestamp()")),
     Column("entity", Text, nullable=False),
     Column("entity_id", Uuid, nullable=False),
-    _text("from_state"),
+    text_column("from_state"),
     Column("to_state", Text, nullable=False),
-    _text("actor"),
-    _text("reason"),
+    text_column("actor"),
+    text_column("reason"),
     Index("event_entity_id_idx", "entity_id", "id"),
 )
 settlement = Table(
     "settlement",
     meta,
-    _id(),
-    _utility(),
+    own_id(),
+    of_utility(),
     Column("agreement_id", BigInteger, ForeignKey("agreement.id"), nullable=False),
     Column("meter_id", BigInteger, ForeignKey("meter.id")),
-    _text("point"),
+    text_column("point"),
     Column("quantity", Text, nullable=False),
     Column("period", Text, nullable=False),
     Column("stage", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("volume", Numeric, nullable=False),
-    _text("unit"),
+    text_column("unit"),
     Column("method", Text, nullable=False),
     Column("amount", Numeric),
-    _text("reference"),
+    text_column("reference"),
     Column("at", INSTANT),
     Column("readings", ARRAY(Uuid), nullable=False),
     Column("received_at", INSTANT, nullable=False, server_default=NOW),
@@ -298,117 +300,4 @@ settlement = Table(
         name="settlement_word",
         postgresql_nulls_not_distinct=True,
     ),
-)
-
-target = Table(
-    "target",
-    meta,
-    Column("id", Integer, Identity(always=True), primary_key=True),
-    _utility(),
-    Column("name", Text, nullable=False),
-    Column("rate", Float),
-    Column("max_batches", Integer, nullable=False, server_default=text("4")),
-    Column("next_call_at", INSTANT, nullable=False, server_default=NOW),
-    Column("paused", Text),
-    Column("breaker_until", INSTANT),
-    Column("failures", Integer, nullable=False, server_default=ZERO),
-    Column("floor", ARRAY(BigInteger), nullable=False, server_default=text("'{0,0}'")),
-    UniqueConstraint("utility_id", "name"),
-    postgresql_with={"fillfactor": "20"},
-)
-delivery = Table(
-    "delivery",
-    meta,
-    Column("id", Uuid, primary_key=True),
-    _utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("subject_id", Uuid, nullable=False),
-    Column("lane_id", BigInteger, nullable=False),
-    Column("read_at", INSTANT, nullable=False),
-    Column("revision", SmallInteger, nullable=False),
-    Column("sender_id", BigInteger, nullable=False),
-    Column("rank", BigInteger, nullable=False),
-    Column("tries", SmallInteger, nullable=False, server_default=ZERO),
-    Column("problem", Text),
-    Column("created_at", INSTANT, nullable=False, server_default=NOW),
-    Index("delivery_lane", "target_id", "lane_id", "read_at", "revision", "id"),
-    Index("delivery_subject_id_idx", "subject_id"),
-)
-lane = Table(
-    "lane",
-    meta,
-    _utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
-    Column("lane_id", BigInteger, nullable=False),
-    Column("state", SmallInteger, nullable=False),
-    Column("priority", SmallInteger, nullable=False),
-    Column("rank", BigInteger, nullable=False),
-    Column("open", Integer, nullable=False),
-    Column("due", INSTANT, nullable=False, server_default=NOW),
-    Column("batch_id", Uuid),
-    PrimaryKeyConstraint("target_id", "lane_id"),
-    Index("lane_ready", "target_id", "priority", "rank", postgresql_where=text("state = 1")),
-    Index("lane_delayed", "target_id", "due", postgresql_where=text("state = 2")),
-    postgresql_with={"fillfactor": "60", "autovacuum_vacuum_scale_factor": "0.05"},
-)
-batch = Table(
-    "batch",
-    meta,
-    Column("id", Uuid, primary_key=True),
-    _utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
-    Column("worker", Text, nullable=False),
-    Column("phase", SmallInteger, nullable=False, server_default=ZERO),
-    Column("claimed_at", INSTANT, nullable=False, server_default=NOW),
-    Column("lease_until", INSTANT, nullable=False),
-    Column("sent_at", INSTANT),
-    Column("finished_at", INSTANT),
-    Column("answer", LargeBinary),
-    Column("items", ARRAY(Uuid), nullable=False),
-    Index("batch_open", "target_id", "lease_until", postgresql_where=text("finished_at is null")),
-    postgresql_with={"fillfactor": "70"},
-)
-attempt = Table(
-    "attempt",
-    meta,
-    _utility(),
-    Column("delivery_id", Uuid, nullable=False),
-    Column("batch_id", Uuid, ForeignKey("batch.id"), nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("problem", Text),
-    PrimaryKeyConstraint("delivery_id", "batch_id"),
-)
-delivery_closed = Table(
-    "delivery_closed",
-    meta,
-    Column("id", Uuid, primary_key=True),
-    _utility(),
-    Column("target_id", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("subject_id", Uuid, nullable=False),
-    Column("lane_id", BigInteger, nullable=False),
-    Column("read_at", INSTANT, nullable=False),
-    Column("revision", SmallInteger, nullable=False),
-    Column("sender_id", BigInteger, nullable=False),
-    Column("rank", BigInteger, nullable=False),
-    Column("tries", SmallInteger, nullable=False),
-    Column("problem", Text),
-    Column("created_at", INSTANT, nullable=False),
-    Column("state", SmallInteger, nullable=False),
-    Column("batch_id", Uuid),
-    Column("reference", Text),
-    Column("closed_at", INSTANT, nullable=False, server_default=NOW),
-    Index("delivery_closed_subject_id_idx", "subject_id"),
-    Index("delivery_closed_dead", "target_id", "state", postgresql_where=text("state = 6")),
-)
-share = Table(
-    "share",
-    meta,
-    _utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
-    Column("sender_id", BigInteger, nullable=False),
-    Column("priority", SmallInteger, nullable=False),
-    Column("last", BigInteger, nullable=False),
-    PrimaryKeyConstraint("target_id", "sender_id", "priority"),
 )

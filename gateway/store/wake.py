@@ -2,15 +2,11 @@
 
 from collections.abc import Callable
 from threading import Event
-from typing import Final
 
 import psycopg
 
 from gateway.store import Store
-from gateway.store.ledger import CHANNEL
-
-RECEIVED: Final = "metergate_received"
-"""The NOTIFY channel that wakes translators."""
+from gateway.store.ledger import CHANNEL, RECEIVED
 
 
 def listen(store: Store, ring: Callable[[], None], stop: Event, poll: float) -> None:

@@ -30,10 +30,11 @@ def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 def docs_page(request: Request[Any, Any, Any]) -> Response[str]:
     """The API in words, for a network that reaches nothing else."""
     schema = request.app.openapi_schema.to_schema()
+    title, about = escape(schema["info"]["title"]), escape(schema["info"]["description"])
     parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(schema['info']['title'])}"
-        f" API</title><style>{STYLE}</style><h1>{escape(schema['info']['title'])} API</h1><p>{escape(schema['info']['description'])}</p>"
-        "<p>Send your key as <code>Authorization: Bearer …</code>. The whole contract: <a href='/v1/openapi.json'>openapi.json</a>.</p>"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
+        f"<title>{title} API</title><style>{STYLE}</style><h1>{title} API</h1><p>{about}</p>",
+        "<p>Send your key as <code>Authorization: Bearer …</code>. The whole contract: <a href='/v1/openapi.json'>openapi.json</a>.</p>",
     ]
     for path, methods in sorted(schema["paths"].items()):
         parts += [_operation(path, method, operation) for method, operation in methods.items() if isinstance(operation, dict)]

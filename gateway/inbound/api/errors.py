@@ -1,4 +1,4 @@
-"""Errors of the REST API: RFC 9457 problem documents with our code, the place, and what to do; never a stack, never a 5xx for a client's fault."""
+"""Errors of the REST API: RFC 9457 documents with our code, the place and what to do; never a 5xx for a client's fault."""
 
 import logging
 from typing import Any, Final

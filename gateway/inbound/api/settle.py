@@ -108,7 +108,7 @@ async def post_settlements(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 def _read(body: bytes, limits: Limits) -> tuple[dict[int, Settlement], dict[int, tuple[str, Problem | None]]]:
-    """Read the rows that can be read, by their place, and refuse the others, each with its place. Raises Rejected for a body that is no list."""
+    """Read the rows that can be read, by their place, and refuse the others with theirs. Raises Rejected for a body that is no list."""
     try:
         rows = parse_untrusted_json(body, _body, depth=limits.json_depth).settlements
     except msgspec.ValidationError as error:
