@@ -192,7 +192,7 @@ class RawPeer:
     def _talk(self, connection: socket.socket) -> None:
         with connection:
             try:
-                self.requests.append(_request(connection))
+                self.requests.append(read_request(connection))
                 if callable(self._answer):
                     self._answer(connection)
                 else:
@@ -201,7 +201,7 @@ class RawPeer:
                 return  # the caller hung up, which is what many of these tests are about
 
 
-def _request(connection: socket.socket) -> bytes:
+def read_request(connection: socket.socket) -> bytes:
     """Read one HTTP request with a Content-Length."""
     data = b""
     while b"\r\n\r\n" not in data and (more := connection.recv(65536)):

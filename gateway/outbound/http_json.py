@@ -120,14 +120,18 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
 
     def _read(self, answer: httpx.Response) -> bytes:
         """Read the bytes as they travel, unpacking nothing, and no more of them than is allowed."""
-        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise Unavailable(f"{self.url} answered {answer.status_code} packed, which was not asked for", sent=True)
+        trouble = ""
         raw = bytearray()
-        for chunk in answer.iter_raw():
+        if answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            trouble = "packed, which was not asked for"
+        for chunk in answer.iter_raw() if not trouble else ():
             raw += chunk
             if len(raw) > self.answer_bytes:
-                raise Unavailable(f"{self.url} answered {answer.status_code} with more than {self.answer_bytes} bytes", sent=True)
-        return bytes(raw)
+                trouble = f"with more than {self.answer_bytes} bytes"
+                break
+        if trouble and answer.status_code == 200:
+            raise Unavailable(f"{self.url} answered 200 {trouble}", sent=True)
+        return b"" if trouble else bytes(raw)
 
     def _refused(self, status: int, headers: httpx.Headers, raw: bytes) -> Rejected | Misconfigured:
         """What any other status than 200 means."""

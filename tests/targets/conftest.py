@@ -43,6 +43,20 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as running:
+        yield running
+
+
+@pytest.fixture
+def idle(lasting: Sandbox) -> Iterator[Sandbox]:
+    """A sandbox billing for tests that have no effect there, so that they can share it."""
+    lasting.control("up")
+    yield lasting
+    assert lasting.effects() == {}
+
+
 class Bench(NamedTuple):
     """A target of some kind, and how often each key had an effect beyond it."""
 
