@@ -1,6 +1,8 @@
 """`python -m gateway` is `metergate`."""
 
+import sys
+
 from gateway.cli import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""`doctor`: whether this installation can work, one line a question, exit code 0 when nothing is wrong."""
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from gateway import postgres
+from gateway.app import open_database
+from gateway.cli import OK, SOME
+from gateway.cli.common import columns, settings_of
+from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.outbound import Target
+from gateway.registry import build
+from gateway.settings import Settings
+from gateway.store import Store, check_schema
+
+LEAST_DISK: Final = 1024**3
+"""Bytes that must be free where data is kept."""
+CLOCKS: Final = 2.0
+"""Seconds by which the clocks of this machine and of the database may differ."""
+SERVERS: Final = range(15, 19)
+PATIENCE: Final = 5.0
+
+
+class Finding(NamedTuple):
+    """One question and its answer."""
+
+    word: Literal["ok", "note", "wrong"]
+    about: str
+    text: str
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Ask everything, print the answers, and tell by the exit code whether any is wrong."""
+    findings: list[Finding] = []
+    try:
+        settings = settings_of(args)
+    except Misconfigured as error:
+        findings = [*_python(), Finding("wrong", "settings", str(error))]
+    else:
+        for part in (_python(), _settings(args, settings), _disk(settings), _database(settings), _targets(settings)):
+            findings += part
+    print("\n".join(columns(findings)))
+    return SOME if any(finding.word == "wrong" for finding in findings) else OK
+
+
+def _python() -> Iterator[Finding]:
+    yield Finding("ok" if sys.version_info >= (3, 11) else "wrong", "python", ".".join(map(str, sys.version_info[:3])))
+
+
+def _settings(args: argparse.Namespace, settings: Settings) -> Iterator[Finding]:
+    path: Path = args.config or Path(os.environ.get("METERGATE_CONFIG", "metergate.toml"))
+    yield Finding("ok", "settings", str(path) if path.is_file() else "no file, all defaults")
+    place = _existing(settings.data)
+    if os.access(place, os.W_OK):
+        yield Finding("ok", "data", str(settings.data.absolute()))
+    else:
+        yield Finding("wrong", "data", f"{place} cannot be written to")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folders = [settings.data] if settings.database.url else [settings.data, postgres.default_folder(settings.data)]
+    for folder in dict.fromkeys(_existing(folder) for folder in folders):
+        free = shutil.disk_usage(folder).free
+        yield Finding("ok" if free >= LEAST_DISK else "wrong", "disk", f"{free / 1024**3:.1f} GiB free at {folder}")
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    place = folder.absolute()
+    return next(one for one in (place, *place.parents) if one.exists())
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    folder = postgres.default_folder(settings.data)
+    if not settings.database.url and not (folder / "data").exists():
+        yield Finding("note", "database", "not made yet: metergate up makes it")
+        return
+    try:
+        with open_database(settings) as urls:
+            yield from _server(Store(urls.owner, role="owner", pool=1), settings)
+    except (Unavailable, Misconfigured) as error:
+        yield Finding("wrong", "database", str(error))
+
+
+def _server(store: Store, settings: Settings) -> Iterator[Finding]:
+    try:
+        before = datetime.now(UTC)
+        with store.transaction() as connection:
+            row: Any = connection.exec_driver_sql("select clock_timestamp() as now, current_setting('server_version_num')::int as v").one()
+        after = datetime.now(UTC)
+        major = row.v // 10000
+        kind = "external" if settings.database.url else "embedded"
+        yield Finding("ok" if major in SERVERS else "wrong", "database", f"{kind} PostgreSQL {major}.{row.v % 10000}")
+        apart = (row.now - before - (after - before) / 2).total_seconds()
+        yield Finding("ok" if abs(apart) <= CLOCKS else "wrong", "clock", f"{apart:+.3f} s between the database and this machine")
+        try:
+            check_schema(store)
+        except Misconfigured as error:
+            yield Finding("wrong", "schema", str(error))
+        except Exception as error:  # noqa: BLE001 - a database without any schema of ours has no table to ask
+            yield Finding("wrong", "schema", f"there is none: metergate db migrate ({type(error).__name__})")
+        else:
+            yield Finding("ok", "schema", "this version's")
+    finally:
+        store.close()
+
+
+def _targets(settings: Settings) -> Iterator[Finding]:
+    if not settings.targets:
+        yield Finding("note", "targets", "none in the settings: readings are written to files in the data folder")
+    for utility, sections in settings.targets.items():
+        for name, section in sections.items():
+            about = f"target {utility}.{name}"
+            try:
+                build(Target, section).close()
+                yield Finding("ok", about, _reached(section))
+            except (Misconfigured, OSError) as error:
+                yield Finding("wrong", about, str(error))
+
+
+def _reached(section: dict[str, Any]) -> str:
+    """How a target was found: a connection for an address, else only its settings. Raises OSError."""
+    parts = urlsplit(str(section.get("url", "")))
+    if not parts.hostname:
+        return f"{section.get('kind')}: the settings are right"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    with socket.create_connection((parts.hostname, port), PATIENCE):
+        return f"{parts.scheme}://{parts.hostname}:{port} answers"

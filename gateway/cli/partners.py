@@ -1,0 +1,101 @@
+"""`partner add` and `registry import`: who may send, and what there is to read."""
+
+import argparse
+import re
+import sys
+from typing import Any
+
+from gateway import profiles
+from gateway.app import open_database
+from gateway.cli import OK, SOME
+from gateway.cli.common import settings_of
+from gateway.cli.registry_file import read_registry
+from gateway.domain.problems import Misconfigured
+from gateway.domain.supply import key
+from gateway.store import Store, migrate, people, supply
+
+AUTHOR = "metergate"
+CODE = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+def add(args: argparse.Namespace) -> int:
+    """Make a key for a partner and print it, and nothing else, to stdout: only its hash is kept."""
+    if not args.name.strip() or not args.name.isprintable() or len(args.name) > 100:
+        raise Misconfigured("the partner's name must be 1 to 100 characters that can be printed")
+    with open_database(settings_of(args)) as urls:
+        migrate(urls.owner)
+        store = Store(urls.owner, role="owner", pool=1)
+        try:
+            with store.transaction() as connection:
+                utility = _utility(connection, args.utility, args.profile)
+                agreements = _agreements(connection, utility, args.agreement) if args.agreement else None
+                made = people.add_credential(connection, utility, args.name.strip(), args.scope or ["submit", "read"])
+                if agreements is not None:
+                    narrowed = {"hash": people.digest(made), "ids": agreements}
+                    connection.exec_driver_sql("update credential set agreement_ids = %(ids)s where secret_hash = %(hash)s", narrowed)
+        finally:
+            store.close()
+    print(f"The key of {args.name} at {args.utility}; it is shown this once:", file=sys.stderr)
+    print(made)
+    return OK
+
+
+def import_registry(args: argparse.Namespace) -> int:
+    """Bring a registry file in, all of it or nothing; say every problem with its line."""
+    lines, troubles = read_registry(args.file)
+    for trouble in troubles:
+        print(f"{args.file}: {trouble}", file=sys.stderr)
+    if troubles:
+        print(f"Nothing was changed: {len(troubles)} problems.", file=sys.stderr)
+        return SOME
+    with open_database(settings_of(args)) as urls:
+        migrate(urls.owner)
+        store = Store(urls.owner, role="owner", pool=1)
+        try:
+            with store.transaction() as connection:
+                utility = _utility(connection, args.utility, args.profile)
+                supply.import_lines(connection, utility, args.profile, lines)
+                if args.dry_run:
+                    connection.rollback()
+        finally:
+            store.close()
+    print(f"{'Would bring in' if args.dry_run else 'Brought in'} {_counts(lines)} at {args.utility}.")
+    return OK
+
+
+def _counts(lines: list[supply.Line]) -> str:
+    agreements = {key(line.agreement) for line in lines}
+    points = {(key(line.agreement), key(line.point)) for line in lines}
+    meters = {(key(line.agreement), key(line.point), key(line.meter)) for line in lines}
+    return f"{len(lines)} registers of {len(meters)} meters at {len(points)} points of {len(agreements)} agreements"
+
+
+def _utility(connection: Any, code: str, profile: str) -> int:
+    """The utility's id; a new one is made, and a shipped profile is installed as version 1 when it is first named. Raises Misconfigured."""
+    if CODE.fullmatch(code) is None:
+        raise Misconfigured(f"utility {code!r}: a lower-case name such as city_water is wanted")
+    shipped = profiles.shipped()
+    utility = people.ensure_utility(connection, code)
+    try:
+        known = people.profiles(connection, utility)
+    except Misconfigured:
+        known = {}
+    if profile and profile not in known:
+        if profile not in shipped:
+            raise Misconfigured(f"there is no profile {profile!r}; shipped: {', '.join(sorted(shipped))}")
+        people.save_document(connection, utility, "profile", profile, shipped[profile], AUTHOR)
+    elif not profile and not known:
+        raise Misconfigured(f"{code} is new: give it a rulebook by --profile, one of {', '.join(sorted(shipped))}")
+    return utility
+
+
+def _agreements(connection: Any, utility: int, numbers: list[str]) -> list[int]:
+    """The ids of these agreements. Raises Misconfigured naming those that the registry does not know."""
+    rows = connection.exec_driver_sql(
+        "select id, key from agreement where utility_id = %(u)s and key = any(%(keys)s)",
+        {"u": utility, "keys": [key(number) for number in numbers]},
+    )
+    found = {row.key: row.id for row in rows}
+    if unknown := [number for number in numbers if key(number) not in found]:
+        raise Misconfigured(f"agreements not in the registry: {', '.join(unknown)} (metergate registry import brings them in)")
+    return sorted(found.values())

@@ -1,0 +1,156 @@
+"""Every verb with its options, as argparse knows them."""
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("ru", "uk", "en")
+SCOPES = ("submit", "read", "settle")
+_ENDING = "Exit codes: 0 all good, 1 done with problems, 2 refused, unreachable or misconfigured. docs/cli.md tells each verb's."
+
+Verbs = Any  # argparse has no public name for what add_subparsers returns
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    everywhere = _everywhere()
+    top = argparse.ArgumentParser(
+        prog="metergate", description="An integration gateway for meter readings.", epilog=_ENDING, parents=[everywhere]
+    )
+    top.add_argument("--version", action="version", version=f"metergate {_version()}")
+    top.set_defaults(config=None, data=None, lang=None, verbose=0)
+    verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
+    for add in (_offline, _portal, _registry, _running, _database):
+        add(verbs, everywhere)
+    return top
+
+
+def _everywhere() -> argparse.ArgumentParser:
+    """Options that may stand before or after the verb."""
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("everywhere")
+    group.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings (default: METERGATE_CONFIG, else metergate.toml if there is one)"
+    )
+    group.add_argument("--data", type=Path, metavar="DIR", help="data folder, over the settings")
+    group.add_argument("--lang", choices=LANGUAGES, help="language of problems and states (default: the settings')")
+    group.add_argument("-v", "--verbose", action="count", help="say more on stderr")
+    return common
+
+
+def _verb(verbs: Verbs, name: str, run: str, what: str, everywhere: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what[:1].upper() + what[1:] + ".", parents=[everywhere])
+    made.set_defaults(run=run)
+    return made
+
+
+def _group(verbs: Verbs, name: str, what: str, everywhere: argparse.ArgumentParser) -> Verbs:
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what[:1].upper() + what[1:] + ".", parents=[everywhere])
+    return made.add_subparsers(title="verbs", metavar="VERB", required=True, prog=f"metergate {name}")
+
+
+def _envelope(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--agreement", default="", help="agreement, when the file does not name it")
+    verb.add_argument("--meter", default="", help="meter, when the file does not name it")
+    verb.add_argument("--period", default="", metavar="YYYY-MM", help="billing period, when the file does not name it")
+    verb.add_argument("--kind", default="", help="format of the file, when it must not be guessed")
+
+
+def _offline(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("read", "print every value of a file as JSON lines, without server or database"),
+        ("check", "the same for people: what is in a file and what is wrong with it"),
+    ):
+        verb = _verb(verbs, name, f"gateway.cli.local:{name}", what, everywhere)
+        verb.add_argument("file", type=Path)
+        verb.add_argument("--format", default="", metavar="KIND", help="format of the file (default: told by its bytes)")
+        verb.add_argument("--zone", default="", help="IANA time zone of the file's local times (default: the settings')")
+        verb.add_argument("--point", default="", help="usage point or meter, when the file names none")
+        verb.add_argument("--period", default="", metavar="YYYY-MM", help="billing period, when the file does not name it")
+
+
+def _gateway(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--url", default="", help="a running gateway (default: METERGATE_URL, else the settings' address)")
+    verb.add_argument("--key", default="", help="access key, or @FILE that holds it (default: METERGATE_KEY)")
+
+
+def _portal(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    send = _verb(verbs, "send", "gateway.cli.portal:send", "send a file of readings to a running gateway", everywhere)
+    send.add_argument("file", type=Path)
+    _gateway(send)
+    _envelope(send)
+    send.add_argument(
+        "--wait", type=float, nargs="?", const=60.0, metavar="SECONDS", help="until every row was taken by billing or refused (60 s)"
+    )
+    send.add_argument("--json", action="store_true", help="print the receipt as the gateway gave it")
+    status = _verb(verbs, "status", "gateway.cli.portal:status", "what became of submissions, or of one with its rows", everywhere)
+    status.add_argument("submission", nargs="?", default="")
+    _gateway(status)
+    status.add_argument("--limit", type=int, default=20, help="how many in the list")
+    status.add_argument("--status", default="", help="only those in this state")
+    status.add_argument("--json", action="store_true", help="print what the gateway answered")
+    template = _verb(verbs, "template", "gateway.cli.portal:template", "download a workbook to fill in", everywhere)
+    template.add_argument("kind", choices=["integral_workbook"])
+    _gateway(template)
+    template.add_argument("--agreement", required=True)
+    template.add_argument("--period", required=True, metavar="YYYY-MM")
+    template.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
+
+
+def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    partner = _group(verbs, "partner", "who may send", everywhere)
+    add = _verb(partner, "add", "gateway.cli.partners:add", "make a partner's access key and print it once", everywhere)
+    add.add_argument("name", help="whose key it is, as the timeline will say it")
+    add.add_argument("--utility", required=True, help="code of the utility; made when it is new")
+    add.add_argument("--profile", default="", help="rulebook of the utility; a shipped one is installed when it is first named")
+    add.add_argument("--scope", action="append", choices=SCOPES, default=None, help="what the key may do (default: submit and read)")
+    add.add_argument("--agreement", action="append", default=[], help="only this agreement; may be given again (default: all)")
+    registry = _group(verbs, "registry", "agreements, points, meters and registers", everywhere)
+    brought = _verb(
+        registry, "import", "gateway.cli.partners:import_registry", "bring a registry file in, all of it or nothing", everywhere
+    )
+    brought.add_argument("file", type=Path)
+    brought.add_argument("--utility", required=True, help="code of the utility; made when it is new")
+    brought.add_argument("--profile", required=True, help="rulebook of these agreements")
+    brought.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
+
+
+def _running(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    for name, what in (("up", "run everything in one process: database, web server, worker"), ("serve", "run the web server alone")):
+        verb = _verb(verbs, name, f"gateway.cli.running:{name}", what, everywhere)
+        verb.add_argument("--host", default="", help="address to listen on, over the settings")
+        verb.add_argument("--port", type=int, default=None, help="port to listen on, over the settings; 0 takes a free one")
+    _verb(verbs, "worker", "gateway.cli.running:worker", "run a worker alone: translates files, delivers to billing", everywhere)
+    sandbox = _verb(
+        verbs, "sandbox", "gateway.cli.running:sandbox", "run a billing to try things with, as a process of its own", everywhere
+    )
+    sandbox.add_argument("--host", default=None)
+    sandbox.add_argument("--port", type=int, default=None, help="0 takes a free one")
+    sandbox.add_argument("--journal", type=Path, default=None, metavar="FILE", help="where it keeps what it took")
+    sandbox.add_argument("--calculate-after", type=float, default=None, metavar="SECONDS")
+    sandbox.add_argument("--bill-after", type=float, default=None, metavar="SECONDS", help="after the calculation")
+    sandbox.add_argument("--control-token", default=None, metavar="TOKEN", help="opens /control and /journal")
+    sandbox.add_argument(
+        "--account", action="append", default=[], metavar="NAME:TOKEN[:SETTLE_URL:SETTLE_KEY]", help="a customer; may be given again"
+    )
+    demo = _verb(verbs, "demo", "gateway.cli.running:demo", "five utilities send readings, a sandbox bills them, one table", everywhere)
+    demo.add_argument("--keep", action="store_true", help="leave it running and print the address and the keys")
+    demo.add_argument("--patience", type=float, default=120.0, metavar="SECONDS", help="how long to wait for billing")
+
+
+def _database(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    db = _group(verbs, "db", "the database: a prompt, a copy, a copy back, the schema", everywhere)
+    psql = _verb(db, "psql", "gateway.cli.database:psql", "open psql, or run it with the arguments after --", everywhere)
+    psql.add_argument("arguments", nargs="*", metavar="ARGUMENT")
+    for name, what in (("dump", "write the whole database to one file"), ("restore", "replace the database by a dump, all or nothing")):
+        _verb(db, name, f"gateway.cli.database:{name}", what, everywhere).add_argument("file", type=Path)
+    _verb(db, "migrate", "gateway.cli.database:migrate", "bring the schema to this version, forward only", everywhere)
+    _verb(verbs, "doctor", "gateway.cli.doctor:doctor", "look whether this installation can work", everywhere)
+
+
+def _version() -> str:
+    try:
+        return version("metergate")
+    except PackageNotFoundError:
+        return "from a checkout"
