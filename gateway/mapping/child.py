@@ -1,6 +1,7 @@
 """Children that open dangerous files for us: each may be killed at any time, and its memory, time and rights are small."""
 
 import atexit
+import contextlib
 import os
 import resource
 import selectors
@@ -27,13 +28,14 @@ _COSTLY: Final = Problem(code="file_too_costly")
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """The child's answer when the file is refused."""
+    """The child's answer when the file is refused; `peak` is the most memory it ever held, in bytes."""
 
     problems: tuple[Problem, ...]
+    peak: int
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The child's answer when the file was read: what was found, in msgpack, and the most memory it ever held, in bytes."""
+    """The child's answer when the file was read, and what was found in it, in msgpack."""
 
     result: msgspec.Raw
     peak: int
@@ -104,13 +106,17 @@ class Child:
 
 
 class Children:
-    """The children of this process: each calling thread has one for itself while it reads a file; a few wait idle."""
+    """The children of this process: each calling thread has one for itself while it reads a file; a few wait idle.
+
+    `peak`: the most memory that any of them said it held, in bytes; one that was killed held no more than its limit.
+    """
 
     def __init__(self) -> None:
         """Begin with none; the first file starts the first."""
         self._idle: list[Child] = []
         self._lock = threading.Lock()
         self._owner = os.getpid()
+        self.peak = 0
         atexit.register(self.close)
 
     def read(self, task: str, body: bytes, limits: Limits, decode: Callable[[msgspec.Raw], T]) -> T:
@@ -128,6 +134,7 @@ class Children:
                 self._give(Child())
             else:
                 self._give(child)
+        self.peak = max(self.peak, answer.peak if answer is not None else 0)
         if isinstance(answer, Done):
             return decode(answer.result)
         raise Rejected(*(answer.problems if answer is not None else (_COSTLY,)))
@@ -188,6 +195,7 @@ def reply(answer: Refusal | Done) -> None:
 
 
 def peak() -> int:
-    """In the child: the most memory it ever held, in bytes."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    """In the child: the most memory it ever held, in bytes; where the system does not tell that of one program, 0."""
+    with contextlib.suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as status:
+        return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")), 0)
+    return 0

@@ -23,6 +23,7 @@ _REF: Final = re.compile(rb'\sr\s*=\s*["\']([^"\']*)["\']')
 _TYPE: Final = re.compile(rb'\st\s*=\s*["\']([^"\']*)["\']')
 _VALUE: Final = re.compile(rb"<v(?:\s[^>]*)?>([^<]*)</v>")
 _FORMULA: Final = re.compile(rb"<f[ >/]")
+_ENTITY: Final = len("&#x10FFFF;")
 _SMALLEST: Final = len("<c><v>1</v></c>")
 _PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})").fullmatch
 _DIMENSION: Final = re.compile(rb'<dimension[^>]*?ref="[A-Z]+[0-9]+:([A-Z]+)([0-9]+)"')
@@ -94,9 +95,9 @@ def _check_text_runs(part: bytes, name: str, longest: int) -> None:
     """A text of more than `longest` characters covers a whole window of that many bytes without a tag."""
     for start in range(0, len(part) - longest, longest):
         if part.find(b"<", start, start + longest) < 0:
-            end = part.find(b"<", start + longest)
-            text = part[part.rfind(b"<", 0, start) : end if end > 0 else len(part)]
-            if len(unescape(text[text.find(b">") + 1 :].decode("utf-8", "replace"))) > longest:
+            begin = part.rfind(b"<", 0, start) + 1
+            end = part.find(b"<", start + longest, begin + longest * _ENTITY)
+            if end < 0 or len(unescape(part[part.find(b">", begin, end) + 1 : end].decode("utf-8", "replace"))) > longest:
                 raise _limit("xlsx_string_too_long", name, longest)
 
 
@@ -276,10 +277,10 @@ def _serve() -> None:
                 sheets = read(body, limits, is_zip=task == "xlsx")
             child.reply(child.Done(msgspec.Raw(msgspec.msgpack.encode(sheets)), child.peak()))
         except Rejected as refused:
-            child.reply(child.Refusal(refused.problems))
+            child.reply(child.Refusal(refused.problems, child.peak()))
         except BaseException as error:  # noqa: BLE001 - a panic of the reader is no Exception
             code = "file_too_costly" if isinstance(error, MemoryError) else "xlsx_structure"
-            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),)))
+            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),), child.peak()))
             return
 
 

@@ -1,0 +1,164 @@
+"""Writes the sample workbooks beside it, what each sample must give, and the published schema and value lists."""
+
+import io
+import json
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import openpyxl
+import xlwt
+from python_calamine import CalamineWorkbook
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
+from gateway.domain.supply import Meter, Register
+from gateway.mapping import Envelope, formats
+from gateway.mapping.canonical_json import schema, values
+from gateway.mapping.integral_workbook import template
+from gateway.settings import Limits
+
+HERE = Path(__file__).parent
+PUBLISHED = HERE.parents[1] / "contracts_schema"
+KINDS = ("canonical_json", "integral_workbook")
+
+
+def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
+    """What a format finds in a file, as plain data; a refusal is its problems."""
+    try:
+        things: list[MeterReading | Problem] = list(formats(Limits())[kind].decode(body, envelope))
+    except Rejected as refused:
+        things = list(refused.problems)
+    return [{type(thing).__name__: _bare(msgspec.to_builtins(thing))} for thing in things]
+
+
+def _bare(thing: Any) -> Any:
+    """Without what says nothing."""
+    if isinstance(thing, dict):
+        return {key: _bare(value) for key, value in thing.items() if value not in (None, "", [], {}, False, "valid", "arrival")}
+    return [_bare(value) for value in thing] if isinstance(thing, (list, tuple)) else thing
+
+
+def samples() -> list[Path]:
+    """Every sample: the files whose expectation stands beside them."""
+    return sorted(path for kind in KINDS for path in (HERE / kind).iterdir() if path.with_name(path.name + ".json").exists())
+
+
+def expected(path: Path) -> tuple[Envelope, list[dict[str, Any]]]:
+    """The envelope of a sample and what it must give."""
+    told = json.loads(path.with_name(path.name + ".json").read_text("utf-8"))
+    return Envelope(**told["envelope"]), told["found"]
+
+
+def meters() -> list[Meter]:
+    """Three meters of an agreement: two zones, one register with A-, one with decimals."""
+
+    def meter(number: int, serial: str, location: str, *registers: tuple[str, int, str]) -> Meter:
+        made = tuple(
+            Register(id=number * 10 + order, code=code, digits=6, decimals=decimals, last=Decimal(last), last_period="2022-09")
+            for order, (code, decimals, last) in enumerate(registers)
+        )
+        return Meter(
+            id=number,
+            serial=serial,
+            agreement="90034",
+            agreement_id=1,
+            point=f"{51260 + number}",
+            point_name=f"ИК {number}",
+            location=location,
+            location_name=f"Объект {location}",
+            registers=made,
+        )
+
+    return [
+        meter(1, "01284918", "70001", ("A+:day", 1, "1430.5"), ("A+:night", 1, "700")),
+        meter(2, "13 300963", "70001", ("A+", 0, "12400"), ("A-", 0, "3")),
+        meter(3, "ИКТ-258", "70002", ("A+", 2, "100.25")),
+    ]
+
+
+def filled(cells: dict[str, object]) -> bytes:
+    """The Russian template with these cells set."""
+    book = openpyxl.load_workbook(io.BytesIO(template(meters(), agreement="90034", period="2022-10", language="ru")))
+    for place, value in cells.items():
+        book.worksheets[0][place] = value
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def as_xls(body: bytes) -> bytes:
+    """The same cells in the old format."""
+    book = xlwt.Workbook()
+    read = CalamineWorkbook.from_filelike(io.BytesIO(body))
+    for name in read.sheet_names:
+        sheet = book.add_sheet(name)
+        if name == "_meta":
+            sheet.visibility = 1
+        for row, line in enumerate(read.get_sheet_by_name(name).to_python(skip_empty_area=False)):
+            for column, cell in enumerate(line):
+                if cell != "":
+                    sheet.write(row, column, cell)
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+def _rearranged() -> bytes:
+    """By hand: other order, extra column, titles above, look-alike letters, no hidden sheet."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.title = "Лист1"
+    sheet.append(["Показания за октябрь"])
+    sheet.append([])
+    # Latin letters of Cyrillic shape on purpose: «Teкyщиe», «ПУ»
+    sheet.append(["№", "Teкyщие  показания", "ШКАЛА", "измеряемая величина (А+/А-)", "Номер ПУ", "Код ЭО", "Примечание"])
+    sheet.append([1, "012442", "День", "A+", 1284918, 70001, "x"])
+    sheet.append([2, "700,5", "Ночь", "А+", 1284918, 70001])
+    sheet.append([3, 1.1 + 2.2, "Круглосуточно", "Р+", "ИКТ-258", "70002"])
+    sheet.append([4, "н/д", None, "А+", "9", "70002"])
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+WORKBOOKS: dict[str, dict[str, object]] = {
+    "comma_and_point": {"I2": "1843,7", "I3": "800.5"},
+    "blanks_between_thousands": {"I4": "012 441,00", "I5": "012442"},
+    "one_zone_of_two": {"I2": 1500, "I6": 101},
+    "several_wrong_cells": {"I2": "18х3", "I3": 800, "I4": "1_000", "I5": "=I4", "I6": 101.5},
+    "untouched": {},
+}
+FOREIGN = {"foreign_period": Envelope(agreement="90034", period="2022-11"), "foreign_agreement": Envelope(agreement="90035")}
+
+
+def main() -> None:
+    """Write everything; `keep` leaves the workbooks as they are."""
+    books = HERE / "integral_workbook"
+    if "keep" not in sys.argv:
+        for name, cells in WORKBOOKS.items():
+            (books / f"{name}.xlsx").write_bytes(filled(cells))
+        (books / "old_format.xls").write_bytes(as_xls(filled(WORKBOOKS["comma_and_point"])))
+        (books / "rearranged.xlsx").write_bytes(_rearranged())
+        for name in FOREIGN:
+            (books / f"{name}.xlsx").write_bytes(filled({"I2": 1500, "I3": 800}))
+    for kind in KINDS:
+        for path in sorted((HERE / kind).iterdir()):
+            if path.suffixes[-2:] in ([".json", ".json"], [".xlsx", ".json"], [".xls", ".json"]):
+                continue
+            envelope = FOREIGN.get(path.stem, Envelope(agreement="90034", period="2022-10"))
+            told = {"envelope": _bare(msgspec.to_builtins(envelope)), "found": outcome(kind, path.read_bytes(), envelope)}
+            path.with_name(path.name + ".json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (PUBLISHED / "meter_readings.schema.json").write_text(published(schema()), "utf-8")
+    (PUBLISHED / "values.json").write_text(published(values()), "utf-8")
+
+
+def published(document: dict[str, Any]) -> str:
+    """A document as it is committed."""
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    main()
