@@ -98,10 +98,16 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     try:
         tree: dict[str, Any] = msgspec.toml.decode(path.read_bytes()) if path.is_file() else {}
         _overlay(tree, environ)
-        settings = msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{path}: {error}") from error
     return msgspec.structs.replace(settings, targets=_with_secrets(settings.targets, environ))
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is not Path or not isinstance(value, str):
+        raise TypeError(f"Expected a path, got {value!r}")
+    return Path(value)
 
 
 def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:

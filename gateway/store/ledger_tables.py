@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.store.tables import INSTANT, NOW, ZERO, meta, of_utility
+from gateway.store.tables import INSTANT, NOW, ZERO, meta, of_utility, wall
 
 target = Table(
     "target",
@@ -41,8 +41,8 @@ delivery = Table(
     "delivery",
     meta,
     Column("id", Uuid, primary_key=True),
-    of_utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
+    wall(),
+    Column("target_id", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("subject_id", Uuid, nullable=False),
     Column("lane_id", BigInteger, nullable=False),
@@ -59,8 +59,8 @@ delivery = Table(
 lane = Table(
     "lane",
     meta,
-    of_utility(),
-    Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
+    wall(),
+    Column("target_id", Integer, nullable=False),
     Column("lane_id", BigInteger, nullable=False),
     Column("state", SmallInteger, nullable=False),
     Column("priority", SmallInteger, nullable=False),
@@ -77,7 +77,7 @@ batch = Table(
     "batch",
     meta,
     Column("id", Uuid, primary_key=True),
-    of_utility(),
+    wall(),
     Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
     Column("worker", Text, nullable=False),
     Column("phase", SmallInteger, nullable=False, server_default=ZERO),
@@ -93,9 +93,9 @@ batch = Table(
 attempt = Table(
     "attempt",
     meta,
-    of_utility(),
+    wall(),
     Column("delivery_id", Uuid, nullable=False),
-    Column("batch_id", Uuid, ForeignKey("batch.id"), nullable=False),
+    Column("batch_id", Uuid, nullable=False),
     Column("outcome", Text, nullable=False),
     Column("problem", Text),
     PrimaryKeyConstraint("delivery_id", "batch_id"),
@@ -104,7 +104,7 @@ delivery_closed = Table(
     "delivery_closed",
     meta,
     Column("id", Uuid, primary_key=True),
-    of_utility(),
+    wall(),
     Column("target_id", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("subject_id", Uuid, nullable=False),
@@ -126,7 +126,7 @@ delivery_closed = Table(
 share = Table(
     "share",
     meta,
-    of_utility(),
+    wall(),
     Column("target_id", Integer, ForeignKey("target.id"), nullable=False),
     Column("sender_id", BigInteger, nullable=False),
     Column("priority", SmallInteger, nullable=False),

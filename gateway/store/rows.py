@@ -12,11 +12,13 @@ _QUOTED: Final = ("text", "jsonb")
 def array(values: Iterable[Any], kind: str) -> str:
     """Write a PostgreSQL array literal of values of one type; None is NULL, text is quoted and escaped."""
     if kind in _QUOTED:
-        items = ("null" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values)
+        items = ["null" if v is None else '"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values]
+    elif kind == "uuid":
+        items = ["null" if v is None else v.hex for v in values]
     elif kind == "timestamptz":
-        items = ("null" if v is None else f'"{v}"' for v in values)
+        items = ["null" if v is None else f'"{v}"' for v in values]
     else:
-        items = ("null" if v is None else str(v) for v in values)
+        items = ["null" if v is None else str(v) for v in values]
     return "{" + ",".join(items) + "}"
 
 

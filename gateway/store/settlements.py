@@ -28,7 +28,8 @@ on conflict on constraint settlement_word do nothing returning id"""
 
 _STALE: Final = """
 select exists (select from settlement where utility_id = %(u)s and agreement_id = %(agreement_id)s
-  and meter_id is not distinct from %(meter_id)s and point = %(point)s and quantity = %(quantity)s and period = %(period)s and version > %(version)s)"""
+  and meter_id is not distinct from %(meter_id)s and point = %(point)s and quantity = %(quantity)s
+  and period = %(period)s and version > %(version)s)"""
 
 
 def reading_id(text: str) -> UUID | None:

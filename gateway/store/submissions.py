@@ -215,7 +215,8 @@ def take_received(connection: Connection, *, worker: str, lease: timedelta, skew
     """Hold the oldest submission that waits to be translated; return it with its bytes and its utility's id."""
     row = connection.exec_driver_sql(
         "update submission s set taken_by = %(w)s, taken_until = clock_timestamp() + %(skew)s + %(lease)s "
-        "where id = (select id from submission where status = 'received' and coalesce(taken_until, '-infinity') < clock_timestamp() + %(skew)s "
+        "where id = (select id from submission where status = 'received' "
+        "and coalesce(taken_until, '-infinity') < clock_timestamp() + %(skew)s "
         f"order by received_at limit 1 for update skip locked) returning {_FIELDS}, s.utility_id, "
         "(select body from claim c where c.utility_id = s.utility_id and c.sha256 = s.sha256) as body",
         {"w": worker, "lease": lease, "skew": skew},

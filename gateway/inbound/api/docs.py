@@ -56,4 +56,5 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     )
     table = f"<h3>Parameters</h3><table>{rows}</table>" if rows else ""
     text = escape(operation.get("description", "") or operation.get("summary", ""))
-    return f"<h2><span class=m>{method.upper()}</span> <code>{escape(path)}</code></h2><p>{text}</p>{table}<h3>Answers</h3><table>{answers}</table>"
+    head = f"<h2><span class=m>{method.upper()}</span> <code>{escape(path)}</code></h2><p>{text}</p>"
+    return f"{head}{table}<h3>Answers</h3><table>{answers}</table>"

@@ -1,4 +1,94 @@
 -- Every table, the three roles and the wall between utilities. Frozen: later changes are later files.
+CREATE TABLE attempt (
+  utility_id INTEGER NOT NULL,
+  delivery_id UUID NOT NULL,
+  batch_id UUID NOT NULL,
+  outcome TEXT NOT NULL,
+  problem TEXT,
+  CONSTRAINT attempt_pkey PRIMARY KEY (delivery_id, batch_id)
+);
+CREATE TABLE delivery (
+  id UUID NOT NULL,
+  utility_id INTEGER NOT NULL,
+  target_id INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  subject_id UUID NOT NULL,
+  lane_id BIGINT NOT NULL,
+  read_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  revision SMALLINT NOT NULL,
+  sender_id BIGINT NOT NULL,
+  rank BIGINT NOT NULL,
+  tries SMALLINT DEFAULT 0 NOT NULL,
+  problem TEXT,
+  created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  CONSTRAINT delivery_pkey PRIMARY KEY (id)
+);
+CREATE INDEX delivery_lane ON delivery (target_id, lane_id, read_at, revision, id);
+CREATE INDEX delivery_subject_id_idx ON delivery (subject_id);
+CREATE TABLE delivery_closed (
+  id UUID NOT NULL,
+  utility_id INTEGER NOT NULL,
+  target_id INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  subject_id UUID NOT NULL,
+  lane_id BIGINT NOT NULL,
+  read_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  revision SMALLINT NOT NULL,
+  sender_id BIGINT NOT NULL,
+  rank BIGINT NOT NULL,
+  tries SMALLINT NOT NULL,
+  problem TEXT,
+  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  state SMALLINT NOT NULL,
+  batch_id UUID,
+  reference TEXT,
+  closed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  CONSTRAINT delivery_closed_pkey PRIMARY KEY (id)
+);
+CREATE INDEX delivery_closed_dead ON delivery_closed (target_id, state) WHERE state = 6;
+CREATE INDEX delivery_closed_subject_id_idx ON delivery_closed (subject_id);
+CREATE TABLE event (
+  id BIGINT GENERATED ALWAYS AS IDENTITY,
+  utility_id INTEGER NOT NULL,
+  at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
+  entity TEXT NOT NULL,
+  entity_id UUID NOT NULL,
+  from_state TEXT DEFAULT '' NOT NULL,
+  to_state TEXT NOT NULL,
+  actor TEXT DEFAULT '' NOT NULL,
+  reason TEXT DEFAULT '' NOT NULL,
+  CONSTRAINT event_pkey PRIMARY KEY (id)
+);
+CREATE INDEX event_entity_id_idx ON event (entity_id, id);
+CREATE TABLE lane (
+  utility_id INTEGER NOT NULL,
+  target_id INTEGER NOT NULL,
+  lane_id BIGINT NOT NULL,
+  state SMALLINT NOT NULL,
+  priority SMALLINT NOT NULL,
+  rank BIGINT NOT NULL,
+  open INTEGER NOT NULL,
+  due TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  batch_id UUID,
+  CONSTRAINT lane_pkey PRIMARY KEY (target_id, lane_id)
+)
+ WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX lane_delayed ON lane (target_id, due) WHERE state = 2;
+CREATE INDEX lane_ready ON lane (target_id, priority, rank) WHERE state = 1;
+CREATE TABLE reading (
+  utility_id INTEGER NOT NULL,
+  meter_reading_id UUID NOT NULL,
+  ordinal SMALLINT NOT NULL,
+  register TEXT NOT NULL,
+  value NUMERIC NOT NULL,
+  previous NUMERIC,
+  consumption NUMERIC,
+  quality TEXT NOT NULL,
+  ratio_applied BOOLEAN NOT NULL,
+  losses_applied BOOLEAN NOT NULL,
+  place TEXT DEFAULT '' NOT NULL,
+  CONSTRAINT reading_pkey PRIMARY KEY (meter_reading_id, ordinal)
+);
 CREATE TABLE utility (
   id INTEGER GENERATED ALWAYS AS IDENTITY,
   code TEXT NOT NULL,
@@ -42,29 +132,6 @@ CREATE TABLE credential (
   CONSTRAINT credential_secret_hash_key UNIQUE (secret_hash)
 );
 CREATE INDEX credential_utility_id_principal_idx ON credential (utility_id, principal);
-CREATE TABLE delivery_closed (
-  id UUID NOT NULL,
-  utility_id INTEGER NOT NULL,
-  target_id INTEGER NOT NULL,
-  kind TEXT NOT NULL,
-  subject_id UUID NOT NULL,
-  lane_id BIGINT NOT NULL,
-  read_at TIMESTAMP WITH TIME ZONE NOT NULL,
-  revision SMALLINT NOT NULL,
-  sender_id BIGINT NOT NULL,
-  rank BIGINT NOT NULL,
-  tries SMALLINT NOT NULL,
-  problem TEXT,
-  created_at TIMESTAMP WITH TIME ZONE NOT NULL,
-  state SMALLINT NOT NULL,
-  batch_id UUID,
-  reference TEXT,
-  closed_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-  CONSTRAINT delivery_closed_pkey PRIMARY KEY (id),
-  CONSTRAINT delivery_closed_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id)
-);
-CREATE INDEX delivery_closed_dead ON delivery_closed (target_id, state) WHERE state = 6;
-CREATE INDEX delivery_closed_subject_id_idx ON delivery_closed (subject_id);
 CREATE TABLE document (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
@@ -78,20 +145,6 @@ CREATE TABLE document (
   CONSTRAINT document_utility_id_kind_name_version_key UNIQUE (utility_id, kind, name, version),
   CONSTRAINT document_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id)
 );
-CREATE TABLE event (
-  id BIGINT GENERATED ALWAYS AS IDENTITY,
-  utility_id INTEGER NOT NULL,
-  at TIMESTAMP WITH TIME ZONE DEFAULT clock_timestamp() NOT NULL,
-  entity TEXT NOT NULL,
-  entity_id UUID NOT NULL,
-  from_state TEXT DEFAULT '' NOT NULL,
-  to_state TEXT NOT NULL,
-  actor TEXT DEFAULT '' NOT NULL,
-  reason TEXT DEFAULT '' NOT NULL,
-  CONSTRAINT event_pkey PRIMARY KEY (id),
-  CONSTRAINT event_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id)
-);
-CREATE INDEX event_entity_id_idx ON event (entity_id, id);
 CREATE TABLE target (
   id INTEGER GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
@@ -121,48 +174,10 @@ CREATE TABLE batch (
   answer BYTEA,
   items UUID[] NOT NULL,
   CONSTRAINT batch_pkey PRIMARY KEY (id),
-  CONSTRAINT batch_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
   CONSTRAINT batch_target_id_fkey FOREIGN KEY(target_id) REFERENCES target (id)
 )
  WITH (fillfactor = 70);
 CREATE INDEX batch_open ON batch (target_id, lease_until) WHERE finished_at is null;
-CREATE TABLE delivery (
-  id UUID NOT NULL,
-  utility_id INTEGER NOT NULL,
-  target_id INTEGER NOT NULL,
-  kind TEXT NOT NULL,
-  subject_id UUID NOT NULL,
-  lane_id BIGINT NOT NULL,
-  read_at TIMESTAMP WITH TIME ZONE NOT NULL,
-  revision SMALLINT NOT NULL,
-  sender_id BIGINT NOT NULL,
-  rank BIGINT NOT NULL,
-  tries SMALLINT DEFAULT 0 NOT NULL,
-  problem TEXT,
-  created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-  CONSTRAINT delivery_pkey PRIMARY KEY (id),
-  CONSTRAINT delivery_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT delivery_target_id_fkey FOREIGN KEY(target_id) REFERENCES target (id)
-);
-CREATE INDEX delivery_lane ON delivery (target_id, lane_id, read_at, revision, id);
-CREATE INDEX delivery_subject_id_idx ON delivery (subject_id);
-CREATE TABLE lane (
-  utility_id INTEGER NOT NULL,
-  target_id INTEGER NOT NULL,
-  lane_id BIGINT NOT NULL,
-  state SMALLINT NOT NULL,
-  priority SMALLINT NOT NULL,
-  rank BIGINT NOT NULL,
-  open INTEGER NOT NULL,
-  due TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-  batch_id UUID,
-  CONSTRAINT lane_pkey PRIMARY KEY (target_id, lane_id),
-  CONSTRAINT lane_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT lane_target_id_fkey FOREIGN KEY(target_id) REFERENCES target (id)
-)
- WITH (fillfactor = 60, autovacuum_vacuum_scale_factor = 0.05);
-CREATE INDEX lane_delayed ON lane (target_id, due) WHERE state = 2;
-CREATE INDEX lane_ready ON lane (target_id, priority, rank) WHERE state = 1;
 CREATE TABLE service_location (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
@@ -183,7 +198,6 @@ CREATE TABLE share (
   priority SMALLINT NOT NULL,
   last BIGINT NOT NULL,
   CONSTRAINT share_pkey PRIMARY KEY (target_id, sender_id, priority),
-  CONSTRAINT share_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
   CONSTRAINT share_target_id_fkey FOREIGN KEY(target_id) REFERENCES target (id)
 );
 CREATE TABLE submission (
@@ -212,16 +226,6 @@ CREATE TABLE submission (
 CREATE UNIQUE INDEX submission_fingerprint ON submission (utility_id, fingerprint) WHERE status <> 'rejected';
 CREATE INDEX submission_received ON submission (received_at) WHERE status = 'received';
 CREATE INDEX submission_utility_id_credential_id_id_idx ON submission (utility_id, credential_id, id);
-CREATE TABLE attempt (
-  utility_id INTEGER NOT NULL,
-  delivery_id UUID NOT NULL,
-  batch_id UUID NOT NULL,
-  outcome TEXT NOT NULL,
-  problem TEXT,
-  CONSTRAINT attempt_pkey PRIMARY KEY (delivery_id, batch_id),
-  CONSTRAINT attempt_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT attempt_batch_id_fkey FOREIGN KEY(batch_id) REFERENCES batch (id)
-);
 CREATE TABLE idempotency (
   utility_id INTEGER NOT NULL,
   credential_id BIGINT NOT NULL,
@@ -235,6 +239,40 @@ CREATE TABLE idempotency (
   CONSTRAINT idempotency_credential_id_fkey FOREIGN KEY(credential_id) REFERENCES credential (id),
   CONSTRAINT idempotency_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id)
 );
+CREATE TABLE meter_reading (
+  id UUID NOT NULL,
+  utility_id INTEGER NOT NULL,
+  submission_id UUID NOT NULL,
+  ordinal INTEGER NOT NULL,
+  meter_id BIGINT,
+  agreement TEXT DEFAULT '' NOT NULL,
+  meter TEXT DEFAULT '' NOT NULL,
+  period TEXT DEFAULT '' NOT NULL,
+  at TIMESTAMP WITH TIME ZONE,
+  revision SMALLINT DEFAULT 0 NOT NULL,
+  status TEXT NOT NULL,
+  same_as UUID,
+  place TEXT DEFAULT '' NOT NULL,
+  created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+  CONSTRAINT meter_reading_pkey PRIMARY KEY (id),
+  CONSTRAINT meter_reading_submission UNIQUE (submission_id, ordinal),
+  CONSTRAINT meter_reading_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id)
+)
+ WITH (fillfactor = 85);
+CREATE INDEX meter_reading_meter_id_period_idx ON meter_reading (meter_id, period);
+CREATE TABLE problem (
+  id BIGINT GENERATED ALWAYS AS IDENTITY,
+  utility_id INTEGER NOT NULL,
+  submission_id UUID NOT NULL,
+  meter_reading_id UUID,
+  code TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  place TEXT DEFAULT '' NOT NULL,
+  values JSONB NOT NULL,
+  CONSTRAINT problem_pkey PRIMARY KEY (id),
+  CONSTRAINT problem_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id)
+);
+CREATE INDEX problem_submission_id_idx ON problem (submission_id);
 CREATE TABLE usage_point (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
@@ -264,29 +302,6 @@ CREATE TABLE meter (
   CONSTRAINT meter_usage_point_id_fkey FOREIGN KEY(usage_point_id) REFERENCES usage_point (id)
 );
 CREATE INDEX meter_utility_id_key_idx ON meter (utility_id, key);
-CREATE TABLE meter_reading (
-  id UUID NOT NULL,
-  utility_id INTEGER NOT NULL,
-  submission_id UUID NOT NULL,
-  ordinal INTEGER NOT NULL,
-  meter_id BIGINT,
-  agreement TEXT DEFAULT '' NOT NULL,
-  meter TEXT DEFAULT '' NOT NULL,
-  period TEXT DEFAULT '' NOT NULL,
-  at TIMESTAMP WITH TIME ZONE,
-  revision SMALLINT DEFAULT 0 NOT NULL,
-  status TEXT NOT NULL,
-  same_as UUID,
-  place TEXT DEFAULT '' NOT NULL,
-  created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-  CONSTRAINT meter_reading_pkey PRIMARY KEY (id),
-  CONSTRAINT meter_reading_submission UNIQUE (submission_id, ordinal),
-  CONSTRAINT meter_reading_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT meter_reading_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id),
-  CONSTRAINT meter_reading_meter_id_fkey FOREIGN KEY(meter_id) REFERENCES meter (id)
-)
- WITH (fillfactor = 85);
-CREATE INDEX meter_reading_meter_id_period_idx ON meter_reading (meter_id, period);
 CREATE TABLE register (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
@@ -301,7 +316,6 @@ CREATE TABLE register (
   before NUMERIC,
   CONSTRAINT register_pkey PRIMARY KEY (id),
   CONSTRAINT register_meter_id_code_key UNIQUE (meter_id, code),
-  CONSTRAINT register_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
   CONSTRAINT register_meter_id_fkey FOREIGN KEY(meter_id) REFERENCES meter (id)
 )
  WITH (fillfactor = 80);
@@ -328,37 +342,6 @@ CREATE TABLE settlement (
   CONSTRAINT settlement_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
   CONSTRAINT settlement_agreement_id_fkey FOREIGN KEY(agreement_id) REFERENCES agreement (id),
   CONSTRAINT settlement_meter_id_fkey FOREIGN KEY(meter_id) REFERENCES meter (id)
-);
-CREATE TABLE problem (
-  id BIGINT GENERATED ALWAYS AS IDENTITY,
-  utility_id INTEGER NOT NULL,
-  submission_id UUID NOT NULL,
-  meter_reading_id UUID,
-  code TEXT NOT NULL,
-  severity TEXT NOT NULL,
-  place TEXT DEFAULT '' NOT NULL,
-  values JSONB NOT NULL,
-  CONSTRAINT problem_pkey PRIMARY KEY (id),
-  CONSTRAINT problem_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT problem_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id),
-  CONSTRAINT problem_meter_reading_id_fkey FOREIGN KEY(meter_reading_id) REFERENCES meter_reading (id)
-);
-CREATE INDEX problem_submission_id_idx ON problem (submission_id);
-CREATE TABLE reading (
-  utility_id INTEGER NOT NULL,
-  meter_reading_id UUID NOT NULL,
-  ordinal SMALLINT NOT NULL,
-  register TEXT NOT NULL,
-  value NUMERIC NOT NULL,
-  previous NUMERIC,
-  consumption NUMERIC,
-  quality TEXT NOT NULL,
-  ratio_applied BOOLEAN NOT NULL,
-  losses_applied BOOLEAN NOT NULL,
-  place TEXT DEFAULT '' NOT NULL,
-  CONSTRAINT reading_pkey PRIMARY KEY (meter_reading_id, ordinal),
-  CONSTRAINT reading_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
-  CONSTRAINT reading_meter_reading_id_fkey FOREIGN KEY(meter_reading_id) REFERENCES meter_reading (id)
 );
 
 -- Received bytes are mostly compressed already, or small.
