@@ -26,7 +26,7 @@ class Door:
 
     async def take(self, post: Post) -> Outcome:
         """Hand a post over and wait until it is committed. Raises Unavailable when the database is away."""
-        utility = post.sender.utility_id
+        utility = post.entry.sender.utility_id
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(utility, deque()).append((post, future))
         if utility not in self._serving:
@@ -38,10 +38,11 @@ class Door:
         try:
             while waiting:
                 group = [waiting.popleft()]
-                readings = len(group[0][0].found)
-                while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS:
+                readings, keys = len(group[0][0].found), {_key(group[0][0])} - {None}
+                while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS and _key(waiting[0][0]) not in keys:
                     group.append(waiting.popleft())
                     readings += len(group[-1][0].found)
+                    keys |= {_key(group[-1][0])} - {None}
                 await self._write(group)
         finally:
             del self._serving[utility]
@@ -56,13 +57,16 @@ class Door:
                 return
             log.warning("door.alone", extra={"facts": {"posts": len(group), "why": type(error).__name__}})
             for post, future in group:
-                post.entry.rows.clear()
-                post.entry.problems = ()
                 await self._write([(post, future)])
             return
         for (_, future), outcome in zip(group, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
+
+
+def _key(post: Post) -> tuple[int, str] | None:
+    """A sender's Idempotency-Key, if it gave one: twins are never in one group, so that the second finds the answer of the first."""
+    return (post.entry.sender.credential_id, post.entry.key) if post.entry.key else None
 
 
 def _fail(future: asyncio.Future[Outcome], error: Exception) -> None:

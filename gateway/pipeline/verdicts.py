@@ -40,10 +40,10 @@ class Patience(msgspec.Struct, frozen=True):
         spread = 1 + self.jitter * (2 * _dice.random() - 1)
         return timedelta(seconds=max(base * spread, asked or 0.0))
 
-    def hold(self, answer: object) -> timedelta:
-        """How long an open breaker keeps a target from being called."""
-        asked = answer.retry_after if isinstance(answer, Unavailable) else None
-        return timedelta(seconds=max(self.pause, asked or 0.0))
+    def hold(self, answer: object) -> tuple[timedelta, timedelta]:
+        """How long an open breaker keeps a target from being called, and how long billing itself asked us to stay away."""
+        asked = (answer.retry_after if isinstance(answer, Unavailable) else None) or 0.0
+        return timedelta(seconds=max(self.pause, asked)), timedelta(seconds=asked)
 
 
 Going = list[tuple[Claimed, Item]]
@@ -88,14 +88,16 @@ def _item(reading: Outgoing) -> Item:
     )
 
 
-def judged(sent: Going, receipt: Receipt, patience: Patience) -> tuple[list[Verdict], Objections]:
-    """Billing answered: every item by its own word; one it did not speak of is asked again later."""
+def judged(sent: Going, receipt: Receipt, guarantee: str, patience: Patience) -> tuple[list[Verdict], Objections]:
+    """Billing answered: every item by its own word; of one it did not speak of nobody knows, as if its answer were lost."""
     answers = {answer.key: answer for answer in receipt.answers}
     verdicts: list[Verdict] = []
     objections: Objections = {}
     for claimed, item in sent:
         answer = answers.get(item.key)
-        if answer is None or answer.outcome is Outcome.LATER:
+        if answer is None:
+            verdicts.append(_doubt(claimed) if guarantee == "C" else _again(claimed, "answer_lost", patience))
+        elif answer.outcome is Outcome.LATER:
             verdicts.append(_again(claimed, "billing_unavailable", patience))
         elif answer.outcome is Outcome.TAKEN:
             verdict = Verdict(
@@ -121,6 +123,8 @@ def failed(sent: Going, error: Exception, guarantee: str, patience: Patience) ->
             return [_again(claimed, code, patience, asked) for claimed, _ in sent], objections
         case Misconfigured():
             return [_again(claimed, "target_misconfigured", patience, tried=0) for claimed, _ in sent], objections
+        case _ if guarantee == "C":  # whatever broke in the adapter, the first byte may have been out
+            return [_doubt(claimed) for claimed, _ in sent], objections
         case _:
             return [_again(claimed, "target_failed", patience) for claimed, _ in sent], objections
 

@@ -28,15 +28,15 @@ def fingerprint(sender: Sender, sha256: bytes, envelope: Envelope) -> bytes:
     return hashlib.sha256(b"\n".join((sender.principal.encode(), sha256, plain))).digest()
 
 
-def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found], list[Problem]]:
-    """Read a file in the format it was said or seen to have; return that format, what was found, and why it was refused whole."""
+def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found]]:
+    """Read a file in the format it was said or seen to have; return that format and what was found, problems of the whole among it."""
     kinds = [envelope.kind] if envelope.kind else [kind for kind, format_ in formats.items() if format_.sniff(body, envelope.file_name)]
     if not kinds or kinds[0] not in formats:
-        return "", [], [Problem(code="format_unknown")]
+        return "", [Problem(code="format_unknown")]
     try:
-        return kinds[0], list(formats[kinds[0]].decode(body, envelope)), []
+        return kinds[0], list(formats[kinds[0]].decode(body, envelope))
     except Rejected as refusal:
-        return kinds[0], [], list(refusal.problems)
+        return kinds[0], list(refusal.problems)
 
 
 def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, Iterable[Found]]]) -> None:
@@ -48,7 +48,8 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     entries: list[tuple[Entry, list[MeterReading]]] = []
     for entry, found in arrivals:
         things = list(found)
-        entry.problems += tuple(thing for thing in things if isinstance(thing, Problem))
+        entry.problems = tuple(thing for thing in things if isinstance(thing, Problem))
+        entry.rows = []
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
     known = supply.lock_meters(connection, utility, {new.meter for _, news in entries for new in news})
     profiles = people.profiles(connection, utility) if known else {}

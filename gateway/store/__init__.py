@@ -61,7 +61,7 @@ class Store:
         """Do `work` in a transaction, again and again while PostgreSQL is away; for what must be written and cannot be asked for twice."""
         for attempt in Retrying(
             retry=retry_if_exception_type(Unavailable),
-            wait=wait_exponential_jitter(initial=0.1, max=5),
+            wait=wait_exponential_jitter(multiplier=0.1, max=5),
             stop=stop_after_delay(PERSISTENCE),
             reraise=True,
         ):

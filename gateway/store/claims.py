@@ -1,6 +1,6 @@
 """The delivery ledger, second half: workers claim batches of due items, mark them sending, keep their leases alive, reap what died."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -35,7 +35,7 @@ class Held(msgspec.Struct, frozen=True):
 _GATE: Final = """
 select utility_id, floor, max_batches, rate, breaker_until is not null as probing from target
 where id = %(t)s and paused is null and next_call_at <= clock_timestamp() + %(skew)s
-  and coalesce(breaker_until, '-infinity') <= clock_timestamp() + %(skew)s for update"""
+  and coalesce(breaker_until, '-infinity') <= clock_timestamp() + %(skew)s for no key update"""
 
 _ROOM: Final = "select count(*) from batch where target_id = %(t)s and finished_at is null"
 
@@ -124,12 +124,13 @@ def heartbeat(connection: Connection, batches: Sequence[UUID], *, lease: timedel
     return {row.id for row in rows}
 
 
-def dead(connection: Connection, *, skew: timedelta) -> Held | None:
-    """One batch whose lease ran out, locked until the transaction ends: one a transaction, or finishers and reapers deadlock (trap 2)."""
+def dead(connection: Connection, targets: Iterable[int], *, skew: timedelta) -> Held | None:
+    """One batch of these targets whose lease ran out, locked: one a transaction, or finishers and reapers deadlock (trap 2)."""
     row = connection.exec_driver_sql(
         "select id, utility_id, target_id, phase, items from batch "
-        "where finished_at is null and lease_until < clock_timestamp() + %(skew)s order by id limit 1 for update skip locked",
-        {"skew": skew},
+        "where finished_at is null and target_id = any(%(targets)s) and lease_until < clock_timestamp() + %(skew)s "
+        "order by id limit 1 for update skip locked",
+        {"targets": list(targets), "skew": skew},
     ).one_or_none()
     if row is None:
         return None
@@ -142,26 +143,28 @@ def dead(connection: Connection, *, skew: timedelta) -> Held | None:
     return Held(row.id, row.utility_id, row.target_id, row.phase, found)
 
 
-def breaker(connection: Connection, target: int, *, failed: bool, limit: int, pause: timedelta, skew: timedelta) -> None:
+def breaker(connection: Connection, target: int, *, failed: bool, limit: int, pause: timedelta, asked: timedelta, skew: timedelta) -> None:
     """Count a failure of the target, opening its breaker at `limit` in a row, or close the breaker after a success.
 
-    A target that is back is back for everyone: lanes that were put off are due at once.
+    `asked`: billing wants no call at all for so long. A target that is back after its breaker was open is back for everyone: lanes that
+    were put off are due at once. One failed call among good ones wakes nobody, or a batch that always fails would go without a pause.
     """
     if failed:
         connection.exec_driver_sql(
             "update target set failures = failures + 1, breaker_until = case when failures + 1 >= %(limit)s "
-            "then clock_timestamp() + %(skew)s + %(pause)s else breaker_until end where id = %(t)s",
-            {"t": target, "limit": limit, "pause": pause, "skew": skew},
+            "then clock_timestamp() + %(skew)s + %(pause)s else breaker_until end, "
+            "next_call_at = greatest(next_call_at, clock_timestamp() + %(skew)s + %(asked)s) where id = %(t)s",
+            {"t": target, "limit": limit, "pause": pause, "asked": asked, "skew": skew},
         )
         return
-    closed = connection.exec_driver_sql(
-        "update target set failures = 0, breaker_until = null "
-        "where id = %(t)s and (failures > 0 or breaker_until is not null) returning id",
-        {"t": target},
+    told = {"t": target, "skew": skew}
+    opened = connection.exec_driver_sql("select breaker_until is not null from target where id = %(t)s", told).scalar_one()
+    connection.exec_driver_sql(
+        "update target set failures = 0, breaker_until = null where id = %(t)s and (failures > 0 or breaker_until is not null)", told
     )
-    if closed.one_or_none() is not None:
+    if opened:
         connection.exec_driver_sql(
             "update lane set due = clock_timestamp() + %(skew)s where (target_id, lane_id) in (select target_id, lane_id from lane "
             "where target_id = %(t)s and state = 2 order by lane_id for update skip locked)",
-            {"t": target, "skew": skew},
+            told,
         )

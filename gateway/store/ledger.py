@@ -178,28 +178,21 @@ from unnest(%(lanes)s::bigint[], %(closed)s::int[], %(states)s::smallint[], %(wa
 where l.target_id = %(t)s and l.lane_id = o.lane_id and l.batch_id = %(b)s"""
 
 
-def finish(
-    connection: Connection,
-    *,
-    target: int,
-    batch: UUID,
-    utility: int,
-    verdicts: Sequence[Verdict],
-    answer: bytes,
-    skew: timedelta,
-    phase: int = 2,
-) -> bool:
-    """Write what an attempt came to, in one transaction. False when the batch was reaped meanwhile: then nothing is written.
-
-    The order of statements and of locks is that of ledger.md section 3; every writer takes lanes in the order of their ids.
-    """
-    fence = connection.exec_driver_sql(
+def fence(connection: Connection, batch: UUID, *, answer: bytes, phase: int = 2) -> bool:
+    """Close a batch, which only one may. False when it was reaped meanwhile: then nothing else of it may be written."""
+    row = connection.exec_driver_sql(
         "update batch set phase = %(phase)s, finished_at = clock_timestamp(), answer = %(answer)s "
         "where id = %(b)s and finished_at is null returning id",
         {"b": batch, "phase": phase, "answer": answer or None},
     )
-    if fence.one_or_none() is None:
-        return False
+    return row.one_or_none() is not None
+
+
+def finish(connection: Connection, *, target: int, batch: UUID, utility: int, verdicts: Sequence[Verdict], skew: timedelta) -> None:
+    """Write what an attempt came to, behind the fence and in its transaction.
+
+    Every writer takes its locks in one order, batch, registers, readings, lanes, and within each in the order of their ids.
+    """
     lanes = _by_lane(verdicts)
     base: dict[str, Any] = {"t": target, "b": batch, "lanes": array(lanes, "bigint"), "skew": skew}
     connection.exec_driver_sql(
@@ -216,7 +209,6 @@ def finish(
         base["states"] = array((verdict.lane_state for _, verdict in lanes.values()), "smallint")
         base["waits"] = array((f"{verdict.wait.total_seconds()} s" for _, verdict in lanes.values()), "text")
         connection.exec_driver_sql(_GOON, base)
-    return True
 
 
 def _by_lane(verdicts: Iterable[Verdict]) -> dict[int, tuple[int, Verdict]]:

@@ -84,6 +84,18 @@ def move(connection: Connection, to: ReadingStatus, readings: Sequence[tuple[UUI
     return {row.entity_id for row in rows}
 
 
+def hold(connection: Connection, ids: Iterable[UUID], *, registers: bool) -> None:
+    """Lock readings, before them the registers of their meters if those are to change: the order in which whoever receives them does."""
+    told = {"ids": array(ids, "uuid")}
+    if registers:
+        connection.exec_driver_sql(
+            "select from register where meter_id in (select meter_id from meter_reading where id = any(%(ids)s::uuid[])) "
+            "order by meter_id, id for no key update",
+            told,
+        )
+    connection.exec_driver_sql("select from meter_reading where id = any(%(ids)s::uuid[]) order by id for no key update", told)
+
+
 def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, Problem]) -> None:
     """Write what billing objected to beside each reading, and let registers forget the values it refused."""
     if not problems:
@@ -103,7 +115,8 @@ def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, P
     )
     connection.exec_driver_sql(
         "update register set last = before, last_period = '', last_at = null, last_reading_id = null, before = null "
-        "where last_reading_id = any(%(ids)s::uuid[])",
+        "where last_reading_id = any(%(ids)s::uuid[]) "
+        "and meter_id in (select meter_id from meter_reading where id = any(%(ids)s::uuid[]))",
         {"ids": array(problems, "uuid")},
     )
 

@@ -117,8 +117,16 @@ def by_fingerprint(connection: Connection, utility_id: int, fingerprints: Iterab
 
 
 def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], tuple[bytes, bytes]]:
-    """What was answered under these (credential, idempotency key) pairs: fingerprint and the very bytes."""
+    """What was answered under these (credential, idempotency key) pairs: fingerprint and the very bytes.
+
+    The pairs are held until the transaction ends: a twin that comes at the same moment, to whichever process, waits and finds the answer.
+    """
     pairs = list(keys)
+    connection.exec_driver_sql(
+        "select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, c) as h from unnest(%(c)s::bigint[], %(k)s::text[]) t(c, k) "
+        "order by h) held",
+        {"c": [c for c, _ in pairs], "k": [k for _, k in pairs]},
+    )
     rows = connection.exec_driver_sql(
         "select credential_id, key, fingerprint, answer from idempotency where utility_id = %(u)s "
         "and (credential_id, key) in (select * from unnest(%(c)s::bigint[], %(k)s::text[]))",
@@ -129,13 +137,14 @@ def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, s
 
 def remember(
     connection: Connection, utility_id: int, credential_id: int, key: str, fingerprint: bytes, submission: UUID, answer: bytes
-) -> None:
-    """Keep an answer under its idempotency key, so that the same key gets the same bytes."""
-    connection.exec_driver_sql(
+) -> bool:
+    """Keep an answer under its idempotency key, so that the same key gets the same bytes. False: another process used the key just now."""
+    kept = connection.exec_driver_sql(
         "insert into idempotency (utility_id, credential_id, key, fingerprint, submission_id, answer) "
         "values (%(u)s, %(c)s, %(k)s, %(f)s, %(s)s, %(a)s) on conflict do nothing",
         {"u": utility_id, "c": credential_id, "k": key, "f": fingerprint, "s": submission, "a": answer},
     )
+    return kept.rowcount == 1
 
 
 _ROWS: Final = """

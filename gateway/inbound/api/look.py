@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.status import SubmissionStatus
@@ -47,9 +47,9 @@ async def _sender(request: Request[Any, Any, Any]) -> Sender:
 @get("/v1/submissions", responses=_REFUSALS | {200: ResponseSpec(SubmissionList)}, operation_id="listSubmissions", tags=["submissions"])
 async def list_submissions(
     request: Request[Any, Any, Any],
-    status: SubmissionStatus | None = None,
-    before: Annotated[str, Parameter(max_length=40)] = "",
-    limit: Annotated[int, Parameter(ge=1, le=1000)] = 50,
+    status: FromQuery[SubmissionStatus | None] = None,
+    before: Annotated[str, QueryParameter(max_length=40)] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> Response[bytes]:
     """List what this key has submitted, newest first. `before`: the `next` of the page before."""
     sender = await _sender(request)
@@ -74,7 +74,7 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
     operation_id="getSubmission",
     tags=["submissions"],
 )
-async def get_submission(request: Request[Any, Any, Any], submission: Annotated[str, Parameter(max_length=40)]) -> Response[bytes]:
+async def get_submission(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
     """One submission with every row, every problem and its timeline."""
     sender = await _sender(request)
     found = await asyncio.to_thread(load, parts_of(request), sender, _id(submission), language_of(request), timeline=True)
@@ -96,7 +96,9 @@ def _id(text: str) -> UUID:
     media_type=XLSX,
 )
 async def get_template(
-    request: Request[Any, Any, Any], agreement: Annotated[str, Parameter(max_length=100)], period: Annotated[str, Parameter(max_length=7)]
+    request: Request[Any, Any, Any],
+    agreement: Annotated[str, QueryParameter(max_length=100)],
+    period: Annotated[str, QueryParameter(max_length=7)],
 ) -> Response[bytes]:
     """The integral workbook of an agreement for a period (YYYY-MM), made from the registry (legal-entity manual 5.2)."""
     sender = await _sender(request)

@@ -179,7 +179,6 @@ def _post(request: Request[Any, Any, Any], sender: Sender, envelope: Envelope, b
     )
     language, parts = language_of(request), parts_of(request)
     return Post(
-        sender=sender,
         entry=entry,
         found=found,
         say=lambda written: msgspec.json.encode(views.receipt(written, language, parts.profiles.get(sender.utility_id, {}))),
@@ -192,7 +191,7 @@ def _idempotency_key(request: Request[Any, Any, Any]) -> str:
     if not given:
         return ""
     key = given[0].strip()
-    key = key[1:-1] if len(key) > 2 and key[0] == key[-1] == '"' else key
+    key = key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
     if len(given) > 1 or not _KEY.fullmatch(key):
         raise Rejected(Problem(code="idempotency_key_invalid", where="Idempotency-Key"))
     return key
