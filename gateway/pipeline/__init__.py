@@ -164,7 +164,7 @@ def _carry(
             said = error
         step("deliver.sent", batch=held.id)
     verdicts, objections = (
-        judged(sent, answer, target.guarantee, patience) if isinstance(said, Receipt) else failed(sent, said, target.guarantee, patience)
+        judged(sent, said, target.guarantee, patience) if isinstance(said, Receipt) else failed(sent, said, target.guarantee, patience)
     )
     record(store, held, verdicts + withdrawn(gone), objections, said, patience, skew=skew)
 

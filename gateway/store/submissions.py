@@ -138,7 +138,7 @@ def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, s
 def remember(
     connection: Connection, utility_id: int, credential_id: int, key: str, fingerprint: bytes, submission: UUID, answer: bytes
 ) -> bool:
-    """Keep an answer under its idempotency key, so that the same key gets the same bytes. False: another process used the key just now."""
+    """Keep an answer under its idempotency key: the same key gets the same bytes. False: another process used the key just now."""
     kept = connection.exec_driver_sql(
         "insert into idempotency (utility_id, credential_id, key, fingerprint, submission_id, answer) "
         "values (%(u)s, %(c)s, %(k)s, %(f)s, %(s)s, %(a)s) on conflict do nothing",
