@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
-from threading import Condition, Event, Thread
+from threading import Condition, Event, Lock, Thread
 from time import monotonic
 from typing import Final
 from uuid import UUID
@@ -42,16 +42,22 @@ class Worker:
         self.targets: dict[int, Target] = {}
         self.flying: set[UUID] = set()
         self._floors: dict[int, float] = {}
+        self._connecting = Lock()
 
     def connect(self) -> dict[int, Target]:
-        """Find the targets that have deliveries, build those not built yet, and return them all."""
-        with self.store.transaction() as connection:
+        """Find the targets that have deliveries, build those not built yet, and return them all; one set wrong is in nobody else's way."""
+        with self._connecting, self.store.transaction() as connection:
             for known in ledger.connected(connection):
-                if known.id not in self.targets:
+                if known.id in self.targets:
+                    continue
+                try:
                     target = self._build(known)
-                    self.targets[known.id] = target
-                    ledger.pace(connection, known.id, rate=target.rate, concurrency=target.concurrency)
-        return self.targets
+                except Misconfigured as error:
+                    log.warning("worker.waits", extra={"facts": {"target": f"{known.utility}.{known.name}", "why": str(error)}})
+                    continue
+                ledger.pace(connection, known.id, rate=target.rate, concurrency=target.concurrency)
+                self.targets[known.id] = target
+        return dict(self.targets)
 
     def _build(self, known: ledger.Connected) -> Target:
         """The connection of that name in the settings; a utility without one gets readable files in the data folder."""
@@ -84,8 +90,8 @@ class Worker:
         )
 
     def reap_one(self) -> bool:
-        """Finish one batch whose worker died; False when there is none."""
-        guarantees = {id_: target.guarantee for id_, target in self.targets.items()}
+        """Finish one batch whose worker died; False when there is none. What its target promises must be known before it is judged."""
+        guarantees = {id_: target.guarantee for id_, target in self.connect().items()}
         return pipeline.reap(self.store, guarantees, self.patience, skew=self.skew)
 
     def beat(self) -> bool:
@@ -135,10 +141,10 @@ class Worker:
             target.close()
 
     def _reached(self) -> set[int]:
-        """The targets known by now; a database away or a wrong setting is said and tried again."""
+        """The targets known by now; a database away is said and tried again."""
         try:
             return set(self.connect())
-        except (Unavailable, Misconfigured) as error:
+        except Unavailable as error:
             log.warning("worker.waits", extra={"facts": {"why": str(error)}})
             return set(self.targets)
 
