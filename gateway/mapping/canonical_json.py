@@ -88,6 +88,7 @@ def _in_parts(body: bytes, envelope: Envelope, depth: int) -> list[MeterReading 
     except (msgspec.ValidationError, RecursionError):
         rows = []
     except msgspec.DecodeError as error:
+        check_depth(body, depth)
         raise malformed(body, str(error)) from error
     if not rows or body.count(b'"readings"') != 1 or b"\\" in body:
         rows = _examined(body, depth)

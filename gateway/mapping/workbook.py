@@ -18,6 +18,7 @@ from gateway.mapping import child
 from gateway.mapping.zip_gate import entries, unpack
 from gateway.settings import Limits
 
+_ENCODING: Final = re.compile(rb"""encoding\s*=\s*["']([^"']*)""")
 _TAG: Final = re.compile(rb"<(row|c)(?=[\s/>])([^>]*)>")
 _REF: Final = re.compile(rb'\sr\s*=\s*["\']([^"\']*)["\']')
 _TYPE: Final = re.compile(rb'\st\s*=\s*["\']([^"\']*)["\']')
@@ -79,19 +80,21 @@ def explain(body: bytes, limits: Limits) -> None:
         _Walk(name, limits).run(parts[part])
 
 
-def _parts(body: bytes, limits: Limits) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+def _parts(body: bytes, limits: Limits) -> dict[str, bytearray]:
+    found: dict[str, bytearray] = {}
     for entry in entries(body, limits):
         name = entry.name.replace("\\", "/")
         if name.lower().endswith((".xml", ".rels")) and not name.lower().startswith(_UNUSED):
             found[name] = unpack(body, entry)
             _check_text_runs(found[name], name, limits.cell_characters)
-            if b"<!DOCTYPE" in found[name][:2048]:
+            declared = _ENCODING.search(found[name][:200])
+            foreign = b"\0" in found[name][:64] or (declared is not None and declared[1].lower() not in (b"utf-8", b"us-ascii", b"ascii"))
+            if foreign or b"<!DOCTYPE" in found[name][:2048]:
                 raise Rejected(Problem(code="xlsx_structure", where=name))
     return found
 
 
-def _check_text_runs(part: bytes, name: str, longest: int) -> None:
+def _check_text_runs(part: bytearray, name: str, longest: int) -> None:
     """A text of more than `longest` characters covers a whole window of that many bytes without a tag."""
     for start in range(0, len(part) - longest, longest):
         if part.find(b"<", start, start + longest) < 0:
@@ -101,14 +104,14 @@ def _check_text_runs(part: bytes, name: str, longest: int) -> None:
                 raise _limit("xlsx_string_too_long", name, longest)
 
 
-def _sheet_names(parts: dict[str, bytes]) -> dict[str, str]:
+def _sheet_names(parts: dict[str, bytearray]) -> dict[str, str]:
     """Part name -> sheet name, by the workbook and its relations."""
     lower = {name.lower(): name for name in parts}
     try:
         book, relations = parts[lower["xl/workbook.xml"]], parts[lower["xl/_rels/workbook.xml.rels"]]
-        links = etree.fromstring(relations, etree.XMLParser(**_PARSER)).iter("{*}Relationship")
+        links = etree.fromstring(bytes(relations), etree.XMLParser(**_PARSER)).iter("{*}Relationship")
         targets = {str(link.get("Id")): str(link.get("Target")) for link in links}
-        sheets = list(etree.fromstring(book, etree.XMLParser(**_PARSER)).iter("{*}sheet"))
+        sheets = list(etree.fromstring(bytes(book), etree.XMLParser(**_PARSER)).iter("{*}sheet"))
     except (KeyError, etree.XMLSyntaxError) as error:
         raise Rejected(Problem(code="xlsx_structure", where="xl/workbook.xml")) from error
     names: dict[str, str] = {}
@@ -118,26 +121,27 @@ def _sheet_names(parts: dict[str, bytes]) -> dict[str, str]:
         part = lower.get(target.lower()) or lower.get(f"xl/{target}".lower())
         if part is None:
             raise Rejected(Problem(code="xlsx_structure", where=str(sheet.get("name"))[:100]))
-        if b"worksheet" in parts[part][:4096] or b"w\0o\0r\0k\0s\0h\0e\0e\0t\0" in parts[part][:4096]:
+        if b"worksheet" in parts[part][:4096]:
             names[part] = str(sheet.get("name"))
     return names
 
 
-def _check_before(part: bytes, name: str, limits: Limits) -> None:
-    if not part.rstrip().endswith((b"worksheet>", b"w\0o\0r\0k\0s\0h\0e\0e\0t\0>\0", b"\0w\0o\0r\0k\0s\0h\0e\0e\0t\0>")):
+def _check_before(part: bytearray, name: str, limits: Limits) -> None:
+    if not part[-64:].rstrip().endswith(b"worksheet>"):
         raise Rejected(Problem(code="xlsx_structure", where=name))
     told = _DIMENSION.search(part[:4096])
     wide = told is not None and (_column(told[1].decode()) > limits.sheet_columns or int(told[2]) > limits.sheet_rows)
-    crowded = len(part) > limits.sheet_cells * _SMALLEST and part.count(b"</v>") > limits.sheet_cells
-    if wide or crowded or not _plain(part):
+    if len(part) > limits.sheet_cells * _SMALLEST and part.count(b"</v>") > limits.sheet_cells:
+        raise _limit("xlsx_too_many_cells", name, limits.sheet_cells)
+    if wide or not _plain(part):
         _Walk(name, limits).run(part)
 
 
-def _plain(part: bytes) -> bool:
-    return part[:2] not in (b"\xff\xfe", b"\xfe\xff") and b"<sheetData" in part
+def _plain(part: bytearray) -> bool:
+    return b"<sheetData" in part
 
 
-def _stored(parts: dict[str, bytes]) -> bytes:
+def _stored(parts: dict[str, bytearray]) -> bytes:
     """The parts that were weighed, as an archive without compression: calamine sees these bytes and no others."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -166,7 +170,7 @@ def _dated(value: date | time | timedelta) -> msgspec.msgpack.Ext:
     return msgspec.msgpack.Ext(1 if isinstance(value, datetime) else 2 if isinstance(value, date) else 3, value.isoformat().encode())
 
 
-def _examined(sheet: Sheet, part: bytes, limits: Limits) -> Sheet:
+def _examined(sheet: Sheet, part: bytearray, limits: Limits) -> Sheet:
     """Walk the XML only when it may hold what calamine drops: formulas, or more values than came out."""
     if _plain(part) and _FORMULA.search(part) is None:
         written = part.count(b"</v>") + part.count(b"</is>")
@@ -184,7 +188,7 @@ class _Walk:
         self.seen: set[str] = set()
         self.height = self.width = 0
 
-    def run(self, part: bytes) -> list[Problem]:
+    def run(self, part: bytearray) -> list[Problem]:
         """What is wrong with single cells. Raises Rejected for a reference that is none or outside the limits."""
         for reference, row, kind, value, formula in _cells(part) if _plain(part) and b":c" not in part else _any_cells(part, self.sheet):
             if value is None and not formula:
@@ -220,7 +224,7 @@ class _Walk:
             raise _limit("xlsx_too_many_cells", self.sheet, self.limits.sheet_cells)
 
 
-def _cells(part: bytes) -> Iterator[Found]:
+def _cells(part: bytearray) -> Iterator[Found]:
     row = ""
     for tag in _TAG.finditer(part):
         attributes = b" " + tag[2]
@@ -236,8 +240,8 @@ def _cells(part: bytes) -> Iterator[Found]:
         yield text, row, kind[1].decode("utf-8", "replace") if kind else "n", content, b"<f" in inner
 
 
-def _any_cells(part: bytes, sheet: str) -> Iterator[Found]:
-    """The same by a real parser: for prefixed names and other encodings."""
+def _any_cells(part: bytearray, sheet: str) -> Iterator[Found]:
+    """The same by a real parser: for prefixed names."""
     row = ""
     try:
         for event, element in etree.iterparse(io.BytesIO(part), events=("start", "end"), tag=("{*}row", "{*}c"), **_PARSER):

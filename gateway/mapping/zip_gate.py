@@ -28,6 +28,7 @@ _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"{", "json"),
     (b"[", "json"),
 )
+_PIECE: Final = 16_384
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\r\n\f\x1a"))
 
 
@@ -78,19 +79,21 @@ def entries(body: bytes, limits: Limits) -> tuple[Entry, ...]:
     return tuple(found)
 
 
-def unpack(body: bytes, entry: Entry) -> bytes:
+def unpack(body: bytes, entry: Entry) -> bytearray:
     """The content of one entry, never more than it declared. Raises Rejected when its size or checksum is a lie."""
-    packed = body[entry.start : entry.start + entry.packed]
+    content = bytearray()
     if not entry.deflated:
-        content = packed
+        content += body[entry.start : entry.start + entry.packed]
     else:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            content = inflater.decompress(packed, entry.size + 1)
+            for start in range(entry.start, entry.start + entry.packed, _PIECE):
+                content += inflater.decompress(body[start : min(start + _PIECE, entry.start + entry.packed)])
+                if len(content) > entry.size:
+                    break
+            content += inflater.flush()
         except zlib.error as error:
             raise _refused("archive_corrupt", entry.name) from error
-        if not inflater.eof and len(content) <= entry.size:
-            content += inflater.flush()
     if len(content) != entry.size or zlib.crc32(content) != entry.crc:
         raise _refused("archive_corrupt", entry.name)
     return content

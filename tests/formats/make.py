@@ -79,7 +79,7 @@ def meters() -> list[Meter]:
     ]
 
 
-def filled(cells: dict[str, object]) -> bytes:
+def filled(cells: dict[str, str | float]) -> bytes:
     """The Russian template with these cells set."""
     book = openpyxl.load_workbook(io.BytesIO(template(meters(), agreement="90034", period="2022-10", language="ru")))
     for place, value in cells.items():
@@ -124,7 +124,7 @@ def _rearranged() -> bytes:
     return packed.getvalue()
 
 
-WORKBOOKS: dict[str, dict[str, object]] = {
+WORKBOOKS: dict[str, dict[str, str | float]] = {
     "comma_and_point": {"I2": "1843,7", "I3": "800.5"},
     "blanks_between_thousands": {"I4": "012 441,00", "I5": "012442"},
     "one_zone_of_two": {"I2": 1500, "I6": 101},

@@ -55,7 +55,8 @@ def test_a_child_that_wants_too_much_memory_is_refused() -> None:
 
 
 def test_each_thread_has_a_child_of_its_own() -> None:
-    body, served = good(), []
+    body = good()
+    served: list[object] = []
 
     def read() -> None:
         served.extend(read_tables(body, LIMITS)[0].rows for _ in range(20))
