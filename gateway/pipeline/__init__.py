@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -21,6 +22,9 @@ from gateway.store.intake import Entry
 from gateway.store.people import Sender
 
 log = logging.getLogger("metergate")
+
+TAKES: Final = 3
+"""A file at which so many workers have died is set aside: one poisoned file does not stop the others."""
 
 __all__ = ["Outcome", "Post", "Repeated", "Replayed", "Taken", "deliver", "reap", "receive", "record", "settle", "translate"]
 
@@ -71,10 +75,10 @@ def translate(
         held = submissions.take_received(connection, worker=worker, lease=lease, skew=skew)
     if held is None:
         return False
-    submission, body, utility = held
+    submission, utility = held.submission, held.utility_id
     step("translate.claimed", submission=submission.id)
     envelope = msgspec.convert(submission.envelope, Envelope)
-    kind, found = decode(formats, body, envelope)
+    kind, found = decode(formats, held.body, envelope) if held.takes <= TAKES else ("", [Problem(code="translation_failed")])
     step("translate.decoded", submission=submission.id, rows=len(found))
     with store.transaction(utility) as connection:
         sender = people.sender_by_id(connection, submission.credential_id)

@@ -220,17 +220,26 @@ def timeline(connection: Connection, submission: UUID) -> list[Happening]:
     return [Happening(**dict(zip(names, row, strict=True))) for row in found]
 
 
-def take_received(connection: Connection, *, worker: str, lease: timedelta, skew: timedelta) -> tuple[Submission, bytes, int] | None:
-    """Hold the oldest submission that waits to be translated; return it with its bytes and its utility's id."""
+class Held(msgspec.Struct, frozen=True):
+    """A submission that a worker holds to translate it. `takes`: how often it was held, this time included."""
+
+    submission: Submission
+    utility_id: int
+    body: bytes
+    takes: int
+
+
+def take_received(connection: Connection, *, worker: str, lease: timedelta, skew: timedelta) -> Held | None:
+    """Hold the oldest submission that waits to be translated."""
     row = connection.exec_driver_sql(
-        "update submission s set taken_by = %(w)s, taken_until = clock_timestamp() + %(skew)s + %(lease)s "
+        "update submission s set taken_by = %(w)s, taken_until = clock_timestamp() + %(skew)s + %(lease)s, takes = takes + 1 "
         "where id = (select id from submission where status = 'received' "
         "and coalesce(taken_until, '-infinity') < clock_timestamp() + %(skew)s "
-        f"order by received_at limit 1 for update skip locked) returning {_FIELDS}, s.utility_id, "
+        f"order by received_at limit 1 for update skip locked) returning {_FIELDS}, s.utility_id, s.takes, "
         "(select body from claim c where c.utility_id = s.utility_id and c.sha256 = s.sha256) as body",
         {"w": worker, "lease": lease, "skew": skew},
     ).one_or_none()
-    return None if row is None else (_submission(row), bytes(row.body), row.utility_id)
+    return None if row is None else Held(_submission(row), row.utility_id, bytes(row.body), row.takes)
 
 
 def _submission(row: Any) -> Submission:

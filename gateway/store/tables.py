@@ -190,6 +190,7 @@ submission = Table(
     Column("in_review", Integer, nullable=False, server_default=ZERO),
     Column("rejected", Integer, nullable=False, server_default=ZERO),
     Column("received_at", INSTANT, nullable=False),
+    Column("takes", SmallInteger, nullable=False, server_default=ZERO),
     Column("taken_until", INSTANT),
     Column("taken_by", Text),
     ForeignKeyConstraint(["utility_id", "sha256"], ["claim.utility_id", "claim.sha256"]),

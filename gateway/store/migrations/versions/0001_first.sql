@@ -216,6 +216,7 @@ CREATE TABLE submission (
   in_review INTEGER DEFAULT 0 NOT NULL,
   rejected INTEGER DEFAULT 0 NOT NULL,
   received_at TIMESTAMP WITH TIME ZONE NOT NULL,
+  takes SMALLINT DEFAULT 0 NOT NULL,
   taken_until TIMESTAMP WITH TIME ZONE,
   taken_by TEXT,
   CONSTRAINT submission_pkey PRIMARY KEY (id),
