@@ -28,10 +28,14 @@ _COSTLY: Final = Problem(code="file_too_costly")
 
 
 class Refusal(msgspec.Struct, frozen=True, tag=True):
-    """The child's answer when the file is refused; `peak` is the most memory it ever held, in bytes."""
+    """The child's answer when the file is refused; `peak` is the most memory it ever held, in bytes.
+
+    `leaving`: the child has met something it cannot trust itself after, and ends.
+    """
 
     problems: tuple[Problem, ...]
     peak: int
+    leaving: bool = False
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -129,7 +133,7 @@ class Children:
         except msgspec.DecodeError:
             answer = None
         finally:
-            if answer is None:
+            if answer is None or (isinstance(answer, Refusal) and answer.leaving):
                 child.end()
                 self._give(Child())
             else:

@@ -284,7 +284,7 @@ def _serve() -> None:
             child.reply(child.Refusal(refused.problems, child.peak()))
         except BaseException as error:  # noqa: BLE001 - a panic of the reader is no Exception
             code = "file_too_costly" if isinstance(error, MemoryError) else "xlsx_structure"
-            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),), child.peak()))
+            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),), child.peak(), leaving=True))
             return
 
 
