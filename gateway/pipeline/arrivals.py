@@ -1,0 +1,81 @@
+"""What stands at the door, and whether it was met before: the same key, the same bytes, or something new."""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
+from gateway.store import Connection, people, submissions
+from gateway.store.intake import Entry
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing at the door: its entry, what a small JSON post says, already decoded, and how its sender is answered."""
+
+    entry: Entry
+    found: Sequence[MeterReading | Problem]
+    say: Callable[[Entry], bytes]
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A new submission and the answer its sender gets."""
+
+    submission: UUID
+    answer: bytes
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """The answer given before under the same idempotency key, byte for byte."""
+
+    answer: bytes
+
+
+class Repeated(msgspec.Struct, frozen=True):
+    """The same sender, bytes and envelope as an earlier submission: its receipt is the answer."""
+
+    submission: UUID
+
+
+Outcome = Taken | Replayed | Repeated | Rejected
+
+
+class Raced(Exception):  # noqa: N818 - nobody's fault: another process took the same bytes between our look and our write
+    """The transaction must be done again."""
+
+
+def meet(connection: Connection, utility: int, posts: Sequence[Post]) -> dict[int, Outcome | None]:
+    """By place, what is to be said of each post that was met before, None for the new ones.
+
+    A key used again for other bytes and a sender whose right was removed are Rejected.
+    """
+    valid = people.still_valid(connection, [post.entry.sender.credential_id for post in posts])
+    keys = [(post.entry.sender.credential_id, post.entry.key) for post in posts if post.entry.key]
+    answered = submissions.answers(connection, utility, keys) if keys else {}
+    known = submissions.by_fingerprint(connection, utility, [post.entry.fingerprint for post in posts])
+    found: dict[int, Outcome | None] = {}
+    firsts: dict[bytes, UUID] = {fingerprint: submission.id for fingerprint, submission in known.items()}
+    for place, post in enumerate(posts):
+        entry = post.entry
+        before = answered.get((entry.sender.credential_id, entry.key))
+        if entry.sender.credential_id not in valid:
+            found[place] = Rejected(Problem(code="unauthorized"))
+        elif before is not None:
+            found[place] = Replayed(before[1]) if before[0] == entry.fingerprint else Rejected(Problem(code="idempotency_key_reused"))
+        elif entry.fingerprint in firsts:
+            found[place] = Repeated(firsts[entry.fingerprint])
+        else:
+            firsts[entry.fingerprint] = entry.id
+            found[place] = None
+    return found
+
+
+def answer(connection: Connection, post: Post) -> Taken:
+    """Word the answer to a new post and keep it under the sender's key, in the transaction that takes the post. Raises Raced."""
+    entry, said = post.entry, post.say(post.entry)
+    if entry.key:
+        sender = entry.sender
+        if not submissions.remember(connection, sender.utility_id, sender.credential_id, entry.key, entry.fingerprint, entry.id, said):
+            raise Raced
+    return Taken(entry.id, said)
