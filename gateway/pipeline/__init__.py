@@ -206,7 +206,7 @@ def record(
         written = _write(connection, held, verdicts, objections, raw, skew)
         if written and called:
             pause, asked = patience.hold(said)
-            failed, limit = not isinstance(answer, (Receipt, Rejected)), patience.breaker
+            failed, limit = not isinstance(said, (Receipt, Rejected)), patience.breaker
             claims.breaker(connection, held.target_id, failed=failed, limit=limit, pause=pause, asked=asked, skew=skew)
         step("deliver.recorded", batch=held.id)
         return written
