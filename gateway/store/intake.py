@@ -275,13 +275,15 @@ def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[ob
 
 def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
     """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction."""
+    corrected = {(row.known.meter.id, row.period) for entry in entries for row in entry.rows if row.known is not None and row.corrects}
+    if not corrected:
+        return
     again: dict[tuple[int, str], list[Row]] = {}
     for entry in entries:
         for row in entry.rows:
-            if row.known is not None and row.status is ReadingStatus.ACCEPTED and row.corrects:
-                again.setdefault((row.known.meter.id, row.period), []).append(row)
-    if not again:
-        return
+            place = (row.known.meter.id, row.period) if row.known is not None else None
+            if place in corrected and row.status is ReadingStatus.ACCEPTED and row.same_as is None:
+                again.setdefault(place, []).append(row)
     olds = connection.exec_driver_sql(
         "with old as (select id, utility_id, status, revision, meter_id, period from meter_reading "
         "where (meter_id, period) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[])) "
