@@ -18,7 +18,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from gateway import postgres
 from gateway.inbound import api
 from gateway.inbound.api import errors
-from gateway.inbound.api.docs import docs_page, openapi_json
+from gateway.inbound.api.docs import NoPages, docs_page, openapi_json
 from gateway.inbound.api.parts import Parts
 from gateway.inbound.auth import Keyring
 from gateway.inbound.door import Door
@@ -68,8 +68,7 @@ OPENAPI: Final = OpenAPIConfig(
     title="Metergate",
     version="1",
     description="Submit meter readings and files, see what became of every row, and, for billing systems, tell what was billed.",
-    path="/v1/schema",
-    render_plugins=[],
+    openapi_router=NoPages("/v1", route_handlers=[]),
     use_handler_docstrings=True,
     security=[{"key": []}],
     components=Components(security_schemes={"key": SecurityScheme(type="http", scheme="bearer", description="A key given by the utility")}),

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Final
 
 from gateway import pipeline
+from gateway.domain.problems import Unavailable
 from gateway.pipeline import Outcome, Post
 from gateway.store import Store
 
@@ -13,6 +14,10 @@ log = logging.getLogger("metergate")
 
 GROUP_READINGS: Final = 2000
 """How many readings one shared transaction carries at most."""
+CROWD_READINGS: Final = 500
+"""How many readings must wait before a second group flies beside the first: while one waits for its COMMIT, the other is judged."""
+
+Waiting = deque[tuple[Post, asyncio.Future[Outcome]]]
 
 
 class Door:
@@ -21,36 +26,40 @@ class Door:
     def __init__(self, store: Store) -> None:
         """Nobody waits yet."""
         self.store = store
-        self._waiting: dict[int, deque[tuple[Post, asyncio.Future[Outcome]]]] = {}
-        self._serving: dict[int, asyncio.Task[None]] = {}
+        self._waiting: dict[int, Waiting] = {}
+        self._flying: dict[int, set[asyncio.Task[None]]] = {}
 
     async def take(self, post: Post) -> Outcome:
         """Hand a post over and wait until it is committed. Raises Unavailable when the database is away."""
         utility = post.entry.sender.utility_id
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(utility, deque()).append((post, future))
-        if utility not in self._serving:
-            self._serving[utility] = asyncio.create_task(self._serve(utility))
+        waiting = self._waiting.setdefault(utility, deque())
+        waiting.append((post, future))
+        flying = self._flying.setdefault(utility, set())
+        if not flying or (len(flying) == 1 and sum(len(waiter.found) for waiter, _ in waiting) >= CROWD_READINGS):
+            task = asyncio.create_task(self._serve(waiting))
+            flying.add(task)
+            task.add_done_callback(flying.discard)
         return await future
 
-    async def _serve(self, utility: int) -> None:
-        waiting = self._waiting[utility]
-        try:
-            while waiting:
-                group = [waiting.popleft()]
-                readings, keys = len(group[0][0].found), {_key(group[0][0])} - {None}
-                while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS and _key(waiting[0][0]) not in keys:
-                    group.append(waiting.popleft())
-                    readings += len(group[-1][0].found)
-                    keys |= {_key(group[-1][0])} - {None}
-                await self._write(group)
-        finally:
-            del self._serving[utility]
+    async def _serve(self, waiting: Waiting) -> None:
+        while waiting:
+            group = [waiting.popleft()]
+            readings, keys = len(group[0][0].found), {_key(group[0][0])} - {None}
+            while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS and _key(waiting[0][0]) not in keys:
+                group.append(waiting.popleft())
+                readings += len(group[-1][0].found)
+                keys |= {_key(group[-1][0])} - {None}
+            await self._write(group)
 
     async def _write(self, group: list[tuple[Post, asyncio.Future[Outcome]]]) -> None:
         """Write a group; if that fails for a reason of its own content, write each alone, so that one does not fail the others."""
         try:
             outcomes = await asyncio.to_thread(pipeline.receive, self.store, [post for post, _ in group], translated=True)
+        except Unavailable as error:
+            for _, future in group:
+                _fail(future, error)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, it goes to those who wait
             if len(group) == 1:
                 _fail(group[0][1], error)

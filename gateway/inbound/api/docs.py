@@ -4,7 +4,9 @@ from html import escape
 from typing import Any, Final
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
+
+from gateway.inbound import contracts
 
 STYLE: Final = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
@@ -15,9 +17,22 @@ td,th{border-bottom:1px solid #d0d7de;padding:.35rem .5rem;text-align:left;verti
 """
 
 
+class NoPages(Router):
+    """Stands where the framework would put pages of its own, which load scripts from other hosts."""
+
+    def register(self, value: Any) -> list[Any]:  # noqa: ARG002 - the framework's signature
+        """Take nothing."""
+        return []
+
+
+def described(app: Litestar) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the application."""
+    return contracts.complete(app.openapi_schema.to_schema())
+
+
 def openapi(app: Litestar) -> bytes:
-    """The OpenAPI 3.1 document of the application, laid out for reading; contracts_schema/openapi.json is this, byte for byte."""
-    return msgspec.json.format(msgspec.json.encode(app.openapi_schema.to_schema(), order="sorted"), indent=2) + b"\n"
+    """The same, laid out for reading; contracts_schema/openapi.json is this, byte for byte."""
+    return msgspec.json.format(msgspec.json.encode(described(app), order="sorted"), indent=2) + b"\n"
 
 
 @get("/v1/openapi.json", include_in_schema=False, media_type=MediaType.JSON, sync_to_thread=True)
@@ -29,7 +44,7 @@ def openapi_json(request: Request[Any, Any, Any]) -> Response[bytes]:
 @get("/docs", include_in_schema=False, media_type=MediaType.HTML, sync_to_thread=True)
 def docs_page(request: Request[Any, Any, Any]) -> Response[str]:
     """The API in words, for a network that reaches nothing else."""
-    schema = request.app.openapi_schema.to_schema()
+    schema = described(request.app)
     title, about = escape(schema["info"]["title"]), escape(schema["info"]["description"])
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
@@ -54,7 +69,10 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     answers = "".join(
         f"<tr><td><code>{code}</code><td>{escape(a.get('description', ''))}" for code, a in sorted(operation["responses"].items())
     )
-    table = f"<h3>Parameters</h3><table>{rows}</table>" if rows else ""
+    bodies = operation.get("requestBody", {}).get("content", {})
+    names = {kind: body["schema"]["$ref"].rpartition("/")[2] for kind, body in bodies.items()}
+    takes = "".join(f"<p>Takes <code>{escape(k)}</code>: <a href='#{escape(n)}'>{escape(n)}</a>.</p>" for k, n in names.items())
+    table = takes + (f"<h3>Parameters</h3><table>{rows}</table>" if rows else "")
     text = escape(operation.get("description", "") or operation.get("summary", ""))
     head = f"<h2><span class=m>{method.upper()}</span> <code>{escape(path)}</code></h2><p>{text}</p>"
     return f"{head}{table}<h3>Answers</h3><table>{answers}</table>"

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
 
 from gateway import texts
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
@@ -53,6 +54,29 @@ class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     code: str
     errors: list[ProblemView]
+
+
+_MEANS: Final = {
+    400: "The request cannot be read; `errors` says where",
+    401: "No key, or one that is not valid",
+    403: "The key has no such right",
+    404: "There is none for this key",
+    409: "The same Idempotency-Key is being answered now",
+    413: "Too large",
+    415: "Not a file of a kind taken here",
+    422: "Refused; also an Idempotency-Key used again for another body",
+    503: "Come back after Retry-After seconds",
+}
+
+
+def refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """How these refusals of an operation are described."""
+    return {
+        status: ResponseSpec(
+            data_container=ErrorDocument, generate_examples=False, description=_MEANS[status], media_type="application/problem+json"
+        )
+        for status in statuses
+    }
 
 
 def document(

@@ -14,7 +14,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.status import SubmissionStatus
 from gateway.domain.windows import month
 from gateway.inbound import views
-from gateway.inbound.api.errors import ErrorDocument, language_of
+from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.parts import Parts, load, parts_of
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.views import SubmissionDetail, SubmissionList
@@ -25,16 +25,7 @@ from gateway.texts import Language
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
-_REFUSALS = {
-    status: ResponseSpec(data_container=ErrorDocument, description=description, media_type="application/problem+json")
-    for status, description in (
-        (400, "A parameter is wrong"),
-        (401, "No key, or one that is not valid"),
-        (403, "The key has no such right"),
-        (404, "There is none for this key"),
-        (503, "Come back after Retry-After seconds"),
-    )
-}
+_REFUSALS = refusals(400, 401, 403, 404, 503)
 
 
 async def _sender(request: Request[Any, Any, Any]) -> Sender:
@@ -63,7 +54,7 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
         found = submissions.newest(
             connection, sender.utility_id, credential_id=sender.credential_id, status=status or "", before=older, limit=limit + 1
         )
-        profiles = people.profiles(connection, sender.utility_id)
+        profiles = parts.profiles[sender.utility_id] = people.profiles(connection, sender.utility_id)
     shown = [views.brief(one, language, profiles) for one in found[:limit]]
     return SubmissionList(submissions=shown, next=shown[-1].submission if len(found) > limit else None)
 
@@ -90,7 +81,7 @@ def _id(text: str) -> UUID:
 
 @get(
     "/v1/templates/integral_workbook",
-    responses=_REFUSALS | {200: ResponseSpec(bytes, media_type=XLSX, description="The workbook to fill in")},
+    responses=_REFUSALS | {200: ResponseSpec(bytes, generate_examples=False, media_type=XLSX, description="The workbook to fill in")},
     operation_id="getIntegralTemplate",
     tags=["files"],
     media_type=XLSX,

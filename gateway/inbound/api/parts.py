@@ -1,5 +1,6 @@
 """What the handlers of the API work with, and the one way they load a submission."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
@@ -20,7 +21,7 @@ from gateway.texts import Language
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """The application's parts. `profiles`: by utility, as last read; kept fresh by `remember`, used for words only."""
+    """The application's parts. `profiles`: by utility, as last read; used for words only."""
 
     settings: Settings
     store: Store
@@ -35,13 +36,24 @@ def parts_of(request: Request[Any, Any, Any]) -> Parts:
     return cast("Parts", request.app.state.parts)
 
 
+async def read_words(parts: Parts, utility: int) -> None:
+    """See to it that receipts are said in the utility's words; every later look at a submission freshens them."""
+
+    def read() -> dict[str, Profile]:
+        with parts.store.transaction(utility) as connection:
+            return people.profiles(connection, utility)
+
+    if utility not in parts.profiles:
+        parts.profiles[utility] = await asyncio.to_thread(read)
+
+
 def load(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:
     """A submission of this sender with its rows. Raises Rejected(not_found) alike for an absent one and another's."""
     with parts.store.transaction(sender.utility_id) as connection:
         found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
         if found is None:
             raise Rejected(Problem(code="not_found"))
-        profiles = people.profiles(connection, sender.utility_id)
+        profiles = parts.profiles[sender.utility_id] = people.profiles(connection, sender.utility_id)
         problems = [problem for reading, problem in submissions.problems(connection, id_) if reading is None]
         lines = submissions.timeline(connection, id_) if timeline else []
         rows = submissions.rows(connection, id_)

@@ -12,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.settlement import Method, Settlement, Stage
-from gateway.inbound.api.errors import ErrorDocument, language_of
+from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.parts import parts_of
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.views import ProblemView, problem_view
@@ -77,13 +77,7 @@ _word: Final = msgspec.json.Decoder(Word)
 @post(
     "/v1/settlements",
     status_code=200,
-    responses={
-        200: ResponseSpec(Outcomes),
-        **{
-            status: ResponseSpec(data_container=ErrorDocument, media_type="application/problem+json")
-            for status in (400, 401, 403, 413, 422, 503)
-        },
-    },
+    responses=refusals(400, 401, 403, 413, 422, 503) | {200: ResponseSpec(Outcomes)},
     operation_id="postSettlements",
     tags=["billing"],
 )

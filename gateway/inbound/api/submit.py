@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.connection import ASGIConnection
 from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import Body
 
@@ -19,9 +21,9 @@ from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.windows import month
 from gateway.inbound import views
-from gateway.inbound.api.errors import ErrorDocument, language_of
-from gateway.inbound.api.parts import Parts, load, parts_of
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.api.errors import language_of, refusals
+from gateway.inbound.api.parts import Parts, load, parts_of, read_words
+from gateway.inbound.auth import Keyring, key_in, may
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
 from gateway.mapping.zip_gate import entries, kind_of
@@ -34,26 +36,16 @@ from gateway.store.people import Sender
 CANONICAL: Final = "canonical_json"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _CODE: Final = 100
-
-REFUSALS: Final = {
-    status: ResponseSpec(data_container=ErrorDocument, description=description, media_type="application/problem+json")
-    for status, description in (
-        (400, "The body cannot be read; `errors` says where"),
-        (401, "No key, or one that is not valid"),
-        (403, "The key has no such right"),
-        (409, "The same Idempotency-Key is being answered now"),
-        (413, "Too large"),
-        (415, "Not a file of a kind taken here"),
-        (422, "Refused; also an Idempotency-Key used again for another body"),
-        (503, "Come back after Retry-After seconds"),
-    )
+ANSWERS: Final = refusals(400, 401, 403, 409, 413, 415, 422, 503) | {
+    200: ResponseSpec(SubmissionDetail, description="The same bytes once more: the first receipt"),
+    202: ResponseSpec(SubmissionDetail, description="Stored: the receipt"),
 }
 
 
 @post(
     "/v1/readings",
     status_code=202,
-    responses=REFUSALS | {202: ResponseSpec(SubmissionDetail)},
+    responses=ANSWERS,
     operation_id="submitReadings",
     tags=["readings"],
 )
@@ -69,6 +61,7 @@ async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
     if sender is None:
         sender = await asyncio.to_thread(parts.keyring.sender, key)
     may(sender, "submit")
+    await read_words(parts, sender.utility_id)
     body = await request.body()
     if len(body) > parts.settings.limits.json_bytes:
         raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))
@@ -90,6 +83,14 @@ async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
     return await _answered(request, sender, outcome)
 
 
+async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Ask who sends before anything of the body is read: a stranger's file is never parsed."""
+    keyring: Keyring = connection.app.state.parts.keyring
+    sender = await asyncio.to_thread(keyring.sender, key_in(connection.headers.get("authorization", "")))
+    may(sender, "submit")
+    connection.scope["state"]["sender"] = sender
+
+
 @dataclass
 class FileForm:
     """A file with its envelope: what the sender knows and the file does not say. `period` is YYYY-MM, `kind` the file's format."""
@@ -101,7 +102,14 @@ class FileForm:
     kind: str = ""
 
 
-@post("/v1/files", status_code=202, responses=REFUSALS | {202: ResponseSpec(SubmissionDetail)}, operation_id="submitFile", tags=["files"])
+@post(
+    "/v1/files",
+    status_code=202,
+    responses=ANSWERS,
+    operation_id="submitFile",
+    tags=["files"],
+    guards=[known],
+)
 async def submit_file(
     request: Request[Any, Any, Any], data: Annotated[FileForm, Body(media_type=RequestEncodingType.MULTI_PART)]
 ) -> Response[bytes]:
@@ -109,15 +117,14 @@ async def submit_file(
 
     The 202 says that the bytes are stored; rows and their problems come a moment later under GET /v1/submissions/{id}.
     """
-    parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "submit")
+    parts, sender = parts_of(request), request.scope["state"]["sender"]
     body = await data.file.read()
     limits = parts.settings.limits
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
     envelope = _envelope(data, parts)
     await asyncio.to_thread(_look, body, parts)
+    await read_words(parts, sender.utility_id)
     post_ = _post(request, sender, envelope, body, [])
     [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
     return await _answered(request, sender, outcome)
