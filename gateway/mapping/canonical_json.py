@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _Code = Annotated[str, msgspec.Meta(max_length=100)]
 _Aware = Annotated[datetime, msgspec.Meta(tz=True)]
-_NUMBERS: Final = re.compile(rf'(?:(?:"{NUMBER}"|{NUMBER})\n)*').fullmatch
+_NUMBERS: Final = re.compile(rf'(?:"{NUMBER}"|{NUMBER})(?:\n(?:"{NUMBER}"|{NUMBER}))*+').fullmatch
 _PART: Final = 200
 _VALID, _ARRIVAL, _TYPED = Quality.VALID, AtFrom.ARRIVAL, AtFrom.TYPED
 _PLACES: Final = tuple(f".registers[{order}].value" for order in range(len(REGISTERS)))
@@ -123,35 +123,33 @@ def _quickly(part: list[Raw], envelope: Envelope, first: int) -> list[MeterReadi
     body = b"[" + b",".join(part) + b"]"
     rows = _part.decode(body)
     numbers, instants = _checked(body, rows)
-    found: list[MeterReading] = []
-    for index, row in enumerate(rows, first):
-        place = f"readings[{index}]"
-        found.append(
-            MeterReading(
-                meter=row.meter,
-                readings=tuple(
-                    [
-                        Reading(
-                            register=entry.register,
-                            value=next(numbers),
-                            previous=None if entry.previous is UNSET else next(numbers),
-                            quality=_VALID if entry.quality is UNSET else entry.quality,
-                            ratio_applied=entry.ratio_applied is True,
-                            losses_applied=entry.losses_applied is True,
-                            where=place + _PLACES[order],
-                        )
-                        for order, entry in enumerate(row.registers)
-                    ]
-                ),
-                agreement=envelope.agreement if row.agreement is UNSET else row.agreement,
-                point="" if row.point is UNSET else row.point,
-                period=envelope.period if row.period is UNSET else row.period,
-                at=None if row.at is UNSET else instants[row.at],
-                at_from=_ARRIVAL if row.at is UNSET else _TYPED,
-                where=place,
-            )
+    unset, agreement, period = UNSET, envelope.agreement, envelope.period
+    return [
+        MeterReading(
+            meter=row.meter,
+            readings=tuple(
+                [
+                    Reading(
+                        register=entry.register,
+                        value=next(numbers),
+                        previous=None if entry.previous is unset else next(numbers),
+                        quality=_VALID if entry.quality is unset else entry.quality,
+                        ratio_applied=entry.ratio_applied is True,
+                        losses_applied=entry.losses_applied is True,
+                        where=place + order,
+                    )
+                    for entry, order in zip(row.registers, _PLACES, strict=False)
+                ]
+            ),
+            agreement=agreement if row.agreement is unset else row.agreement,
+            point="" if row.point is unset else row.point,
+            period=period if row.period is unset else row.period,
+            at=None if row.at is unset else instants[row.at],
+            at_from=_ARRIVAL if row.at is unset else _TYPED,
+            where=place,
         )
-    return found
+        for row, place in zip(rows, map("readings[{}]".format, range(first, first + len(rows))), strict=True)
+    ]
 
 
 def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str, datetime]]:
@@ -164,9 +162,10 @@ def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str
     registers = {entry.register for row in rows for entry in row.registers}
     if not registers <= REGISTERS.keys() or any(_repeats(row.registers) for row in rows if len(row.registers) > 1):
         raise _Misfit
-    codes = [code for row in rows for code in (row.meter, row.agreement, row.point) if code is not UNSET]
-    if not "".join(codes).isprintable():
-        raise _Misfit
+    if not body.isascii() or b"\x7f" in body:
+        codes = [code for row in rows for code in (row.meter, row.agreement, row.point) if code is not UNSET]
+        if not "".join(codes).isprintable():
+            raise _Misfit
     try:
         for period in {row.period for row in rows if row.period}:
             month(period)
@@ -181,12 +180,11 @@ def _repeats(entries: list[_Register]) -> bool:
 
 
 def _numbers(rows: list[_Row]) -> Iterator[Decimal]:
-    entries = [entry for row in rows for entry in row.registers]
-    written = [raw for entry in entries for raw in (entry.value, entry.previous) if raw is not UNSET]
-    text = b"\n".join([*written, b""]).decode()
+    written = [raw for row in rows for entry in row.registers for raw in (entry.value, entry.previous) if raw is not UNSET]
+    text = b"\n".join(written).decode()
     if _NUMBERS(text) is None or "-" in text:
         raise _Misfit
-    return map(Decimal, text.replace('"', "").replace(",", ".").split("\n")[:-1])
+    return map(Decimal, text.replace('"', "").replace(",", ".").split("\n"))
 
 
 def _shape_of_body(body: bytes) -> Problem:

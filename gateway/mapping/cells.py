@@ -28,6 +28,7 @@ _DIGITS: Final = 15
 _DECIMALS: Final = 6
 _CODE: Final = 100
 _LARGEST: Final = 10**_DIGITS
+_ZERO: Final = Decimal(0)
 _NOISE: Final = Decimal("1e-9")
 _MICRO: Final = Decimal("0.000001")
 
@@ -109,8 +110,7 @@ def text_code(code: str) -> str:
 
 
 def _exact(text: str) -> Decimal:
-    value = Decimal(text.replace(",", "."))
-    return value or abs(value)
+    return Decimal(text.replace(",", ".")) or _ZERO
 
 
 def _from_text(value: str) -> Decimal | None:
@@ -127,12 +127,10 @@ def _from_float(value: float) -> Decimal:
         raise CellError("number_not_finite", value)
     if abs(value) >= _LARGEST:
         raise CellError("number_too_long", repr(value), _DIGITS)
-    if value.is_integer():
-        return Decimal(int(value))
-    exact = Decimal(repr(value))
-    exponent = exact.as_tuple().exponent
-    if isinstance(exponent, int) and exponent >= -6:
-        return exact
+    text = repr(value).removesuffix(".0")
+    if _plain(text) is not None:
+        return _exact(text)
+    exact = Decimal(text)
     rounded = exact.quantize(_MICRO)
     if abs(rounded - exact) >= _NOISE:
         raise CellError("number_too_long", repr(value), _DECIMALS)

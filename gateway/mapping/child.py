@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import fcntl
 import os
 import resource
 import selectors
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 _LENGTH: Final = struct.Struct("<Q")
 _IDLE: Final = 4
+_PIPE: Final = 1_048_576
 _COSTLY: Final = Problem(code="file_too_costly")
 
 
@@ -66,6 +68,9 @@ class Child:
         assert self.process.stdin is not None  # noqa: S101 - the pipes were asked for above
         assert self.process.stdout is not None  # noqa: S101
         self.inlet, self.outlet = self.process.stdin.fileno(), self.process.stdout.fileno()
+        for pipe in (self.inlet, self.outlet):
+            with contextlib.suppress(OSError, AttributeError):
+                fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE)
         os.set_blocking(self.inlet, False)
         os.set_blocking(self.outlet, False)
 

@@ -21,6 +21,8 @@ from gateway.texts import Language
 
 COLUMNS: Final[Columns] = read_columns((files(__package__) / "integral_workbook.toml").read_bytes())
 META: Final = "_meta"
+_NOWHERE: Final = -1
+"""Column of a field that the header does not name: an empty cell is put at the end of each row."""
 _QUANTITIES: Final = lookup(COLUMNS.quantities)
 _ZONES: Final = lookup(COLUMNS.zones)
 
@@ -125,22 +127,24 @@ class _Sheet:
         self.known: dict[tuple[Cell, Cell], _Meter] = {}
 
     def read(self, meters: dict[tuple[str, str, str], _Meter]) -> None:
-        current, meter_column, quantity = (self.columns[field] for field in ("current", "meter", "quantity"))
-        location, zone, previous = (self.columns.get(field) for field in ("location", "zone", "previous"))
-        place = self.places["current"]
-        for number, row in enumerate(self.table.rows[self.header + 1 :], self.table.row + self.header + 2):
+        current, serial, quantity = (self.columns[field] for field in ("current", "meter", "quantity"))
+        location, zone, previous = (self.columns.get(field, _NOWHERE) for field in ("location", "zone", "previous"))
+        place, spoilt, known, registers = self.places["current"], self.spoilt, self.known, self.registers
+        short = _NOWHERE in (location, zone, previous)
+        for number, cells in enumerate(self.table.rows[self.header + 1 :], self.table.row + self.header + 2):
+            row = [*cells, ""] if short else cells
             where = f"{place}{number}"
-            if row[current] == "" and where not in self.spoilt:
+            if row[current] == "" and where not in spoilt:
                 continue
             value, problem = self._value(row[current], where)
             if value is None and problem is None:
                 continue
-            meter = self._meter(row[meter_column], "" if location is None else row[location], number, meters)
+            meter = known.get((row[serial], row[location])) or self._meter(row[serial], row[location], number, meters)
+            code = registers.get((row[quantity], row[zone])) or self._register((row[quantity], row[zone]), number, meter)
             if problem is not None:
                 meter.problems.append(problem)
-            if previous is not None:
+            if spoilt or type(row[previous]) is not float:
                 self._guard(row[previous], number, meter)
-            code = self._register((row[quantity], "" if zone is None else row[zone]), number, meter)
             if code in meter.readings:
                 meter.problems.append(Problem(code="register_repeated", where=where, values={"register": code, "meter": meter.code}))
             elif value is not None and code:
@@ -155,28 +159,22 @@ class _Sheet:
             return None, error.at(where)
 
     def _guard(self, cell: Cell, number: int, meter: _Meter) -> None:
-        if cell == "" and not self.spoilt:
-            return
-        if type(cell) is float and not self.spoilt:
-            return
-        problem = self._value(cell, f"{self.places['previous']}{number}")[1]
+        """The value accepted before is shown for people and never taken; one that cannot be read is worth a warning."""
+        problem = self._value(cell, f"{self.places.get('previous', '')}{number}")[1]
         if problem is not None:
             meter.problems.append(msgspec.structs.replace(problem, severity=Severity.WARNING))
 
     def _meter(self, cell: Cell, location: Cell, number: int, meters: dict[tuple[str, str, str], _Meter]) -> _Meter:
-        meter = self.known.get((cell, location))
-        if meter is not None and not self.spoilt:
-            return meter
         problems: list[Problem] = []
-        code = self._code(cell, f"{self.places['meter']}{number}", problems)
         where = f"{self.places['meter']}{number}"
+        code = self._code(cell, where, problems)
         if not code and not problems:
             problems.append(Problem(code="value_missing", where=where))
-        object_code = self._code(location, f"{self.places['location']}{number}", problems) if "location" in self.places else ""
+        object_code = self._code(location, f"{self.places.get('location', '')}{number}", problems)
         row = str(number) if problems else ""
-        meter = meters.setdefault((key(object_code), key(code), row), _Meter(code, object_code, where))
+        meter = meters.setdefault((_key(object_code), _key(code), row), _Meter(code, object_code, where))
         meter.problems += problems
-        if not problems:
+        if not self.spoilt and not problems:
             self.known[cell, location] = meter
         return meter
 
@@ -191,15 +189,16 @@ class _Sheet:
             return ""
 
     def _register(self, cells: tuple[Cell, Cell], number: int, meter: _Meter) -> str:
-        code = self.registers.get(cells)
-        if code is None:
-            quantity, zone = (_QUANTITIES.get(fold(str(cells[0]))), _ZONES.get(fold(str(cells[1]))))
-            code = "" if quantity is None or zone is None else f"{quantity}:{zone}" if zone else quantity
-            code = self.registers[cells] = code if code in REGISTERS else ""
-            if code:
-                return code
-        if not code:
-            wrong = "zone" if "zone" in self.places and fold(str(cells[0])) in _QUANTITIES else "quantity"
-            values = {"register": " ".join(str(cell) for cell in cells).strip()[:60], "meter": meter.code}
-            meter.problems.append(Problem(code="register_unknown", where=f"{self.places[wrong]}{number}", values=values))
-        return code
+        quantity, zone = _QUANTITIES.get(fold(str(cells[0]))), _ZONES.get(fold(str(cells[1])))
+        code = "" if quantity is None or zone is None else f"{quantity}:{zone}" if zone else quantity
+        if code in REGISTERS:
+            self.registers[cells] = code
+            return code
+        wrong = "quantity" if quantity is None or "zone" not in self.places else "zone"
+        values = {"register": " ".join(str(cell) for cell in cells).strip()[:60], "meter": meter.code}
+        meter.problems.append(Problem(code="register_unknown", where=f"{self.places[wrong]}{number}", values=values))
+        return ""
+
+
+def _key(code: str) -> str:
+    return (code.lstrip("0") or "0") if code.isascii() and code.isdigit() else key(code)
