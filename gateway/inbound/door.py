@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from typing import Final
+from typing import Final, cast
 
 from gateway import pipeline
 from gateway.domain.problems import Unavailable
@@ -37,20 +37,15 @@ class Door:
         waiting.append((post, future))
         flying = self._flying.setdefault(utility, set())
         if not flying or (len(flying) == 1 and sum(len(waiter.found) for waiter, _ in waiting) >= CROWD_READINGS):
-            task = asyncio.create_task(self._serve(waiting))
-            flying.add(task)
-            task.add_done_callback(flying.discard)
+            flying.add(asyncio.create_task(self._serve(waiting, flying)))
         return await future
 
-    async def _serve(self, waiting: Waiting) -> None:
-        while waiting:
-            group = [waiting.popleft()]
-            readings, keys = len(group[0][0].found), {_key(group[0][0])} - {None}
-            while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS and _key(waiting[0][0]) not in keys:
-                group.append(waiting.popleft())
-                readings += len(group[-1][0].found)
-                keys |= {_key(group[-1][0])} - {None}
-            await self._write(group)
+    async def _serve(self, waiting: Waiting, flying: set[asyncio.Task[None]]) -> None:
+        try:
+            while waiting:
+                await self._write(_group(waiting))
+        finally:
+            flying.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _write(self, group: list[tuple[Post, asyncio.Future[Outcome]]]) -> None:
         """Write a group; if that fails for a reason of its own content, write each alone, so that one does not fail the others."""
@@ -71,6 +66,17 @@ class Door:
         for (_, future), outcome in zip(group, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
+
+
+def _group(waiting: Waiting) -> list[tuple[Post, asyncio.Future[Outcome]]]:
+    """The first of those who wait, and as many behind it as one transaction carries."""
+    group = [waiting.popleft()]
+    readings, keys = len(group[0][0].found), {_key(group[0][0])} - {None}
+    while waiting and readings + len(waiting[0][0].found) <= GROUP_READINGS and _key(waiting[0][0]) not in keys:
+        group.append(waiting.popleft())
+        readings += len(group[-1][0].found)
+        keys |= {_key(group[-1][0])} - {None}
+    return group
 
 
 def _key(post: Post) -> tuple[int, str] | None:
