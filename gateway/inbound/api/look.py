@@ -35,7 +35,12 @@ async def _sender(request: Request[Any, Any, Any]) -> Sender:
     return sender
 
 
-@get("/v1/submissions", responses=_REFUSALS | {200: ResponseSpec(SubmissionList)}, operation_id="listSubmissions", tags=["submissions"])
+@get(
+    "/v1/submissions",
+    responses=_REFUSALS | {200: ResponseSpec(SubmissionList, description="A page, newest first")},
+    operation_id="listSubmissions",
+    tags=["submissions"],
+)
 async def list_submissions(
     request: Request[Any, Any, Any],
     status: FromQuery[SubmissionStatus | None] = None,
@@ -61,7 +66,7 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
 
 @get(
     "/v1/submissions/{submission:str}",
-    responses=_REFUSALS | {200: ResponseSpec(SubmissionDetail)},
+    responses=_REFUSALS | {200: ResponseSpec(SubmissionDetail, description="The submission as it stands")},
     operation_id="getSubmission",
     tags=["submissions"],
 )

@@ -77,7 +77,8 @@ _word: Final = msgspec.json.Decoder(Word)
 @post(
     "/v1/settlements",
     status_code=200,
-    responses=refusals(400, 401, 403, 413, 422, 503) | {200: ResponseSpec(Outcomes)},
+    responses=refusals(400, 401, 403, 413, 422, 503)
+    | {200: ResponseSpec(Outcomes, description="What became of each settlement, in order")},
     operation_id="postSettlements",
     tags=["billing"],
 )
