@@ -10,6 +10,9 @@ from gateway.domain.problems import Misconfigured
 from gateway.mapping.cells import Cell
 from gateway.mapping.tables import Table
 
+META: Final = "_meta"
+"""Name of the hidden sheet in which a template says whose it is."""
+
 _LOOK_ALIKES: Final = str.maketrans("АВЕЁКМНОРСТУХІЅ", "ABEEKMHOPCTYXIS")
 _NOISE: Final = re.compile(r"[\s\u00a0\u2009\u202f.,:;()/№#*'ʼ’\"«»_]+|(?<=\w)[-–—](?=\w)")
 

@@ -12,7 +12,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from gateway.domain.readings import reading_type
 from gateway.domain.supply import Meter, Register
-from gateway.mapping.integral_workbook import COLUMNS, META
+from gateway.mapping.crosswalk import META, Columns
 from gateway.texts import Language, word
 
 _WIDTHS = {
@@ -30,12 +30,12 @@ _INPUT = PatternFill("solid", fgColor="FFF7D6")
 _HEADER = PatternFill("solid", fgColor="DDE6F0")
 
 
-def write(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
+def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: str, language: Language) -> bytes:
     """The workbook of an agreement for a period, one row per register, with the values accepted last shown beside the empty cells."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.title = word("template.sheet", language)
-    fields = list(COLUMNS.columns)
+    fields = list(columns.columns)
     for column, field in enumerate(fields, 1):
         cell = _text(sheet, 1, column, word(f"column.{field}", language))
         cell.font, cell.fill, cell.alignment = Font(bold=True), _HEADER, Alignment(wrap_text=True, vertical="top")
@@ -57,7 +57,7 @@ def write(meters: Sequence[Meter], *, agreement: str, period: str, language: Lan
         sheet.add_data_validation(numbers)
     meta = book.create_sheet(META)
     meta.sheet_state = "hidden"
-    told = {"template": COLUMNS.template, "version": str(COLUMNS.version), "agreement": agreement, "period": period}
+    told = {"template": columns.template, "version": str(columns.version), "agreement": agreement, "period": period}
     for line, (name, written) in enumerate(told.items(), 1):
         _text(meta, line, 1, name)
         _text(meta, line, 2, written)

@@ -13,14 +13,13 @@ from gateway.domain.supply import Meter, key
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
-from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns
+from gateway.mapping.crosswalk import META, Columns, fold, lookup, read_columns
 from gateway.mapping.tables import Table, letters, read_tables
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 from gateway.texts import Language
 
 COLUMNS: Final[Columns] = read_columns((files(__package__) / "integral_workbook.toml").read_bytes())
-META: Final = "_meta"
 _NOWHERE: Final = -1
 """Column of a field that the header does not name: an empty cell is put at the end of each row."""
 _QUANTITIES: Final = lookup(COLUMNS.quantities)
@@ -60,7 +59,7 @@ def template(meters: Sequence[Meter], *, agreement: str, period: str, language: 
     """The workbook of an agreement for a period, to be filled in by people."""
     from gateway.mapping.integral_template import write  # noqa: PLC0415 - the writer of workbooks is slow to import and wanted only here
 
-    return write(meters, agreement=agreement, period=period, language=language)
+    return write(meters, COLUMNS, agreement=agreement, period=period, language=language)
 
 
 def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
