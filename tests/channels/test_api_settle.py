@@ -84,7 +84,7 @@ def test_a_word_about_no_reading_is_kept(gateway: Gateway, company: Utility) -> 
 
 
 def test_a_word_without_a_meter_is_kept_once(company: Utility) -> None:
-    word = {"agreement": "A-1", "period": company.period, "quantity": "A+", "volume": "1", "stage": "billed"}
+    word: dict[str, object] = {"agreement": "A-1", "period": company.period, "quantity": "A+", "volume": "1", "stage": "billed"}
     assert outcomes(company.settle(word)) == ["applied"]
     assert outcomes(company.settle(word)) == ["repeated"]
     assert outcomes(company.settle(word | {"point": "A-1-1"})) == ["applied"]
