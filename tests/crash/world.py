@@ -144,6 +144,10 @@ class World:
         """Start a gateway on the port billing knows."""
         return Process(self.config, self.folder / "gateway.log", armed)
 
+    def client(self) -> httpx.Client:
+        """A client with the portal's key."""
+        return httpx.Client(base_url=self.at, headers={"Authorization": f"Bearer {KEYS}"}, timeout=15, trust_env=False, verify=False)  # noqa: S501 - there is no TLS here
+
     def things(self, posts: int = 6, meters: int = 2, books: int = 2, rows: int = 3) -> list[Thing]:
         """New posts and workbooks, each about meters nobody has read."""
         self._runs += 1
@@ -213,7 +217,7 @@ class World:
 
     def judge(self, promises: Sequence[Promise]) -> None:
         """Look at everything that was ever promised here: nothing lost, nothing twice, the same answers, a clean ledger."""
-        with httpx.Client(base_url=self.at, headers={"Authorization": f"Bearer {KEYS}"}, timeout=20) as client:
+        with self.client() as client:
             for promise in promises:
                 again = client.post(promise.thing.path, headers={"Idempotency-Key": promise.thing.key}, **promise.thing.request)
                 assert (again.status_code, again.content) == (promise.status, promise.answer), "the same key got another answer"
@@ -249,29 +253,15 @@ class Portal:
 
     def _send(self, things: Sequence[Thing]) -> None:
         try:
-            with (self._world.folder / "promised.jsonl").open("a", encoding="utf-8") as notes:
+            with self._world.client() as client, (self._world.folder / "promised.jsonl").open("a", encoding="utf-8") as notes:
                 for thing in things:
-                    promise = self._until_answered(thing)
+                    promise = _until_answered(client, thing)
                     notes.write(json.dumps([thing.path, thing.key, promise.status, promise.answer.decode()]) + "\n")
                     notes.flush()
                     os.fsync(notes.fileno())
                     self._kept[thing.key] = promise
         except BaseException as error:  # noqa: BLE001 - told at the end
             self._errors.append(error)
-
-    def _until_answered(self, thing: Thing) -> Promise:
-        headers = {"Idempotency-Key": thing.key, "Authorization": f"Bearer {KEYS}"}
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                answer = httpx.post(self._world.at + thing.path, headers=headers, timeout=15, **thing.request)
-                if answer.status_code in (200, 202):
-                    return Promise(thing, answer.status_code, answer.content)
-                assert answer.status_code == 503, answer.text
-            except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, f"never answered: {thing.key}"
-            time.sleep(0.05)
 
     def promises(self) -> list[Promise]:
         """Every promise, in the order of the things."""
@@ -280,3 +270,18 @@ class Portal:
         if self._errors:
             raise self._errors[0]
         return [self._kept[thing.key] for thing in self._things]
+
+
+def _until_answered(client: httpx.Client, thing: Thing) -> Promise:
+    """Repeat under the same key while the connection breaks or the gateway asks to come back."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = client.post(thing.path, headers={"Idempotency-Key": thing.key}, **thing.request)
+            if answer.status_code in (200, 202):
+                return Promise(thing, answer.status_code, answer.content)
+            assert answer.status_code == 503, answer.text
+        except httpx.TransportError:
+            pass
+        assert time.monotonic() < deadline, f"never answered: {thing.key}"
+        time.sleep(0.1)
