@@ -6,6 +6,7 @@ Each verb imports its own rooms when it runs, so that `--help` answers at once.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 
 OK, SOME, REFUSED, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all good; done with problems; refused, unreachable or misconfigured; Ctrl-C."""
@@ -15,6 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a user's mistake is a message on stderr, never a traceback."""
     from gateway.cli.verbs import parser
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter must not end the command
     top = parser()
     args = top.parse_args(argv)
     if "run" not in args:

@@ -13,18 +13,18 @@ from gateway.settings import Settings
 
 
 @contextmanager
-def database_url(settings: Settings) -> Iterator[str]:
-    """The database with all rights: an external one by its URL, the embedded one as its superuser, started when it does not run."""
+def database_url(settings: Settings, role: postgres.Role = "owner") -> Iterator[str]:
+    """Where the database is for a role of the embedded server, which is started when it does not run; an external one by its only URL."""
     if settings.database.url:
         yield settings.database.url
     else:
         with postgres.start(postgres.default_folder(settings.data)) as server:
-            yield server.url("superuser")
+            yield server.url(role)
 
 
 def psql(args: argparse.Namespace) -> int:
     """Open psql on this terminal and return its exit code."""
-    with database_url(settings_of(args)) as url:
+    with database_url(settings_of(args), "superuser") as url:
         return postgres.psql(url, args.arguments)
 
 
@@ -35,7 +35,7 @@ def dump(args: argparse.Namespace) -> int:
         raise Misconfigured(f"{path.parent}: there is no such folder")
     fresh = path.with_name(f".{path.name}.part")
     try:
-        with database_url(settings_of(args)) as url:
+        with database_url(settings_of(args), "superuser") as url:
             postgres.dump(url, fresh)
         fresh.chmod(0o600)
         fresh.replace(path)
@@ -50,7 +50,7 @@ def restore(args: argparse.Namespace) -> int:
     path: Path = args.file.absolute()
     if not path.is_file():
         raise Misconfigured(f"{path}: there is no such file")
-    with database_url(settings_of(args)) as url:
+    with database_url(settings_of(args), "superuser") as url:
         postgres.restore(url, path)
     print(f"restored from {args.file}")
     return OK
@@ -58,13 +58,12 @@ def restore(args: argparse.Namespace) -> int:
 
 def migrate(args: argparse.Namespace) -> int:
     """Bring the schema to this version."""
-    from gateway.app import open_database
     from gateway.store import Store, check_schema
     from gateway.store import migrate as bring
 
-    with open_database(settings_of(args)) as urls:
-        bring(urls.owner)
-        store = Store(urls.owner, role="owner", pool=1)
+    with database_url(settings_of(args)) as url:
+        bring(url)
+        store = Store(url, role="owner", pool=1)
         check_schema(store)
         store.close()
     print("the schema is this version's")

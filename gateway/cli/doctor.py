@@ -12,9 +12,9 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway import postgres
-from gateway.app import open_database
 from gateway.cli import OK, SOME
 from gateway.cli.common import columns, settings_of
+from gateway.cli.database import database_url
 from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.outbound import Target
 from gateway.registry import build
@@ -84,8 +84,8 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("note", "database", "not made yet: metergate up makes it")
         return
     try:
-        with open_database(settings) as urls:
-            yield from _server(Store(urls.owner, role="owner", pool=1), settings)
+        with database_url(settings) as url:
+            yield from _server(Store(url, role="owner", pool=1), settings)
     except (Unavailable, Misconfigured) as error:
         yield Finding("wrong", "database", str(error))
 

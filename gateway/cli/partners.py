@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from gateway import profiles
-from gateway.app import open_database
 from gateway.cli import OK, SOME
 from gateway.cli.common import settings_of
+from gateway.cli.database import database_url
 from gateway.cli.registry_file import read_registry
 from gateway.domain.problems import Misconfigured
 from gateway.domain.supply import key
@@ -22,9 +22,9 @@ def add(args: argparse.Namespace) -> int:
     """Make a key for a partner and print it, and nothing else, to stdout: only its hash is kept."""
     if not args.name.strip() or not args.name.isprintable() or len(args.name) > 100:
         raise Misconfigured("the partner's name must be 1 to 100 characters that can be printed")
-    with open_database(settings_of(args)) as urls:
-        migrate(urls.owner)
-        store = Store(urls.owner, role="owner", pool=1)
+    with database_url(settings_of(args)) as url:
+        migrate(url)
+        store = Store(url, role="owner", pool=1)
         try:
             with store.transaction() as connection:
                 utility = _utility(connection, args.utility, args.profile)
@@ -48,9 +48,9 @@ def import_registry(args: argparse.Namespace) -> int:
     if troubles:
         print(f"Nothing was changed: {len(troubles)} problems.", file=sys.stderr)
         return SOME
-    with open_database(settings_of(args)) as urls:
-        migrate(urls.owner)
-        store = Store(urls.owner, role="owner", pool=1)
+    with database_url(settings_of(args)) as url:
+        migrate(url)
+        store = Store(url, role="owner", pool=1)
         try:
             with store.transaction() as connection:
                 utility = _utility(connection, args.utility, args.profile)

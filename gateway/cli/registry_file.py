@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from gateway import texts
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import REGISTERS
 from gateway.domain.supply import key
@@ -84,7 +85,7 @@ def _line(number: int, names: list[str], cells: list[str]) -> Line | list[Troubl
             elif name in REQUIRED:
                 troubles.append(Trouble(number, name, "is empty"))
         except CellError as error:
-            troubles.append(Trouble(number, name, f"{error.values['value']!r}: {error.code}"))
+            troubles.append(Trouble(number, name, texts.problem(error.code, "en", error.values)[0]))
         except ValueError as error:
             troubles.append(Trouble(number, name, str(error)))
     if not troubles:

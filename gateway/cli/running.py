@@ -12,36 +12,40 @@ from gateway.domain.problems import Misconfigured
 
 def up(args: argparse.Namespace) -> int:
     """Run everything in one process until SIGTERM or SIGINT."""
+    stop = _told_to_stop()
     from gateway import app
     from gateway.cli.logs import write_log
 
     settings = settings_of(args)
     write_log(settings, args.verbose)
     with _port_said(settings.http.host, settings.http.port):
-        app.up(settings, ready=_say, stop=_told_to_stop())
+        app.up(settings, ready=_say, stop=stop)
     return OK
 
 
 def serve(args: argparse.Namespace) -> int:
     """Run the web server alone until SIGTERM or SIGINT."""
+    stop = _told_to_stop()
     from gateway import app
     from gateway.cli.logs import write_log
 
     settings = settings_of(args)
     write_log(settings, args.verbose)
     with _port_said(settings.http.host, settings.http.port):
-        app.serve(settings, ready=_say, stop=_told_to_stop())
+        app.serve(settings, ready=_say, stop=stop)
     return OK
 
 
 def worker(args: argparse.Namespace) -> int:
     """Run a worker alone until SIGTERM or SIGINT."""
+    stop = _told_to_stop()
     from gateway import app
     from gateway.cli.logs import write_log
 
     settings = settings_of(args)
     write_log(settings, args.verbose)
-    app.work(settings, stop=_told_to_stop())
+    print("metergate worker started", flush=True)
+    app.work(settings, stop=stop)
     return OK
 
 

@@ -1,7 +1,6 @@
 """Every verb with its options, as argparse knows them."""
 
 import argparse
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     everywhere = _everywhere()
     top = argparse.ArgumentParser(
-        prog="metergate", description="An integration gateway for meter readings.", epilog=_ENDING, parents=[everywhere]
+        prog="metergate", description="An integration gateway for meter readings.", epilog=_ENDING, parents=[_everywhere()]
     )
-    top.add_argument("--version", action="version", version=f"metergate {_version()}")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
     for add in (_offline, _portal, _registry, _running, _database):
@@ -62,10 +61,10 @@ def _offline(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
         ("read", "print every value of a file as JSON lines, without server or database"),
         ("check", "the same for people: what is in a file and what is wrong with it"),
     ):
-        verb = _verb(verbs, name, f"gateway.cli.local:{name}", what, everywhere)
+        verb = _verb(verbs, name, f"gateway.cli.offline:{name}", what, everywhere)
         verb.add_argument("file", type=Path)
         verb.add_argument("--format", default="", metavar="KIND", help="format of the file (default: told by its bytes)")
-        verb.add_argument("--zone", default="", help="IANA time zone of the file's local times (default: the settings')")
+        verb.add_argument("--zone", type=_zone, default=None, help="IANA time zone of the file's local times (default: the settings')")
         verb.add_argument("--point", default="", help="usage point or meter, when the file names none")
         verb.add_argument("--period", default="", metavar="YYYY-MM", help="billing period, when the file does not name it")
 
@@ -149,8 +148,22 @@ def _database(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     _verb(verbs, "doctor", "gateway.cli.doctor:doctor", "look whether this installation can work", everywhere)
 
 
-def _version() -> str:
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo
+
     try:
-        return version("metergate")
-    except PackageNotFoundError:
-        return "from a checkout"
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise argparse.ArgumentTypeError(f"{name!r} is not an IANA time zone") from error
+    return name
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for, which takes longer than all the rest."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and leave."""
+        from importlib.metadata import version
+
+        print(f"metergate {version('metergate')}")
+        parser.exit()

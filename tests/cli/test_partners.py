@@ -1,0 +1,138 @@
+"""`partner add` and `registry import` on a real database."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.store import Store, people, supply
+from tests.cli.conftest import Command
+from tests.conftest import Database
+
+HEAD = "agreement;party;location;point;meter;register;digits;decimals;ratio;losses;entry_open;last;last_period"
+GOOD = (
+    "7713-01;АО «Завод»;0001;ИК-01;00012345;A+:day;6;0;12000;0,05;да;435;2022-09",
+    "7713-01;АО «Завод»;0001;ИК-01;00012345;A+:night;6;0;12000;0,05;да;1 208;2022-09",
+    "7713-02;ООО «Склад»;;1;778899;A+;5;1;;;;;",
+)
+
+
+def registry(folder: Path, *rows: str, head: str = HEAD) -> Path:
+    """A registry file with these rows."""
+    path = folder / "registry.csv"
+    path.write_text("\n".join([head, *rows]) + "\n", "utf-8-sig")
+    return path
+
+
+def test_the_first_partner_makes_the_utility_and_its_rulebook(on_database: Command, database: Database) -> None:
+    done = on_database("partner", "add", "Портал", "--utility", "city_water", "--profile", "water", "--scope", "submit")
+    assert (done.returncode, done.stdout.count("\n")) == (0, 1)
+    store = Store(database.url(), role="owner", pool=1)
+    with store.transaction() as connection:
+        sender = people.sender_of(connection, done.stdout.strip())
+        assert sender is not None
+        assert (sender.principal, sender.scopes, sender.agreement_ids) == ("Портал", ("submit",), None)
+        assert list(people.profiles(connection, sender.utility_id)) == ["water"]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--utility", "city_gas"), "city_gas is new: give it a rulebook"),
+        (("--utility", "city_gas", "--profile", "gas"), "there is no profile 'gas'"),
+        (("--utility", "City Gas", "--profile", "water"), "a lower-case name"),
+        (("--utility", "city_gas", "--profile", "water", "--agreement", "5"), "agreements not in the registry: 5"),
+    ],
+)
+def test_a_partner_that_cannot_be_added_leaves_nothing_behind(
+    on_database: Command, database: Database, more: tuple[str, ...], said: str
+) -> None:
+    done = on_database("partner", "add", "x", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    store = Store(database.url(), role="owner", pool=1)
+    with store.transaction() as connection:
+        assert connection.exec_driver_sql("select count(*) from utility").scalar_one() == 0
+    store.close()
+
+
+def test_a_registry_comes_in_and_narrows_a_key(on_database: Command, database: Database, tmp_path: Path) -> None:
+    path = registry(tmp_path, *GOOD)
+    dry = on_database("registry", "import", path, "--utility", "factory", "--profile", "legal_entity", "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "Would bring in 3 registers of 2 meters at 2 points of 2 agreements at factory.\n")
+    done = on_database("registry", "import", path, "--utility", "factory", "--profile", "legal_entity")
+    assert (done.returncode, done.stdout) == (0, "Brought in 3 registers of 2 meters at 2 points of 2 agreements at factory.\n")
+    made = on_database("partner", "add", "x", "--utility", "factory", "--agreement", "7713-02")
+    store = Store(database.url(), role="owner", pool=1)
+    with store.transaction() as connection:
+        sender = people.sender_of(connection, made.stdout.strip())
+        assert sender is not None
+        [known] = supply.meters_of(connection, sender.utility_id, "7713-01")
+        [narrowed] = supply.meters_of(connection, sender.utility_id, "7713-02")
+        assert (str(known.meter.ratio), str(known.meter.losses), [str(one.last) for one in known.meter.registers]) == (
+            "12000",
+            "0.05",
+            ["435", "1208"],
+        )
+        assert sender.agreement_ids == (narrowed.meter.agreement_id,)
+    store.close()
+
+
+def test_every_problem_is_told_with_its_line_and_nothing_is_changed(on_database: Command, database: Database, tmp_path: Path) -> None:
+    rows = (
+        GOOD[0],
+        GOOD[0],
+        "7713-01;АО «Другой»;0001;ИК-01;00012345;R+;6;0;12000;0,05;да;435;2022-09",
+        "7713-03;;;;;A*;55;x;0;5;maybe;1e3;2022-13",
+        "7713-04;;;1;1;A+;3;0;;;;1000;2022-09",
+        "7713-05;;;1;1;A+;3;0;;;;100;",
+        "too;short",
+    )
+    done = on_database("registry", "import", registry(tmp_path, *rows), "--utility", "factory", "--profile", "legal_entity")
+    assert (done.returncode, done.stdout) == (1, "")
+    said = [line.partition("registry.csv: ")[2] for line in done.stderr.splitlines()]
+    for start in (
+        "line 3, register: A+:day of this meter stands in line 2 already",
+        "line 4, party: differs from line 2",
+        "line 5, decimals: 'x'",
+        "line 5, digits: '55'",
+        "line 5, entry_open: 'maybe'",
+        "line 5, last: ",
+        "line 5, last_period: '2022-13' is no period",
+        "line 5, losses: '5': a fraction is wanted",
+        "line 5, meter: is empty",
+        "line 5, point: is empty",
+        "line 5, ratio: '0'",
+        "line 5, register: 'A*' is no register",
+        "line 6, last: 1000 does not fit",
+        "line 7, last_period: is empty",
+        "line 8: 2 cells, the header has 13",
+    ):
+        assert any(line.startswith(start) for line in said), (start, said)
+    assert len(said) == 16
+    store = Store(database.url(), role="owner", pool=1)
+    with store.transaction() as connection:
+        assert connection.exec_driver_sql("select count(*) from meter").scalar_one() == 0
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("agreement;point;meter;register", "the column 'digits' is missing"),
+        ("agreement;point;meter;register;digits;colour", "there is no column 'colour'"),
+        ("agreement;point;meter;register;digits;digits", "the column 'digits' stands twice"),
+    ],
+)
+def test_a_wrong_header_is_refused_whole(on_database: Command, tmp_path: Path, head: str, said: str) -> None:
+    done = on_database("registry", "import", registry(tmp_path, head=head), "--utility", "factory", "--profile", "legal_entity")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_file_in_another_encoding_is_refused_with_what_to_do(on_database: Command, tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_bytes(f"{HEAD}\n{GOOD[0]}\n".encode("cp1251"))
+    done = on_database("registry", "import", path, "--utility", "factory", "--profile", "legal_entity")
+    assert done.returncode == 2
+    assert "save it as CSV UTF-8" in done.stderr

@@ -1,0 +1,97 @@
+"""What keeps running: it says where it listens, works beside others, refuses a port in use, leaves cleanly; and `db` and `doctor`."""
+
+import json
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cli.conftest import Command, Start, at
+from tests.conftest import Database, shared_server
+from tests.peers import refused_url, until
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_up_says_where_it_listens_and_leaves_cleanly(start: Start, database: Database, number: int) -> None:
+    running = start("up", "--port", "0", **at(database)).listening()
+    assert httpx.get(f"{running.url}/health/ready").json() == {"status": "ready"}
+    assert running.stop(number) == 0
+    assert running.log.read_text("utf-8") == f"metergate listening on {running.url}\n"
+
+
+def test_serve_and_worker_run_apart(start: Start, database: Database) -> None:
+    serving = start("serve", "--port", "0", **at(database)).listening()
+    working = start("worker", "-v", **at(database))
+    until(lambda: "metergate worker started" in working.log.read_text("utf-8"))
+    assert httpx.get(f"{serving.url}/health/live").status_code == 200
+    assert (serving.stop(), working.stop()) == (0, 0)
+
+
+def test_up_makes_its_own_database_and_another_command_uses_it_meanwhile(start: Start, command: Command, reachable_folder: Path) -> None:
+    data = reachable_folder / "data"
+    database = shared_server("embedded")
+    assert database.folder != data
+    running = start("up", "--port", "0", "--data", data).listening()
+    asked = command("db", "psql", "--data", data, "--", "-Atc", "select count(*) from utility")
+    assert (asked.returncode, asked.stdout) == (0, "0\n")
+    assert running.stop() == 0
+
+
+def test_a_port_in_use_is_a_message(command: Command, database: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        done = command("up", "--port", door.getsockname()[1], **at(database))
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "cannot listen on 127.0.0.1:" in done.stderr
+
+
+def test_the_sandbox_takes_its_options(start: Start) -> None:
+    running = start("sandbox", "--port", "0", "--journal", "j", "--account", "water:secret", "--control-token", "steer").listening()
+    assert httpx.get(f"{running.url}/control", headers={"Authorization": "Bearer steer"}).json() == []
+    assert running.stop() == 0
+
+
+def test_a_dump_brings_everything_back(on_database: Command, tmp_path: Path) -> None:
+    key = on_database("partner", "add", "x", "--utility", "city_water", "--profile", "water").stdout
+    assert key
+    path = tmp_path / "all.dump"
+    assert on_database("db", "dump", path).returncode == 0
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert on_database("db", "psql", "--", "-qc", "delete from credential; delete from document").returncode == 0
+    assert on_database("db", "restore", path).returncode == 0
+    counted = on_database("db", "psql", "--", "-Atc", "select count(*) from credential")
+    assert counted.stdout == "1\n"
+    assert on_database("db", "migrate").returncode == 0
+
+
+def test_a_file_that_is_no_dump_changes_nothing(on_database: Command, tmp_path: Path) -> None:
+    path = tmp_path / "no.dump"
+    path.write_bytes(b"no dump")
+    done = on_database("db", "restore", path)
+    assert (done.returncode, "pg_restore failed" in done.stderr) == (2, True)
+
+
+def test_the_doctor_finds_all_well(on_database: Command) -> None:
+    done = on_database("doctor")
+    assert done.returncode == 0, done.stdout
+    about = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
+    assert about == dict.fromkeys(("python", "settings", "data", "disk", "database", "clock", "schema"), "ok") | {"targets": "note"}
+
+
+def test_the_doctor_names_what_is_wrong(command: Command, database: Database, tmp_path: Path) -> None:
+    away = refused_url()
+    (tmp_path / "metergate.toml").write_text(
+        f"[database]\nurl = {json.dumps(database.server.url('owner', 'postgres'))}\n"
+        f"[targets.factory.billing]\nkind = 'http_json'\nurl = '{away}'\ntoken = 't'\n[targets.factory.other]\nkind = 'carrier_pigeon'\n",
+        "utf-8",
+    )
+    done = command("doctor")
+    assert done.returncode == 1
+    wrong = [" ".join(line.split()[1:3]) for line in done.stdout.splitlines() if line.startswith("wrong")]
+    assert wrong == ["schema there", "target factory.billing", "target factory.other"]
+
+
+def test_the_doctor_tells_an_absent_database(command: Command) -> None:
+    done = command("doctor", METERGATE_DATABASE_URL="postgresql://nobody@127.0.0.1:9/metergate")
+    assert (done.returncode, "wrong  database" in done.stdout) == (1, True)
