@@ -21,18 +21,19 @@ from gateway.store.intake import Entry, new_id
 from tests.bench import ground
 from tests.bench.row import Row, faster, rounds
 
-ITEMS = {"ours": 10_000, "bare": 10_000, "pgqueuer": 5_000, "procrastinate": 400}
+ITEMS = {"ours": 6_000, "bare": 6_000, "pgqueuer": 3_000, "procrastinate": 200}
+CASES = ((1, 500), (1, 100), (2, 500))
+"""How many workers with which batch; the goals are those of batches of 500, what a target takes unless told otherwise."""
 POST = 1000
 _names = (f"b09_{number}" for number in count())
 
 
 def run() -> list[Row]:
-    """One and two worker processes, batches of 500 and 100, each in turn over a backlog made anew."""
+    """Each case in turn, over a backlog made anew."""
     contenders: dict[str, Callable[[], float]] = {}
-    for workers in (1, 2):
-        for batch in (500, 100):
-            contenders[f"ours {workers} {batch}"] = partial(ours, workers, batch)
-            contenders[f"bare {workers} {batch}"] = partial(theirs, "bare", workers, batch)
+    for workers, batch in CASES:
+        contenders[f"ours {workers} {batch}"] = partial(ours, workers, batch)
+        contenders[f"bare {workers} {batch}"] = partial(theirs, "bare", workers, batch)
         if ground.PEERS is not None:
             contenders[f"pgqueuer {workers} 100"] = partial(theirs, "pgqueuer", workers, 100)
             contenders[f"procrastinate {workers} 100"] = partial(theirs, "procrastinate", workers, 100)
@@ -40,18 +41,16 @@ def run() -> list[Row]:
 
 
 def rows(rate: dict[str, float]) -> Iterator[Row]:
-    """The goals are those of batches of 500, what a target takes unless told otherwise."""
-    for workers in (1, 2):
-        for batch in (500, 100):
-            own = rate[f"ours {workers} {batch}"]
-            what = f"deliver, {workers} worker{'s' * (workers > 1)}, batches of {batch}"
-            least = 0.3 if workers == 1 else 0.5
-            peer = f"bare claim and finish, {batch}"
-            yield faster("B9", what, own, rate[f"bare {workers} {batch}"], unit="items/s", peer=peer, goal=least if batch == 500 else None)
-            if ground.PEERS is not None:
-                for name, goal in (("pgqueuer", 1.5), ("procrastinate", 20.0)):
-                    aim = goal if batch == 500 else None
-                    yield faster("B9", what, own, rate[f"{name} {workers} 100"], unit="items/s", peer=name, goal=aim)
+    """Every case beside its floor, and beside the libraries, whose batches are always of 100."""
+    for workers, batch in CASES:
+        own = rate[f"ours {workers} {batch}"]
+        what = f"deliver, {workers} worker{'s' * (workers > 1)}, batches of {batch}"
+        peers = [("bare", f"bare claim and finish, {batch}", 0.3 if workers == 1 else 0.5, batch)]
+        if ground.PEERS is not None:
+            peers += [("pgqueuer", "pgqueuer", 1.5, 100), ("procrastinate", "procrastinate", 20.0, 100)]
+        for name, shown, goal, size in peers:
+            aim = goal if batch == 500 else None
+            yield faster("B9", what, own, rate[f"{name} {workers} {size}"], unit="items/s", peer=shown, goal=aim)
 
 
 def ours(workers: int, batch: int) -> float:

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import sys
 import time
 from datetime import timedelta
@@ -47,6 +48,8 @@ def bare_work(url: str, batch: int) -> dict[str, float]:
 
 def procrastinate_app(url: str) -> Any:
     import procrastinate  # type: ignore[import-not-found]
+
+    logging.getLogger("procrastinate").setLevel(logging.ERROR)  # it dislikes an application that is its own main module
 
     app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=url, max_size=16))
 
