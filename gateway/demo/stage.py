@@ -107,7 +107,7 @@ class Stage:
                 process.wait()
         self._processes.clear()
         self._drop_database()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        _remove(self.folder)
         for number, handler in before:
             signal.signal(number, handler)
 
@@ -120,8 +120,8 @@ class Stage:
             with suppress(Misconfigured):
                 postgres.start(folder).stop("immediate")
         with suppress(OSError):
-            shutil.rmtree((folder / "socket").read_text("utf-8"), ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+            _remove(Path((folder / "socket").read_text("utf-8")))
+        _remove(folder)
 
     def _start(self, name: str, verb: str) -> None:
         """Start one of our own verbs; a signal from the terminal reaches the demo alone, which then tells the others."""
@@ -173,6 +173,14 @@ class Stage:
 def _write(path: Path, text: str) -> None:
     path.touch(mode=0o600)
     path.write_text(text + "\n", "utf-8")
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; the orphan of an interrupted initdb may go on writing in it for a moment."""
+    deadline = time.monotonic() + LEAVING
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.05 if folder.exists() else 0)
 
 
 def _free_ports(count: int) -> list[int]:
