@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import uvicorn
+import uvloop
 from litestar import Litestar, Request, Response, get
 from litestar.datastructures import State
 from litestar.openapi import OpenAPIConfig
@@ -140,7 +141,8 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | No
     if stop is not None:
         Thread(target=_wait, args=(stop, server), daemon=True, name="stop").start()
     try:
-        asyncio.run(_run(server, listening, ready, f"http://{host}:{port}"))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(server, listening, ready, f"http://{host}:{port}"))
     finally:
         listening.close()
         store.close()

@@ -12,6 +12,8 @@ from gateway.store import Store
 
 log = logging.getLogger("metergate")
 
+GATHER_SECONDS: Final = 0.001
+"""How long the first of a group waits for those who arrive at the same moment: a COMMIT shared is worth far more."""
 GROUP_READINGS: Final = 2000
 """How many readings one shared transaction carries at most."""
 CROWD_READINGS: Final = 500
@@ -43,6 +45,7 @@ class Door:
     async def _serve(self, waiting: Waiting, flying: set[asyncio.Task[None]]) -> None:
         try:
             while waiting:
+                await asyncio.sleep(GATHER_SECONDS)
                 await self._write(_group(waiting))
         finally:
             flying.discard(cast("asyncio.Task[None]", asyncio.current_task()))

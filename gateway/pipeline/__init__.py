@@ -55,20 +55,14 @@ def _take(connection: Connection, utility: int, new: Mapping[int, Post], *, tran
     entries = [post.entry for post in new.values()]
     if translated:
         weigh(connection, utility, [(post.entry, post.found) for post in new.values()])
-    if len(intake.receive(connection, sorted(entries, key=_by_fingerprint), translated=translated)) < len(entries):
+    write = intake.take if translated else intake.receive
+    if len(write(connection, entries)) < len(entries):
         raise Raced
-    if translated:
-        intake.write_rows(connection, entries)
     return {place: answer(connection, post) for place, post in sorted(new.items(), key=_by_key)}
 
 
-def _by_fingerprint(entry: Entry) -> bytes:
-    """Two transactions that take the same submissions take them in the same order, or each would wait for the other."""
-    return entry.fingerprint
-
-
 def _by_key(one: tuple[int, Post]) -> str:
-    """The same for idempotency keys."""
+    """Two transactions that take the same keys take them in the same order, or each would wait for the other."""
     return one[1].entry.key
 
 
@@ -106,7 +100,6 @@ def translate(
         weigh(connection, utility, [(entry, found)])
         if not intake.finish(connection, entry):
             return True
-        intake.write_rows(connection, [entry])
         step("translate.written", submission=submission.id)
     step("translate.committed", submission=submission.id)
     return True

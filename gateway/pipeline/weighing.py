@@ -53,7 +53,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
     known = supply.lock_meters(connection, utility, {new.meter for _, news in entries for new in news})
     profiles = people.profiles(connection, utility) if known else {}
-    gone = _gone(connection, known)
+    gone = _Gone(connection, known)
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)
@@ -83,7 +83,7 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
 
 
 def _row(
-    connection: Connection, entry: Entry, new: MeterReading, found: list[Known], profiles: Mapping[str, Profile], gone: set[UUID]
+    connection: Connection, entry: Entry, new: MeterReading, found: list[Known], profiles: Mapping[str, Profile], gone: "_Gone"
 ) -> Row:
     row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, at=new.at, problems=new.problems)
     if len(found) != 1:
@@ -107,10 +107,10 @@ def _row(
     return row
 
 
-def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: set[UUID]) -> None:
+def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: "_Gone") -> None:
     """Let an accepted row move the registers it reads, unless it only says again what is believed already."""
     first = judged.values[0].register
-    if judged.duplicate and first.last_reading is not None and first.last_reading not in gone:
+    if judged.duplicate and first.last_reading is not None and not gone.holds(first.last_reading):
         row.same_as = first.last_reading
         return
     chain = profile.reading.per_period == "many"
@@ -123,7 +123,22 @@ def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: set
     known.meter = msgspec.structs.replace(known.meter, registers=registers)
 
 
-def _gone(connection: Connection, known: Mapping[str, list[Known]]) -> set[UUID]:
-    """Readings that a register still names although they came to nothing: saying the same again is no duplicate of those."""
-    named = {r.last_reading for found in known.values() for one in found for r in one.meter.registers if r.last_reading is not None}
-    return readings.came_to_nothing(connection, named) if named else set()
+class _Gone:
+    """Readings that a register still names although they came to nothing: saying the same again is no duplicate of those.
+
+    Looked up only when the first duplicate shows, and then for all meters at once.
+    """
+
+    def __init__(self, connection: Connection, known: Mapping[str, list[Known]]) -> None:
+        """Nothing is looked up yet; what the registers name is noted before any row moves them."""
+        self.connection = connection
+        self.named = {
+            r.last_reading for found in known.values() for one in found for r in one.meter.registers if r.last_reading is not None
+        }
+        self.found: set[UUID] | None = None
+
+    def holds(self, reading: UUID) -> bool:
+        """Tell whether that reading came to nothing."""
+        if self.found is None:
+            self.found = readings.came_to_nothing(self.connection, self.named) if self.named else set()
+        return reading in self.found

@@ -16,7 +16,7 @@ from gateway.domain.status import ReadingStatus, SubmissionStatus, sources, subm
 from gateway.mapping import Envelope
 from gateway.store import ledger
 from gateway.store.people import Sender
-from gateway.store.rows import array, put
+from gateway.store.rows import Together, array
 from gateway.store.supply import Known
 
 
@@ -139,27 +139,67 @@ EVENT: Final = {
 }
 
 
-def receive(connection: Connection, entries: Sequence[Entry], *, translated: bool) -> set[UUID]:
-    """Keep bytes and submissions; return the ids of those that are new. `translated` writes their verdict at once (design D4)."""
-    claims = {(entry.sender.utility_id, entry.sha256): entry.body for entry in entries}
-    connection.exec_driver_sql(
-        "insert into claim (utility_id, sha256, body) select * from unnest(%(u)s::int[], %(s)s::bytea[], %(b)s::bytea[]) "
-        "on conflict do nothing",
-        {"u": [u for u, _ in claims], "s": [s for _, s in claims], "b": list(claims.values())},
-    )
-    rows = [_submission(entry, entry.status() if translated else SubmissionStatus.RECEIVED) for entry in entries]
-    written = put(
-        connection,
-        "submission",
-        SUBMISSION,
-        rows,
-        "on conflict (utility_id, fingerprint) where status <> 'rejected' do nothing returning id",
-    )
-    new = {row.id for row in written}
-    if new and not translated:
-        connection.exec_driver_sql("select pg_notify(%(c)s, '')", {"c": ledger.RECEIVED})
-    _tell(connection, [(e.sender.utility_id, "submission", e.id, "", "received", e.sender.principal, "") for e in entries if e.id in new])
+def receive(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
+    """Keep bytes and submissions that wait for a translator; return the ids of those that are new."""
+    together = Together()
+    _keep(together, entries, translated=False)
+    return _written(connection, together, [ledger.RECEIVED])
+
+
+def take(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
+    """Keep bytes, submissions and their verdicts at once (design D4), all of one utility; return the ids of those that are new.
+
+    When another process took one of them meanwhile, its id is missing and the transaction must be undone.
+    """
+    _supersede(connection, entries)
+    together = Together()
+    _queue(entries)
+    _keep(together, entries, translated=True)
+    _rows(together, entries)
+    new = _written(connection, together, [])
+    _enqueue(connection, entries)
     return new
+
+
+def finish(connection: Connection, entry: Entry) -> bool:
+    """Write the verdict of a submission this worker holds; False when it no longer holds it (another took over after the lease)."""
+    if not _close(connection, entry):
+        return False
+    _supersede(connection, [entry])
+    together = Together()
+    _queue([entry])
+    _rows(together, [entry])
+    together.put("event", EVENT, [_verdict(entry)])
+    _written(connection, together, [])
+    _enqueue(connection, [entry])
+    return True
+
+
+def _keep(together: Together, entries: Sequence[Entry], *, translated: bool) -> None:
+    claims = {(entry.sender.utility_id, entry.sha256): entry.body for entry in entries}
+    together.add(
+        "kept",
+        "insert into claim (utility_id, sha256, body) select * from unnest(%(c_u)s::int[], %(c_s)s::bytea[], %(c_b)s::bytea[]) "
+        "on conflict do nothing",
+        {"c_u": [u for u, _ in claims], "c_s": [s for _, s in claims], "c_b": list(claims.values())},
+    )
+    in_order = sorted(entries, key=lambda entry: entry.fingerprint)  # or two transactions that take the same ones wait for each other
+    rows = [_submission(entry, entry.status() if translated else SubmissionStatus.RECEIVED) for entry in in_order]
+    together.put("submission", SUBMISSION, rows, "on conflict (utility_id, fingerprint) where status <> 'rejected' do nothing returning id")
+    events = [(e.sender.utility_id, "submission", e.id, "", "received", e.sender.principal, "") for e in entries]
+    together.put("event", EVENT, events + [_verdict(entry) for entry in entries if translated])
+
+
+def _verdict(entry: Entry) -> tuple[object, ...]:
+    return (entry.sender.utility_id, "submission", entry.id, "received", str(entry.status()), "metergate", "")
+
+
+def _written(connection: Connection, together: Together, channels: Sequence[str]) -> set[UUID]:
+    """Run what was gathered; return the ids of the submissions that are new."""
+    ids = "(select array_agg(id) from submission_1)" if together.has("submission_1") else "null"
+    rung = "(select count(pg_notify(c, '')) from unnest(%(channels)s::text[]) c)"
+    row = together.run(connection, f"select {ids} as ids, {rung} as rung", {"channels": list(channels)}).one()
+    return set(row.ids or ())
 
 
 def _submission(entry: Entry, status: SubmissionStatus) -> tuple[object, ...]:
@@ -183,8 +223,7 @@ def _submission(entry: Entry, status: SubmissionStatus) -> tuple[object, ...]:
     )
 
 
-def finish(connection: Connection, entry: Entry) -> bool:
-    """Write the verdict of a submission this worker holds; False when it no longer holds it (another took over after the lease)."""
+def _close(connection: Connection, entry: Entry) -> bool:
     accepted, review, rejected = entry.counts()
     updated = connection.exec_driver_sql(
         "update submission set status = %(status)s, total = %(total)s, accepted = %(accepted)s, in_review = %(review)s, "
@@ -204,49 +243,36 @@ def finish(connection: Connection, entry: Entry) -> bool:
     return updated.rowcount == 1
 
 
-def write_rows(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Write the meter readings of these submissions, all of one utility, with all that follows from them."""
-    _supersede(connection, entries)
+def _queue(entries: Sequence[Entry]) -> None:
+    """What is accepted is queued for billing in the same transaction, unless it says again what was said before."""
+    for entry in entries:
+        for row in entry.rows:
+            if row.status is ReadingStatus.ACCEPTED and row.same_as is None:
+                row.status = ReadingStatus.QUEUED
+
+
+def _rows(together: Together, entries: Sequence[Entry]) -> None:
+    """The meter readings of these submissions with their values and problems, and the registers that move with them."""
     readings: list[tuple[object, ...]] = []
     values: list[tuple[object, ...]] = []
     problems: list[tuple[object, ...]] = []
-    events: list[tuple[object, ...]] = []
     for entry in entries:
         u = entry.sender.utility_id
         problems += [(u, entry.id, None, *_problem(p)) for p in entry.problems]
         for ordinal, row in enumerate(entry.rows):
-            if row.status is ReadingStatus.ACCEPTED and row.same_as is None:
-                row.status = ReadingStatus.QUEUED
             readings.append(_reading(u, entry.id, ordinal, row))
-            values += [
-                (
-                    u,
-                    row.id,
-                    n,
-                    v.register.code,
-                    v.reading.value,
-                    v.previous,
-                    v.consumption,
-                    v.reading.quality,
-                    v.reading.ratio_applied,
-                    v.reading.losses_applied,
-                    v.reading.where,
-                )
-                for n, v in enumerate(row.values)
-            ]
+            values += [(u, row.id, n, *_value(value)) for n, value in enumerate(row.values)]
             problems += [(u, entry.id, row.id, *_problem(p)) for p in row.problems]
-        if entry.status() is not SubmissionStatus.RECEIVED:
-            events.append((u, "submission", entry.id, "received", str(entry.status()), "metergate", ""))
-    for table, types, rows in (
-        ("meter_reading", METER_READING, readings),
-        ("reading", READING, values),
-        ("problem", PROBLEM, problems),
-    ):
-        if rows:
-            put(connection, table, types, rows)
-    _tell(connection, events)
-    _move_registers(connection, (row for entry in entries for row in entry.rows if row.status is ReadingStatus.QUEUED))
-    _enqueue(connection, entries)
+    together.put("meter_reading", METER_READING, readings)
+    together.put("reading", READING, values)
+    together.put("problem", PROBLEM, problems)
+    _move_registers(together, (row for entry in entries for row in entry.rows if row.status is ReadingStatus.QUEUED))
+
+
+def _value(value: Value) -> tuple[object, ...]:
+    told = value.reading
+    flags = told.quality, told.ratio_applied, told.losses_applied
+    return (value.register.code, told.value, value.previous, value.consumption, *flags, told.where)
 
 
 def _problem(problem: Problem) -> tuple[str, str, str, str]:
@@ -302,7 +328,7 @@ def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
             row.status = ReadingStatus.SUPERSEDED
 
 
-def _move_registers(connection: Connection, rows: Iterable[Row]) -> None:
+def _move_registers(together: Together, rows: Iterable[Row]) -> None:
     """Keep the last believed values beside each register, so that no history is read when the next reading comes."""
     moved = {
         register.id: (register.id, register.last, register.last_period, register.last_at, register.last_reading, register.before)
@@ -311,31 +337,32 @@ def _move_registers(connection: Connection, rows: Iterable[Row]) -> None:
         for register in row.known.meter.registers
     }
     if moved:
-        types = {"id": "bigint", "last": "numeric", "period": "text", "at": "timestamptz", "reading": "uuid", "before": "numeric"}
+        types = {"r_id": "bigint", "r_last": "numeric", "r_period": "text", "r_at": "timestamptz", "r_by": "uuid", "r_before": "numeric"}
         columns = zip(*(moved[id_] for id_ in sorted(moved)), strict=True)
-        connection.exec_driver_sql(
+        together.add(
+            "moved",
             "update register r set last = n.last, last_period = n.period, last_at = n.at, last_reading_id = n.reading, before = n.before "
-            "from unnest(%(id)s::bigint[], %(last)s::numeric[], %(period)s::text[], %(at)s::timestamptz[], %(reading)s::uuid[], "
-            "%(before)s::numeric[]) n(id, last, period, at, reading, before) where r.id = n.id",
+            "from unnest(%(r_id)s::bigint[], %(r_last)s::numeric[], %(r_period)s::text[], %(r_at)s::timestamptz[], %(r_by)s::uuid[], "
+            "%(r_before)s::numeric[]) n(id, last, period, at, reading, before) where r.id = n.id",
             {name: array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)},
         )
 
 
 def _enqueue(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Give every queued reading its place in the ledger, sender by sender, target by target."""
-    groups: dict[tuple[int, int, int], list[ledger.Due]] = {}
-    utility = entries[0].sender.utility_id if entries else 0
-    names = {row.target for entry in entries for row in entry.rows if row.status is ReadingStatus.QUEUED}
-    targets = ledger.targets(connection, utility, names) if names else {}
-    for entry in entries:
-        priority = ledger.BULK if entry.waiting else ledger.INTERACTIVE
-        for row in entry.rows:
-            if row.status is ReadingStatus.QUEUED and row.known is not None and row.at is not None:
-                place = (targets[row.target], entry.sender.credential_id, priority)
-                groups.setdefault(place, []).append(ledger.Due(row.id, row.known.meter.id, row.at, row.revision))
-    ledger.enqueue(connection, utility, groups)
-
-
-def _tell(connection: Connection, events: Sequence[tuple[object, ...]]) -> None:
-    if events:
-        put(connection, "event", EVENT, events)
+    """Give every queued reading its place in the ledger."""
+    dues = [
+        ledger.Due(
+            target=row.target,
+            sender=entry.sender.credential_id,
+            priority=ledger.BULK if entry.waiting else ledger.INTERACTIVE,
+            subject=row.id,
+            lane=row.known.meter.id,
+            read_at=row.at,
+            revision=row.revision,
+        )
+        for entry in entries
+        for row in entry.rows
+        if row.status is ReadingStatus.QUEUED and row.known is not None and row.at is not None
+    ]
+    if dues:
+        ledger.enqueue(connection, entries[0].sender.utility_id, dues)

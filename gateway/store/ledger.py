@@ -1,6 +1,6 @@
 """The delivery ledger, first half: what is due, in lanes that keep each meter's order and give each sender its share (docs/ledger.md)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -26,39 +26,36 @@ TAKEN, DEAD, REFUSED, WITHDRAWN = 5, 6, 7, 8
 """States of a closed delivery."""
 
 
-class Due(msgspec.Struct, frozen=True, gc=False):
-    """One thing to deliver: its id, its lane, and its place in the lane."""
+class Due(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One thing to deliver: to which target, for whom and how urgently, what, in which lane and at which place of it."""
 
+    target: str
+    sender: int
+    priority: int
     subject: UUID
     lane: int
     read_at: datetime
     revision: int
 
 
-DELIVERY: Final = {
-    "id": "uuid",
-    "utility_id": "int",
-    "target_id": "int",
-    "kind": "text",
-    "subject_id": "uuid",
-    "lane_id": "bigint",
-    "read_at": "timestamptz",
-    "revision": "smallint",
-    "sender_id": "bigint",
-    "rank": "bigint",
-}
-
-_RESERVE: Final = """
-insert into share as s (utility_id, target_id, sender_id, priority, last)
-select utility_id, id, %(sender)s, %(p)s, floor[%(p)s + 1] + %(n)s from target where id = %(t)s
-on conflict (target_id, sender_id, priority) do update
-  set last = greatest(s.last, (select floor[%(p)s + 1] from target where id = %(t)s)) + %(n)s
-returning last - %(n)s"""
-
-_LANES: Final = """
+_ENQUEUE: Final = """
+with g as (select target, sender, priority, count(*) as n from unnest(%(targets)s::int[], %(senders)s::bigint[], %(priorities)s::smallint[])
+    i(target, sender, priority) group by 1, 2, 3),
+s as (insert into share as s (utility_id, target_id, sender_id, priority, last)
+  select %(u)s, g.target, g.sender, g.priority, t.floor[g.priority + 1] + g.n from g join target t on t.id = g.target order by 2, 3, 4
+  on conflict (target_id, sender_id, priority) do update set last = excluded.last
+    + greatest(0, s.last - (select t.floor[excluded.priority + 1] from target t where t.id = excluded.target_id))
+  returning target_id, sender_id, priority, last),
+r as (select i.*, s.last - g.n + row_number() over (partition by i.target, i.sender, i.priority order by i.ordinal) as rank
+  from unnest(%(ids)s::uuid[], %(targets)s::int[], %(senders)s::bigint[], %(priorities)s::smallint[], %(subjects)s::uuid[],
+    %(lanes)s::bigint[], %(read_ats)s::timestamptz[], %(revisions)s::smallint[]) with ordinality
+    i(id, target, sender, priority, subject, lane, read_at, revision, ordinal)
+  join g using (target, sender, priority)
+  join s on s.target_id = i.target and s.sender_id = i.sender and s.priority = i.priority),
+d as (insert into delivery (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank)
+  select id, %(u)s, target, 'meter_reading', subject, lane, read_at, revision, sender, rank from r)
 insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
-select %(u)s, %(t)s, lane, 1, %(p)s, rank, n
-from unnest(%(lanes)s::bigint[], %(ranks)s::bigint[], %(counts)s::int[]) l(lane, rank, n) order by lane
+select %(u)s, target, lane, 1, min(priority), min(rank), count(*) from r group by target, lane order by target, lane
 on conflict (target_id, lane_id) do update set
   open = lane.open + excluded.open, priority = least(lane.priority, excluded.priority),
   state = case when lane.state = 0 then 1 else lane.state end"""
@@ -100,37 +97,29 @@ def pace(connection: Connection, target: int, *, rate: float, concurrency: int) 
     )
 
 
-def enqueue(connection: Connection, utility: int, groups: Mapping[tuple[int, int, int], Sequence[Due]]) -> None:
-    """Put deliveries of new readings into the ledger; groups are keyed by (target, sender, priority).
+def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
+    """Put deliveries of new readings into the ledger: each sender's ranks first, then the items, then their lanes in the order of ids.
 
-    Items first, lanes last and in the order of their ids: a lane's row is locked from here to the commit (ledger.md, traps 2 and 6).
+    A lane's row is locked from here to the commit, so this comes last in its transaction (ledger.md, traps 2 and 6).
     """
-    lanes: dict[tuple[int, int], dict[int, list[int]]] = {}
-    for (target, sender, priority), dues in sorted(groups.items()):
-        reserved = connection.exec_driver_sql(_RESERVE, {"t": target, "sender": sender, "p": priority, "n": len(dues)})
-        start = int(reserved.scalar_one())
-        rows = [
-            (uuid7(), utility, target, "meter_reading", due.subject, due.lane, due.read_at, due.revision, sender, start + n)
-            for n, due in enumerate(dues, start=1)
-        ]
-        put(connection, "delivery", DELIVERY, rows)
-        heads = lanes.setdefault((target, priority), {})
-        for rank, due in enumerate(dues, start=start + 1):
-            heads.setdefault(due.lane, [rank, 0])[1] += 1
-    for (target, priority), heads in sorted(lanes.items()):
-        connection.exec_driver_sql(
-            _LANES,
-            {
-                "u": utility,
-                "t": target,
-                "p": priority,
-                "lanes": array(heads, "bigint"),
-                "ranks": array((rank for rank, _ in heads.values()), "bigint"),
-                "counts": array((count for _, count in heads.values()), "int"),
-            },
-        )
-    for target in sorted({target for target, _ in lanes}):
-        connection.exec_driver_sql("select pg_notify(%(c)s, %(t)s)", {"c": CHANNEL, "t": str(target)})
+    known = targets(connection, utility, {due.target for due in dues})
+    numbers = [known[due.target] for due in dues]
+    connection.exec_driver_sql(
+        _ENQUEUE,
+        {
+            "u": utility,
+            "ids": array((uuid7() for _ in dues), "uuid"),
+            "targets": array(numbers, "int"),
+            "senders": array((due.sender for due in dues), "bigint"),
+            "priorities": array((due.priority for due in dues), "smallint"),
+            "subjects": array((due.subject for due in dues), "uuid"),
+            "lanes": array((due.lane for due in dues), "bigint"),
+            "read_ats": array((due.read_at for due in dues), "timestamptz"),
+            "revisions": array((due.revision for due in dues), "smallint"),
+        },
+    )
+    rung = [str(number) for number in sorted(set(numbers))]
+    connection.exec_driver_sql("select pg_notify(%(c)s, t) from unnest(%(t)s::text[]) t", {"c": CHANNEL, "t": rung})
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
