@@ -34,7 +34,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.url = ""
-        self.store = Store(settings.database.worker_url, role="worker", pool=2)
+        self.store = Store(settings.database.worker_url or settings.database.url, role="worker", pool=2)
         self.owner = Store(settings.database.url, role="owner", pool=2)
         self._stop = Event()
         self._server: Thread | None = None
