@@ -1,15 +1,18 @@
 """What keeps running: it says where it listens, works beside others, refuses a port in use, leaves cleanly; and `db` and `doctor`."""
 
 import json
+import shutil
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.postgres import default_folder
 from tests.cli.conftest import Command, Start, at
-from tests.conftest import Database, shared_server
+from tests.conftest import Database
 from tests.peers import refused_url, until
 
 
@@ -29,14 +32,19 @@ def test_serve_and_worker_run_apart(start: Start, database: Database) -> None:
     assert (serving.stop(), working.stop()) == (0, 0)
 
 
-def test_up_makes_its_own_database_and_another_command_uses_it_meanwhile(start: Start, command: Command, reachable_folder: Path) -> None:
-    data = reachable_folder / "data"
-    database = shared_server("embedded")
-    assert database.folder != data
+@pytest.fixture
+def data(reachable_folder: Path) -> Iterator[Path]:
+    """A data folder; as root its database lies elsewhere and goes with it."""
+    yield reachable_folder / "data"
+    shutil.rmtree(default_folder(reachable_folder / "data"), ignore_errors=True)
+
+
+def test_up_makes_its_own_database_and_another_command_uses_it_meanwhile(start: Start, command: Command, data: Path) -> None:
     running = start("up", "--port", "0", "--data", data).listening()
     asked = command("db", "psql", "--data", data, "--", "-Atc", "select count(*) from utility")
     assert (asked.returncode, asked.stdout) == (0, "0\n")
     assert running.stop() == 0
+    assert not (default_folder(data) / "data" / "postmaster.pid").exists()
 
 
 def test_a_port_in_use_is_a_message(command: Command, database: Database) -> None:
