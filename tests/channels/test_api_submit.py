@@ -234,7 +234,6 @@ def test_a_row_that_says_the_same_again_is_not_sent_again(gateway: Gateway, comp
     assert statuses(company.look(again["submission"])) == ["acknowledged", "acknowledged"]
 
 
-@pytest.mark.xfail(reason="intake._supersede does not see the first row of a post that its second row corrects", strict=True)
 def test_the_first_of_two_values_in_one_post_is_superseded(company: Utility) -> None:
     row = {"meter": "1", "period": company.period}
     body = msgspec.json.encode({"readings": [row | {"registers": [{"register": "A+", "value": v}]} for v in ("150", "151")]})

@@ -127,13 +127,15 @@ class Ground:
     ) -> None:
         """Put bare deliveries into the ledger, one per lane named, `minutes` after the first of the day."""
         at = datetime(2025, 10, 25, tzinfo=UTC) + timedelta(minutes=minutes)
-        dues = [Due(new_id(), lane, at, 0) for lane in lanes]
-        group = {(self.target, sender, ledger.BULK if bulk else ledger.INTERACTIVE): dues}
+        priority = ledger.BULK if bulk else ledger.INTERACTIVE
+        dues = [
+            Due(target="billing", sender=sender, priority=priority, subject=new_id(), lane=lane, read_at=at, revision=0) for lane in lanes
+        ]
         if connection is not None:
-            ledger.enqueue(connection, self.utility, group)
+            ledger.enqueue(connection, self.utility, dues)
             return
         with self.store.transaction() as own:
-            ledger.enqueue(own, self.utility, group)
+            ledger.enqueue(own, self.utility, dues)
 
     def claim(self, limit: int = 100, *, connection: Connection | None = None, **more: Any) -> Held | None:
         """Claim a batch, in a transaction of its own unless one is given."""

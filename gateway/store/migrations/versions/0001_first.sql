@@ -366,6 +366,7 @@ end $$;
 grant usage on schema public to metergate_app, metergate_worker;
 grant select, insert, update on all tables in schema public to metergate_app, metergate_worker;
 grant delete on delivery, lane to metergate_app, metergate_worker;
+revoke insert, update on alembic_version from metergate_app, metergate_worker;
 revoke update on event, claim, settlement, delivery_closed, attempt, reading, problem from metergate_app, metergate_worker;
 grant usage on all sequences in schema public to metergate_app, metergate_worker;
 
@@ -377,17 +378,17 @@ begin
            where c.table_schema = 'public' and c.column_name = 'utility_id' and b.table_type = 'BASE TABLE'
   loop
     execute format('alter table %I enable row level security', t);
-    execute format('create policy utility_wall on %I to metergate_app using (utility_id = current_setting(''metergate.utility'', true)::int)', t);
+    execute format('create policy utility_wall on %I to metergate_app using (utility_id = nullif(current_setting(''metergate.utility'', true), '''')::int)', t);
     execute format('create policy every_utility on %I to metergate_worker using (true)', t);
   end loop;
 end $$;
 alter table utility enable row level security;
-create policy utility_wall on utility to metergate_app using (id = current_setting('metergate.utility', true)::int);
+create policy utility_wall on utility to metergate_app using (id = nullif(current_setting('metergate.utility', true), '')::int);
 create policy every_utility on utility to metergate_worker using (true);
 
 -- A key is known before its utility is: this function alone looks over the wall, and only for the exact hash.
 create function credential_of(hash bytea) returns setof credential
-  language sql stable security definer set search_path = public
+  language sql stable security definer set search_path = public, pg_temp
   as $$ select * from credential where secret_hash = hash $$;
 revoke all on function credential_of(bytea) from public;
 grant execute on function credential_of(bytea) to metergate_app, metergate_worker;
