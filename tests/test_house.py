@@ -26,7 +26,7 @@ HOMES = {
     "psycopg": {"store", "outbound/sql_staging"},
     "alembic": {"store"},
     "zeep": {"outbound"},
-    "tenacity": {"outbound"},
+    "tenacity": {"outbound", "store"},  # seconds inside one attempt, at either end
     "httpx": {"outbound", "sandbox", "cli", "demo"},  # the last three are clients of the published API and of nothing else
     "asyncssh": {"inbound/sftp", "outbound/sftp"},
     "paramiko": {"inbound/sftp", "outbound/sftp"},

@@ -61,6 +61,7 @@ def create(folder: Path, binaries: Path, account: Account | None) -> None:
     statements = [
         f"CREATE ROLE {ROLES['owner']} LOGIN CREATEDB PASSWORD '{passwords['owner']}'",
         *(f"CREATE ROLE {ROLES[role]} LOGIN PASSWORD '{passwords[role]}'" for role in ("app", "worker")),
+        f"GRANT {ROLES['app']}, {ROLES['worker']} TO {ROLES['owner']}",
         f"CREATE DATABASE metergate OWNER {ROLES['owner']}",
     ]
     single: list[str | Path] = [
