@@ -1,6 +1,6 @@
 """The delivery ledger, second half: workers claim batches of due items, mark them sending, keep their leases alive, reap what died."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -44,6 +44,10 @@ update lane set state = 1, rank = greatest(rank, %(floor)s) where (target_id, la
   (select target_id, lane_id from lane where target_id = %(t)s and state = 2 and due <= clock_timestamp() + %(skew)s
    order by due limit 1000 for update skip locked)"""
 
+_PROBE: Final = """
+update lane set state = 1, rank = greatest(rank, %(floor)s) where (target_id, lane_id) in
+  (select target_id, lane_id from lane where target_id = %(t)s and state = 2 order by due limit 1 for update skip locked)"""
+
 _CLAIM: Final = """
 with l as (
   select lane_id, rank from lane
@@ -83,25 +87,34 @@ def claim(
         return None
     floors = [0, 0] if drop_floor else list(gate.floor)
     connection.exec_driver_sql(_WAKE, now | {"floor": min(gate.floor)})
-    batch, items, floor = uuid7(), list[Claimed](), list(gate.floor)
-    for priority in (0, 1):
-        for lowest in dict.fromkeys((floors[priority], 0)):
-            left = limit - len(items)
-            found = connection.exec_driver_sql(
-                _CLAIM, now | {"p": priority, "floor": lowest, "n": left, "per_lane": per_lane, "b": batch}
-            ).all()
-            if found:
-                floor[priority] = min(row.rank for row in found)
-                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age) for row in found]
-                break
-        if len(items) >= limit:
-            break
+    batch, floor = uuid7(), list(gate.floor)
+    wanted = now | {"per_lane": per_lane, "b": batch}
+    items = _take(connection, wanted, limit, floors, floor)
+    if not items and gate.probing:  # nothing is due, but billing may be back and somebody has to ask
+        connection.exec_driver_sql(_PROBE, now | {"floor": min(gate.floor)})
+        items = _take(connection, wanted, 1, floors, floor)
     if not items:
         return None
     ids = array((item.id for item in items), "uuid")
     connection.exec_driver_sql(_BATCH, now | {"b": batch, "u": gate.utility_id, "w": worker, "lease": lease, "items": ids})
     connection.exec_driver_sql(_PACE, now | {"n": float(len(items)), "floor": floor})
     return Held(batch, gate.utility_id, target, 0, tuple(items))
+
+
+def _take(connection: Connection, wanted: Mapping[str, Any], limit: int, floors: Sequence[int], floor: list[int]) -> list[Claimed]:
+    """Take what is ready, by priority; `floor` is moved to the lowest rank taken."""
+    items: list[Claimed] = []
+    for priority in (0, 1):
+        for lowest in dict.fromkeys((floors[priority], 0)):
+            left = limit - len(items)
+            found = connection.exec_driver_sql(_CLAIM, {**wanted, "p": priority, "floor": lowest, "n": left}).all()
+            if found:
+                floor[priority] = min(row.rank for row in found)
+                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age) for row in found]
+                break
+        if len(items) >= limit:
+            break
+    return items
 
 
 def sending(connection: Connection, batch: UUID, *, lease: timedelta, skew: timedelta) -> bool:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,14 +33,13 @@ from tests.peers import TOKEN, Sandbox, refused_url
 ROOT: Final = Path(__file__).parents[2]
 UTILITY: Final = "city"
 ROLES: Final[tuple[postgres.Role, ...]] = ("owner", "app", "worker")
+DATABASE: Final = ("url", "app_url", "worker_url")
 SETTLE: Final = "key-of-billing"
 KEYS: Final = "key-of-portal"
 CONFIG: Final = """
 data = "{data}"
 [database]
-url = "{owner}"
-app_url = "{app}"
-worker_url = "{worker}"
+{database}
 [http]
 port = {port}
 [worker]
@@ -113,9 +113,10 @@ class Process:
 class World:
     """PostgreSQL, a sandbox billing, a utility with a portal; gateways come and go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, embedded: bool = False) -> None:
         self.folder = folder
-        self.server = postgres.start(folder / "server")
+        self._embedded = postgres.default_folder(folder / "data") if embedded else None
+        self.server = postgres.start(self._embedded or folder / "server")
         urls = {role: self.server.url(role) for role in ROLES}
         migrate(urls["owner"])
         self.store = Store(urls["owner"], role="owner", pool=2)
@@ -130,15 +131,22 @@ class World:
         account = {"name": UTILITY, "token": TOKEN, "settle_url": f"{self.at}/v1/settlements", "settle_key": SETTLE}
         self.sandbox = Sandbox(folder, 0, [account], {"calculate_after": 0.0, "bill_after": 0.0}).start()
         self.config = folder / "metergate.toml"
+        database = "" if embedded else "\n".join(f'{name} = "{url}"' for name, url in zip(DATABASE, urls.values(), strict=True))
         told = {"data": folder / "data", "port": self.port, "utility": UTILITY, "billing": self.sandbox.url, "token": TOKEN}
-        self.config.write_text(CONFIG.format(**urls, **told), "utf-8")
+        self.config.write_text(CONFIG.format(database=database, **told), "utf-8")
         self.promises: list[Promise] = []
         self._runs = 0
+        if embedded:
+            self.server.leave()  # the gateway takes it over
 
     def close(self) -> None:
         self.sandbox.kill()
         self.store.close()
-        self.server.stop("immediate")
+        if self._embedded is None:
+            self.server.stop("immediate")
+        else:
+            postgres.start(self._embedded).stop("immediate")
+            shutil.rmtree(self._embedded)
 
     def gateway(self, armed: str = "") -> Process:
         """Start a gateway on the port billing knows."""
