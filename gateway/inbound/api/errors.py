@@ -35,6 +35,9 @@ STATUS: Final = {
 }
 """HTTP status of a refusal by its first problem's code; every other code is 422."""
 
+GONE: Final = "client disconnected prematurely"
+"""What the framework calls a body that will never end; it is nobody's fault here, and nobody reads the answer."""
+
 _FRAMEWORK: Final = {
     400: "request_invalid",
     401: "unauthorized",
@@ -119,11 +122,19 @@ def misconfigured(request: Request[Any, Any, Any], error: Misconfigured) -> Resp
 
 def framework(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     """What the web framework itself refuses, in the same form."""
-    if error.status_code >= 500:
+    if error.status_code >= 500 and error.detail != GONE:
         return unforeseen(request, error)
+    if error.detail == GONE:
+        log.info("api.gone", extra={"facts": {"method": request.method, "path": request.url.path}})
+        return document(400, (Problem(code="request_invalid", values={"reason": GONE}),), language_of(request))
     code = _FRAMEWORK.get(error.status_code, "request_invalid")
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return document(error.status_code, (Problem(code=code, values={"reason": error.detail}),), language_of(request), headers)
+
+
+def undecodable(request: Request[Any, Any, Any], error: UnicodeDecodeError) -> Response[bytes]:
+    """A form whose fields are not UTF-8, which the framework does not catch."""
+    return document(400, (Problem(code="request_invalid", values={"reason": str(error.reason)}),), language_of(request))
 
 
 def unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -21,7 +21,7 @@ from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.windows import month
 from gateway.inbound import views
-from gateway.inbound.api.errors import language_of, refusals
+from gateway.inbound.api.errors import language_of, refusals, undecodable
 from gateway.inbound.api.parts import Parts, load, parts_of, read_words
 from gateway.inbound.auth import Keyring, key_in, may
 from gateway.inbound.views import SubmissionDetail
@@ -109,6 +109,7 @@ class FileForm:
     operation_id="submitFile",
     tags=["files"],
     guards=[known],
+    exception_handlers={UnicodeDecodeError: undecodable},
 )
 async def submit_file(
     request: Request[Any, Any, Any], data: Annotated[FileForm, Body(media_type=RequestEncodingType.MULTI_PART)]
