@@ -109,12 +109,15 @@ def zero_consumption(case: Case) -> Iterator[Objection]:
 
 
 def zone_missing(case: Case) -> Iterator[Objection]:
-    """All zones and kinds of a meter must come together, otherwise nothing is passed (V-11, F-050)."""
+    """All zones and kinds of a meter must come together, otherwise nothing is passed (V-11, F-050).
+
+    One that came but could not be read is told of at its own place and not missed here.
+    """
     if not case.profile.reading.together:
         return
     came = {value.register.id for value in case.values}
     for register in case.meter.registers:
-        if register.id not in came:
+        if register.id not in came and not any(problem.values.get("register") == register.code for problem in case.new.problems):
             yield case.new.where, {"register": register.code, "meter": case.meter.serial}
 
 

@@ -288,7 +288,11 @@ class _Reader:
             self.problems.append(
                 Problem(code="register_unknown", where=f"{place}.register", values={"register": code[:40], "meter": meter})
             )
+        sound = len(self.problems)
         value, previous = self._number(fields, "value", place), self._number(fields, "previous", place)
+        for found in range(sound, len(self.problems)) if code in REGISTERS else ():
+            problem = self.problems[found]
+            self.problems[found] = msgspec.structs.replace(problem, values=problem.values | {"register": code})
         quality = self._take(fields, "quality", _quality, place) or Quality.VALID
         ratio, losses = self._take(fields, "ratio_applied", _flag, place), self._take(fields, "losses_applied", _flag, place)
         if value is None or code not in REGISTERS:

@@ -141,7 +141,7 @@ class _Sheet:
             meter = known.get((row[serial], row[location])) or self._meter(row[serial], row[location], number, meters)
             code = registers.get((row[quantity], row[zone])) or self._register((row[quantity], row[zone]), number, meter)
             if problem is not None:
-                meter.problems.append(problem)
+                meter.problems.append(msgspec.structs.replace(problem, values=problem.values | {"register": code}) if code else problem)
             if spoilt or type(row[previous]) is not float:
                 self._guard(row[previous], number, meter)
             if code in meter.readings:
