@@ -56,13 +56,17 @@ def meet(connection: Connection, utility: int, posts: Sequence[Post]) -> dict[in
     known = submissions.by_fingerprint(connection, utility, [post.entry.fingerprint for post in posts])
     found: dict[int, Outcome | None] = {}
     firsts: dict[bytes, UUID] = {fingerprint: submission.id for fingerprint, submission in known.items()}
+    keyed: dict[tuple[int, str], bytes] = {}
     for place, post in enumerate(posts):
         entry = post.entry
         before = answered.get((entry.sender.credential_id, entry.key))
+        beside = keyed.setdefault((entry.sender.credential_id, entry.key), entry.fingerprint) if entry.key else entry.fingerprint
         if entry.sender.credential_id not in valid:
             found[place] = Rejected(Problem(code="unauthorized"))
         elif before is not None:
             found[place] = Replayed(before[1]) if before[0] == entry.fingerprint else Rejected(Problem(code="idempotency_key_reused"))
+        elif beside != entry.fingerprint:
+            found[place] = Rejected(Problem(code="idempotency_key_reused"))
         elif entry.fingerprint in firsts:
             found[place] = Repeated(firsts[entry.fingerprint])
         else:
