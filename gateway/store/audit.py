@@ -48,6 +48,7 @@ select s.id::text || ' counts ' || s.total from submission s left join lateral
 where m.n <> case when s.status = 'received' then 0 else s.total end""",
 }
 """Each rule as a query for what breaks it, one statement and so one moment each: the audit may run beside a working gateway."""
+RULES: Final = tuple(_EACH)
 
 
 def audit(connection: Connection) -> list[Finding]:

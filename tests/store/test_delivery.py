@@ -136,6 +136,20 @@ def test_while_a_probe_is_out_no_second_batch_goes(ground: Ground) -> None:
     assert ground.claim(3) is None
 
 
+def test_a_billing_that_is_back_is_noticed_though_nothing_is_due_for_hours(ground: Ground, paper: Path) -> None:
+    ground.receive(dict.fromkeys(ground.meters(20), 150))
+    billing(paper, "away")
+    target = Honest(folder=str(paper), batch=2)
+    long: dict[str, Any] = {"jitter": 0.0, "schedule": (0.0, 7200.0), "breaker": 5}
+    ground.worker(target, **long).run_until_idle()
+    ground.worker(target, skew=timedelta(seconds=40), **long).run_until_idle()
+    assert calls(paper) == 6
+    ground.rows("update lane set state = 2, due = now() + interval '2 hours' where state = 1")
+    billing(paper, "take")
+    ground.worker(target, skew=timedelta(seconds=80), **long).run_until_idle()
+    assert len(journal(paper)) == 20
+
+
 def test_one_failed_call_among_good_ones_wakes_nobody(ground: Ground, paper: Path) -> None:
     first, second = ground.meters(2)
     ground.receive({first: 150})
