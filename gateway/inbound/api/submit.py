@@ -36,7 +36,7 @@ from gateway.store.people import Sender
 CANONICAL: Final = "canonical_json"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _CODE: Final = 100
-ANSWERS: Final = refusals(400, 401, 403, 409, 413, 415, 422, 503) | {
+ANSWERS: Final = refusals(400, 401, 403, 413, 415, 422, 503) | {
     200: ResponseSpec(SubmissionDetail, description="The same bytes once more: the first receipt"),
     202: ResponseSpec(SubmissionDetail, description="Stored: the receipt"),
 }

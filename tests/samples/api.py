@@ -1,0 +1,113 @@
+"""What makes the API say each of its codes: one gateway is asked everything once, then its database is taken away."""
+
+import io
+from collections.abc import Callable, Iterable
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import openpyxl
+
+from gateway.pipeline import TAKES
+from gateway.settings import Limits
+from tests.conftest import fresh_database, shared_server
+from tests.running import Gateway, Utility, running_gateway
+
+
+def said(answer: httpx.Response) -> set[str]:
+    """Every code of an answer, wherever it stands."""
+    told = answer.json()
+    problems = [*told.get("errors", []), *told.get("problems", [])]
+    problems += [problem for row in told.get("readings", []) for problem in row["problems"]]
+    problems += [row["problem"] for row in told.get("results", []) if row["problem"]]
+    return {problem["code"] for problem in problems}
+
+
+@cache
+def answers() -> dict[str, set[str]]:
+    """The codes of each question, by the code it is meant to bring out."""
+    found: dict[str, set[str]] = {}
+    server = shared_server("embedded")
+    with TemporaryDirectory() as folder:
+        for database in fresh_database(server):
+            urls = database.url("owner"), database.url("app"), database.url("worker")
+            with running_gateway(*urls, Path(folder), limits=Limits(json_bytes=2_000_000)) as gateway:
+                utility = gateway.utility("household")
+                found = {name: said(answer) for name, answer in questions(utility).items()}
+                found["format_not_accepted"] = uploaded(gateway, utility)
+                found["translation_failed"] = deadly(gateway, utility)
+                server.drop_database(database.name)
+                found["unavailable"] = said(utility.submit(utility.body({"1": "151"})))
+    return found
+
+
+def questions(utility: Utility) -> dict[str, httpx.Response]:
+    """A question for each code that is said at the door."""
+    utility.meters("1", "2")
+    utility.meters("2", agreement="A-2")
+    word = utility.word("", readings=[])
+    utility.settle(word | {"version": 2})
+    utility.submit(utility.body({"1": "150"}), Idempotency_Key="used")
+    template = "/v1/templates/integral_workbook?agreement=A-9&period=2022-10"
+    return {
+        "agreement_unknown": utility.call("GET", template),
+        "body_too_large": utility.submit(b" " * 2_000_001),
+        "forbidden": utility.submit(utility.body({"1": "150"}), key=utility.partner("read", name="reader")),
+        "idempotency_key_invalid": utility.submit(utility.body({"1": "150"}), Idempotency_Key="a b"),
+        "idempotency_key_reused": utility.submit(utility.body({"1": "151"}), Idempotency_Key="used"),
+        "meter_ambiguous": utility.submit(utility.body({"2": "150"})),
+        "meter_unknown": utility.submit(utility.body({"3": "150"})),
+        "not_found": utility.call("GET", "/v1/submissions/sub_1"),
+        "request_invalid": utility.call("GET", "/v1/submissions?limit=0"),
+        "settlement_stale": utility.settle(word),
+        "settlement_unknown": utility.settle(word | {"readings": ["rdg_1"]}),
+        "too_many_readings": utility.submit(utility.body({str(n): "1" for n in range(10_001)})),
+        "unauthorized": utility.submit(utility.body({"1": "150"}), key="mg_wrong"),
+    }
+
+
+def uploaded(gateway: Gateway, utility: Utility) -> set[str]:
+    """What becomes of a workbook where the rulebook takes none."""
+    asked = {"agreement": "A-1", "period": utility.period}
+    book = openpyxl.load_workbook(io.BytesIO(utility.call("GET", "/v1/templates/integral_workbook", params=asked).content))
+    book.worksheets[0]["I2"] = 150
+    packed = io.BytesIO()
+    book.save(packed)
+    told = utility.upload(packed.getvalue()).json()
+    gateway.work()
+    return said(utility.call("GET", f"/v1/submissions/{told['submission']}"))
+
+
+def deadly(gateway: Gateway, utility: Utility) -> set[str]:
+    """What becomes of a file that was held by more workers than may die of it."""
+    told = utility.upload(utility.body({"1": "152"}), "a.json").json()
+    gateway.rows("update submission set takes = %(n)s where status = 'received'", n=TAKES)
+    gateway.work()
+    return said(utility.call("GET", f"/v1/submissions/{told['submission']}"))
+
+
+def asked(code: str) -> Iterable[str]:
+    """The codes that the question for this one brings out."""
+    return answers()[code]
+
+
+CODES = (
+    "agreement_unknown",
+    "body_too_large",
+    "forbidden",
+    "format_not_accepted",
+    "idempotency_key_invalid",
+    "idempotency_key_reused",
+    "meter_ambiguous",
+    "meter_unknown",
+    "not_found",
+    "request_invalid",
+    "settlement_stale",
+    "settlement_unknown",
+    "too_many_readings",
+    "translation_failed",
+    "unauthorized",
+    "unavailable",
+)
+SAMPLES: dict[str, Callable[[], Iterable[str]]] = {code: partial(asked, code) for code in CODES}
