@@ -1,7 +1,7 @@
 """The verdict on one meter reading: its period, instant, registers and previous values settled, and every rule asked."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
@@ -16,6 +16,9 @@ from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import bounds, open_periods, period_end, period_of
 
+_FIRST_INSTANT: Final = datetime(1990, 1, 1, tzinfo=UTC)
+_CLOCK_SLACK: Final = timedelta(days=1)
+"""How far ahead of our clock a sender's may be: a reading taken later than that has not been taken."""
 _NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
 
 
@@ -49,6 +52,8 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
     if new.problems:
         problems = [*new.problems, *problems]
     at, at_from = _settle_at(new, period, profile, arrival)
+    if new.at is not None and at is not new.at:
+        problems = [*problems, Problem(code="at_invalid", where=new.where, values={"value": new.at.isoformat()})]
     values: list[Value] = []
     wanted: list[int] = []
     for reading in new.readings:
@@ -124,7 +129,8 @@ def _settle_period(new: MeterReading, profile: Profile, arrival: datetime) -> tu
 
 
 def _settle_at(new: MeterReading, period: str, profile: Profile, arrival: datetime) -> tuple[datetime, AtFrom]:
-    if new.at is not None:
+    """The instant told, unless no reading can have been taken then; else by the profile."""
+    if new.at is not None and _FIRST_INSTANT <= new.at <= arrival + _CLOCK_SLACK:
         return new.at, new.at_from
     if profile.reading.at == "period_end" and period:
         return period_end(period, profile.zone), AtFrom.PERIOD_END

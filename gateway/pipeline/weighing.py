@@ -85,7 +85,7 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
 def _row(
     connection: Connection, entry: Entry, new: MeterReading, found: list[Known], profiles: Mapping[str, Profile], gone: "_Gone"
 ) -> Row:
-    row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, at=new.at, problems=new.problems)
+    row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems)
     if len(found) != 1:
         code = "meter_ambiguous" if found else "meter_unknown"
         row.problems += (Problem(code=code, where=new.where, values={"meter": new.meter}),)

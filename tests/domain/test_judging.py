@@ -1,6 +1,6 @@
 """The verdict on one meter reading: its period, instant, registers and previous value."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,22 @@ def test_when_no_period_is_open_the_month_of_arrival_is_objected_to(day: int, co
     judged = verdict({"A+": "5"}, meter(register()), by, datetime(2022, 10, day, tzinfo=UTC), period="")
     assert weights(judged) == {code: "error"}
     assert judged.period == "2022-10"
+
+
+@pytest.mark.parametrize(
+    ("told", "refused"),
+    [
+        (OCTOBER + timedelta(hours=23), False),
+        (OCTOBER + timedelta(hours=25), True),
+        (datetime(1990, 1, 1, tzinfo=UTC), False),
+        (datetime(1989, 12, 31, tzinfo=UTC), True),
+        (datetime(9999, 12, 31, 23, 59, tzinfo=timezone(timedelta(hours=-14))), True),
+    ],
+)
+def test_a_reading_cannot_have_been_taken_after_it_came(*, told: datetime, refused: bool) -> None:
+    judged = verdict({"A+": "5"}, meter(register()), at=told)
+    assert weights(judged) == ({"at_invalid": "error"} if refused else {})
+    assert judged.at == (OCTOBER if refused else told)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.domain.problems import Severity
+from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import Reading
 from gateway.domain.rules import RULES, Case, check, text
 from gateway.domain.status import ReadingStatus
@@ -84,6 +84,13 @@ def test_the_window_is_judged_by_arrival_in_the_zone_of_the_utility(arrival: str
     assert [problem.values for problem in judged.problems] == [
         {"period": "2022-10", "opens": "2022-10-01", "closes": "2022-11-21"} for _ in codes
     ]
+
+
+def test_a_zone_that_could_not_be_read_is_not_missed_as_well() -> None:
+    two = meter(register("A+:day"), register("A+:night"))
+    unreadable = Problem(code="not_a_number", where="I8", values={"value": "abc", "register": "A+:night"})
+    judged = verdict({"A+:day": "5"}, two, profile(reading={"together": True}), problems=(unreadable,))
+    assert [problem.code for problem in judged.problems] == ["not_a_number"]
 
 
 @pytest.mark.parametrize(
