@@ -166,3 +166,19 @@ def test_rejections_have_a_status_that_is_described(document: dict[str, Any]) ->
     assert STATUS.keys() <= set(texts.codes())
     described = {int(status) for _, _, operation in operations(document) for status in operation["responses"]}
     assert set(STATUS.values()) <= described
+
+
+def test_the_example_of_the_page_is_taken(company: Utility) -> None:
+    page = (FOLDER / "settlements.md").read_text("utf-8")
+    [example] = re.findall(r"```json\n(.+?)```", page, re.DOTALL)
+    reading = company.submit(company.body({"1": "150"})).json()["readings"][0]["reading"]
+    words = msgspec.json.decode(re.sub(r"rdg_[0-9a-f]{32}", reading, example))["settlements"]
+    assert [one["outcome"] for one in company.settle(*words).json()["results"]] == ["applied", "applied"]
+    assert [one["outcome"] for one in company.settle(*words).json()["results"]] == ["repeated", "repeated"]
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == {"applied", "repeated", "stale", "refused"}
+
+
+def test_the_list_of_contracts_names_every_file() -> None:
+    named = set(re.findall(r"\]\(([\w./]+)\) \|", (FOLDER / "README.md").read_text("utf-8")))
+    there = {path.name + "/" * path.is_dir() for path in FOLDER.iterdir()} - {"README.md"}
+    assert named == there
