@@ -7,8 +7,10 @@ from typing import Any
 from tests.bench import ground
 from tests.bench.row import RUNS, Row, faster, limit
 
-SECONDS = 4.0
+SECONDS = 3.0
 CONNECTIONS = 32
+CALLERS = 128
+"""Connections at the steady rate: enough that a request never waits for a free one at our own end."""
 TARGET = "insert into target (utility_id, name) select id, 'billing' from utility"
 
 
@@ -18,6 +20,7 @@ def run() -> list[Row]:
     ground.execute(theirs, TARGET)
     peer = [sys.executable, "-m", "tests.bench.peer_single", ground.server().url("owner", theirs)]
     found: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+    steady: list[dict[str, Any]] = []
     with ground.metergate(ours) as our_port, ground.web(peer, {}) as their_port:
         turn = 0
         for _ in range(RUNS + 1):  # the first warms up
@@ -25,7 +28,11 @@ def run() -> list[Row]:
                 found[name].append(ground.load(port, turn=turn, seconds=SECONDS, connections=CONNECTIONS))
                 turn += 1
         mean = {name: statistics.median(one["rate"] for one in runs[1:]) for name, runs in found.items()}
-        steady = [ground.load(our_port, turn=turn + n, seconds=SECONDS, connections=CONNECTIONS, rate=0.7 * mean["ours"]) for n in range(3)]
+        for _ in range(3):  # what is full load is asked anew each time: on a shared machine it drifts
+            full = ground.load(our_port, turn=turn, seconds=2.0, connections=CONNECTIONS)
+            rate = 0.7 * full["rate"]
+            steady += [full, ground.load(our_port, turn=turn + 1, seconds=SECONDS, connections=CALLERS, rate=rate)]
+            turn += 2
     posts = sum(one["posts"] for one in (*found["ours"], *steady))
     ground.must_be(posts, ours, "select count(*) from meter_reading where status = 'queued'")
     ground.must_be(sum(one["posts"] for one in found["theirs"]), theirs, "select count(*) from meter_reading where status = 'queued'")
@@ -37,8 +44,8 @@ def run() -> list[Row]:
         faster("B7", "the same, p99 at full load, ms", p99["ours"], p99["theirs"], unit="ms", peer="Litestar, a commit each"),
         limit(
             "B7",
-            f"p99 at 70 % load ({0.7 * mean['ours']:,.0f} req/s)",
-            statistics.median(one["p99"] for one in steady) * 1e3,
+            f"p99 at 70 % load ({statistics.median(one['rate'] for one in steady[1::2]):,.0f} req/s)",
+            statistics.median(one["p99"] for one in steady[1::2]) * 1e3,
             unit="ms",
             goal=100,
         ),

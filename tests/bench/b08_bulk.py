@@ -6,7 +6,7 @@ import sys
 from tests.bench import ground
 from tests.bench.row import RUNS, Row, faster
 
-SECONDS = 3.0
+SECONDS = 2.5
 CONNECTIONS = 4
 READINGS = 1000
 
