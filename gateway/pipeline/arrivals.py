@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
-from gateway.store import Connection, people, submissions
+from gateway.store import Connection, submissions
 from gateway.store.intake import Entry
 
 
@@ -50,12 +50,11 @@ def meet(connection: Connection, utility: int, posts: Sequence[Post]) -> dict[in
 
     A key used again for other bytes and a sender whose right was removed are Rejected.
     """
-    valid = people.still_valid(connection, [post.entry.sender.credential_id for post in posts])
+    senders, fingerprints = {post.entry.sender.credential_id for post in posts}, {post.entry.fingerprint for post in posts}
+    valid, firsts = submissions.met(connection, utility, senders, fingerprints)
     keys = [(post.entry.sender.credential_id, post.entry.key) for post in posts if post.entry.key]
     answered = submissions.answers(connection, utility, keys) if keys else {}
-    known = submissions.by_fingerprint(connection, utility, [post.entry.fingerprint for post in posts])
     found: dict[int, Outcome | None] = {}
-    firsts: dict[bytes, UUID] = {fingerprint: submission.id for fingerprint, submission in known.items()}
     keyed: dict[tuple[int, str], bytes] = {}
     for place, post in enumerate(posts):
         entry = post.entry

@@ -53,18 +53,26 @@ r as (select i.*, s.last - g.n + row_number() over (partition by i.target, i.sen
   join g using (target, sender, priority)
   join s on s.target_id = i.target and s.sender_id = i.sender and s.priority = i.priority),
 d as (insert into delivery (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank)
-  select id, %(u)s, target, 'meter_reading', subject, lane, read_at, revision, sender, rank from r)
-insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
-select %(u)s, target, lane, 1, min(priority), min(rank), count(*) from r group by target, lane order by target, lane
-on conflict (target_id, lane_id) do update set
-  open = lane.open + excluded.open, priority = least(lane.priority, excluded.priority),
-  state = case when lane.state = 0 then 1 else lane.state end"""
+  select id, %(u)s, target, 'meter_reading', subject, lane, read_at, revision, sender, rank from r),
+l as (insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
+  select %(u)s, target, lane, 1, min(priority), min(rank), count(*) from r group by target, lane order by target, lane
+  on conflict (target_id, lane_id) do update set
+    open = lane.open + excluded.open, priority = least(lane.priority, excluded.priority),
+    state = case when lane.state = 0 then 1 else lane.state end)
+select count(pg_notify(%(channel)s, target::text)) from (select distinct target from g) woken"""
 
 
 def targets(connection: Connection, utility: int, names: Iterable[str]) -> dict[str, int]:
-    """The ids of a utility's billing connections by name; a name met for the first time gets its row here."""
+    """The ids of a utility's billing connections by name; a name met for the first time gets its row here.
+
+    An id never changes, so each connection of the pool remembers those it found; those made here may still be undone.
+    """
+    known: dict[tuple[int, str], int] = connection.info.setdefault("targets", {})
     wanted = set(names)
-    found = {row.name: row.id for row in connection.exec_driver_sql("select id, name from target where utility_id = %(u)s", {"u": utility})}
+    if any((utility, name) not in known for name in wanted):
+        rows = connection.exec_driver_sql("select id, name from target where utility_id = %(u)s", {"u": utility})
+        known.update({(utility, row.name): row.id for row in rows})
+    found = {name: known[utility, name] for name in wanted if (utility, name) in known}
     for name in sorted(wanted - found.keys()):
         made = connection.exec_driver_sql(
             "insert into target (utility_id, name) values (%(u)s, %(n)s) on conflict (utility_id, name) do update set name = excluded.name "
@@ -108,6 +116,7 @@ def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
         _ENQUEUE,
         {
             "u": utility,
+            "channel": CHANNEL,
             "ids": array((uuid7() for _ in dues), "uuid"),
             "targets": array(numbers, "int"),
             "senders": array((due.sender for due in dues), "bigint"),
@@ -118,8 +127,6 @@ def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
             "revisions": array((due.revision for due in dues), "smallint"),
         },
     )
-    rung = [str(number) for number in sorted(set(numbers))]
-    connection.exec_driver_sql("select pg_notify(%(c)s, t) from unnest(%(t)s::text[]) t", {"c": CHANNEL, "t": rung})
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):

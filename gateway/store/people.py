@@ -52,16 +52,6 @@ def sender_by_id(connection: Connection, credential_id: int) -> Sender:
     return _sender(row)
 
 
-def still_valid(connection: Connection, credential_ids: list[int]) -> set[int]:
-    """Those of these credentials that may still be used: a removed right takes effect at the next request."""
-    rows = connection.exec_driver_sql(
-        "select id from credential where id = any(%(ids)s) and revoked_at is null "
-        "and (expires_at is null or expires_at > clock_timestamp())",
-        {"ids": credential_ids},
-    )
-    return {row.id for row in rows}
-
-
 def add_credential(
     connection: Connection, utility_id: int, principal: str, scopes: list[str], *, expires_at: datetime | None = None, key: str = ""
 ) -> str:

@@ -106,14 +106,21 @@ def newest(
     return [_submission(row) for row in rows]
 
 
-def by_fingerprint(connection: Connection, utility_id: int, fingerprints: Iterable[bytes]) -> dict[bytes, Submission]:
-    """The submissions that have these fingerprints (same sender, bytes and envelope); one rejected whole is not in the way of a new try."""
-    rows = connection.exec_driver_sql(
-        f"select {_FIELDS}, s.fingerprint from submission s where s.utility_id = %(u)s "
-        "and s.fingerprint = any(%(f)s) and s.status <> 'rejected'",
-        {"u": utility_id, "f": list(fingerprints)},
-    )
-    return {bytes(row.fingerprint): _submission(row) for row in rows}
+def met(
+    connection: Connection, utility_id: int, credentials: Iterable[int], fingerprints: Iterable[bytes]
+) -> tuple[set[int], dict[bytes, UUID]]:
+    """Which of these credentials may still be used, and which submissions have these fingerprints (same sender, bytes and envelope).
+
+    A removed right takes effect at the next request; a submission rejected whole is not in the way of a new try.
+    """
+    row = connection.exec_driver_sql(
+        "select (select array_agg(id) from credential where id = any(%(c)s) and revoked_at is null "
+        "and (expires_at is null or expires_at > clock_timestamp())) as valid, "
+        "(select json_object_agg(encode(fingerprint, 'hex'), id) from submission where utility_id = %(u)s and fingerprint = any(%(f)s) "
+        "and status <> 'rejected') as known",
+        {"c": list(credentials), "u": utility_id, "f": list(fingerprints)},
+    ).one()
+    return set(row.valid or ()), {bytes.fromhex(fingerprint): UUID(id_) for fingerprint, id_ in (row.known or {}).items()}
 
 
 def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, str]]) -> dict[tuple[int, str], tuple[bytes, bytes]]:
@@ -123,8 +130,8 @@ def answers(connection: Connection, utility_id: int, keys: Iterable[tuple[int, s
     """
     pairs = list(keys)
     connection.exec_driver_sql(
-        "select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, c) as h from unnest(%(c)s::bigint[], %(k)s::text[]) t(c, k) "
-        "order by h) held",
+        "select pg_advisory_xact_lock(h) from (select distinct hashtextextended(k, c) as h "
+        "from unnest(%(c)s::bigint[], %(k)s::text[]) t(c, k) order by h) held",
         {"c": [c for c, _ in pairs], "k": [k for _, k in pairs]},
     )
     rows = connection.exec_driver_sql(
