@@ -229,7 +229,7 @@ meter_reading = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     UniqueConstraint("submission_id", "ordinal", name="meter_reading_submission"),
     Index("meter_reading_meter_id_period_idx", "meter_id", "period"),
-    postgresql_with={"fillfactor": "85"},
+    postgresql_with={"fillfactor": "60"},
 )
 reading = Table(
     "reading",

@@ -259,7 +259,7 @@ CREATE TABLE meter_reading (
   CONSTRAINT meter_reading_submission UNIQUE (submission_id, ordinal),
   CONSTRAINT meter_reading_submission_id_fkey FOREIGN KEY(submission_id) REFERENCES submission (id)
 )
- WITH (fillfactor = 85);
+ WITH (fillfactor = 60);
 CREATE INDEX meter_reading_meter_id_period_idx ON meter_reading (meter_id, period);
 CREATE TABLE problem (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
