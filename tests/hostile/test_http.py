@@ -17,11 +17,11 @@ import pytest
 from gateway.postgres import Server
 from gateway.settings import Limits
 from tests.conftest import Database, fresh_database
+from tests.hostile.bodies import BODIES, DEEP, ROW, VALUES
 from tests.running import Gateway, Utility, running_gateway
 
 VALUE = count(1000)
 LIMITS = Limits(json_bytes=2_000_000, file_bytes=3_000_000)
-ROW = b'{"readings":[{"meter":"1","period":"2022-10","registers":[{"register":"A+","value":%b}]}]}'
 
 
 @pytest.fixture(scope="module")
@@ -42,67 +42,19 @@ def utility(gateway: Gateway) -> Utility:
 @pytest.fixture(autouse=True)
 def _the_next_good_request_is_served_within_a_second(utility: Utility) -> Iterator[None]:
     yield
-    body = utility.body({"1": f"{next(VALUE)}"})
-    began = monotonic()
-    answer = utility.submit(body)
-    assert monotonic() - began < 1
-    assert (answer.status_code, answer.json()["status"]) == (202, "accepted"), answer.text
+    took = [3.0]
+    while min(took) >= 1 and len(took) < 4:  # a busy machine may be slow once, a harmed server is slow each time
+        body = utility.body({"1": f"{next(VALUE)}"})
+        began = monotonic()
+        answer = utility.submit(body)
+        took.append(monotonic() - began)
+        assert (answer.status_code, answer.json()["status"]) == (202, "accepted"), answer.text
+    assert min(took) < 1
 
 
 def refused(answer: httpx.Response, status: int, code: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text[:500]
     assert answer.headers["content-type"] == "application/problem+json"
-
-
-DEEP = b'{"readings":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-BODIES: dict[str, tuple[bytes, int, str]] = {
-    "empty": (b"", 400, "json_malformed"),
-    "blank": (b" \n\t ", 400, "json_malformed"),
-    "cut": (b'{"readings":[{"meter":"1"', 400, "json_malformed"),
-    "trailing": (ROW % b'"1"' + b"x", 400, "json_malformed"),
-    "two_documents": (ROW % b'"1"' + ROW % b'"1"', 400, "json_malformed"),
-    "single_quotes": (b"{'readings':[]}", 400, "json_malformed"),
-    "comment": (b'{"readings":[/*x*/]}', 400, "json_malformed"),
-    "trailing_comma": (b'{"readings":[1,]}', 400, "json_malformed"),
-    "nan": (ROW % b"NaN", 400, "json_malformed"),
-    "infinity": (ROW % b"-Infinity", 400, "json_malformed"),
-    "hex": (ROW % b"0x10", 400, "json_malformed"),
-    "leading_zero": (ROW % b"012", 400, "json_malformed"),
-    "plus": (ROW % b"+1", 400, "json_malformed"),
-    "bare_point": (ROW % b".5", 400, "json_malformed"),
-    "control_in_text": (b'{"readings":["a\x01b"]}', 400, "json_malformed"),
-    "bad_escape": (b'{"readings":["\\x41"]}', 400, "json_malformed"),
-    "html": (b"<html>", 400, "json_malformed"),
-    "zip": (b"PK\x03\x04" + b"\0" * 100, 400, "json_encoding"),
-    "open_forever": (b"[" * 1_000_000, 400, "json_too_deep"),
-    "deep": (DEEP, 400, "json_too_deep"),
-    "deep_objects": (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, 400, "json_too_deep"),
-    "deep_in_a_row": (ROW % (b"[" * 1000 + b"]" * 1000), 400, "json_too_deep"),
-    "invalid_utf8": (ROW % b'"\xff"', 400, "json_encoding"),
-    "overlong_utf8": (ROW % b'"\xc0\xaf"', 400, "json_encoding"),
-    "surrogate_bytes": (ROW % b'"\xed\xa0\x80"', 400, "json_encoding"),
-    "lone_surrogate": (ROW % b'"\\ud800"', 400, "json_encoding"),
-    "swapped_surrogates": (ROW % b'"\\udc00\\ud800"', 400, "json_encoding"),
-    "escaped_nul": (ROW % b'"\\u0000"', 400, "json_encoding"),
-    "nul": (ROW % b'"\0"', 400, "json_encoding"),
-    "bom": (b"\xef\xbb\xbf" + ROW % b'"1"', 400, "json_encoding"),
-    "utf16": ((ROW % b'"1"').decode().encode("utf-16"), 400, "json_encoding"),
-    "utf16_without_bom": ((ROW % b'"1"').decode().encode("utf-16-le"), 400, "json_encoding"),
-    "cp1251": (ROW % '"один"'.encode("cp1251"), 400, "json_encoding"),
-    "twice_at_the_top": (b'{"readings":[],"readings":[]}', 400, "json_duplicate_key"),
-    "twice_in_a_row": (b'{"readings":[{"meter":"1","meter":"2","registers":[]}]}', 400, "json_duplicate_key"),
-    "twice_escaped": (b'{"readings":[{"meter":"1","m\\u0065ter":"2","registers":[]}]}', 400, "json_duplicate_key"),
-    "twice_in_a_register": (b'{"readings":[{"meter":"1","registers":[{"register":"A+","value":1,"value":2}]}]}', 400, "json_duplicate_key"),
-    "a_list": (b"[]", 422, "json_shape"),
-    "a_number": (b"1", 422, "json_shape"),
-    "a_huge_number": (b"9" * 1_000_000, 422, "json_shape"),
-    "null": (b"null", 422, "json_shape"),
-    "no_readings": (b"{}", 422, "json_missing_key"),
-    "readings_of_text": (b'{"readings":"all"}', 422, "json_shape"),
-    "a_million_keys": (b"{" + b",".join(b'"%d":1' % n for n in range(150_000)) + b"}", 422, "json_missing_key"),
-    "many_rows": (b'{"readings":[' + b"{}," * 10_000 + b"{}]}", 413, "too_many_readings"),
-    "large": (ROW % (b'"' + b"1" * 2_000_000 + b'"'), 413, "body_too_large"),
-}
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
@@ -111,39 +63,6 @@ def test_a_body_that_is_no_honest_json(utility: Utility, name: str) -> None:
     began = monotonic()
     refused(utility.submit(body), status, code)
     assert monotonic() - began < 10
-
-
-VALUES: dict[str, tuple[str, str]] = {
-    "text": ('"ten"', "not_a_number"),
-    "empty": ('""', "not_a_number"),
-    "blank": ('" "', "not_a_number"),
-    "nan": ('"NaN"', "number_not_finite"),
-    "signalling_nan": ('"sNaN"', "number_not_finite"),
-    "infinity": ('"Infinity"', "number_not_finite"),
-    "minus_infinity": ('"-inf"', "number_not_finite"),
-    "underscore": ('"1_000"', "not_a_number"),
-    "hex": ('"0x10"', "not_a_number"),
-    "exponent": ('"1E+999999"', "not_a_number"),
-    "json_exponent": ("1e308", "not_a_number"),
-    "json_huge_exponent": ("1E999999", "not_a_number"),
-    "arabic_digits": ('"١٢٣"', "not_a_number"),
-    "fullwidth_digits": ('"１２"', "not_a_number"),
-    "roman": ('"Ⅷ"', "not_a_number"),
-    "superscript": ('"1²"', "not_a_number"),
-    "unicode_minus": ('"\u22121"', "not_a_number"),
-    "two_commas": ('"1,5,0"', "not_a_number"),
-    "comma_and_point": ('"1.234,5"', "not_a_number"),
-    "formula": ('"=1+1"', "not_a_number"),
-    "million_digits": ('"' + "9" * 1_000_000 + '"', "number_too_long"),
-    "million_json_digits": ("9" * 1_000_000, "number_too_long"),
-    "sixteen_digits": ("1234567890123456", "number_too_long"),
-    "seven_decimals": ('"1.1234567"', "number_too_long"),
-    "negative": ("-1", "value_negative"),
-    "true": ("true", "not_a_number"),
-    "null": ("null", "not_a_number"),
-    "list": ("[1]", "not_a_number"),
-    "object": ('{"a":1}', "not_a_number"),
-}
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))
