@@ -11,7 +11,7 @@ import pytest
 
 from gateway.steps import STEPS
 from tests.conftest import ROOT, case
-from tests.crash.world import World
+from tests.crash.world import THINGS, World
 from tests.peers import until
 
 PASSES = {"receive": 6, "translate": 2, "deliver": 3, "settle": 2}
@@ -23,11 +23,24 @@ Record = Callable[[str, int, str], None]
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     """One installation for all the crashes of this file, so that later ones also find what earlier ones left."""
+    yield from running(embedded=False)
+
+
+@pytest.fixture
+def self_contained() -> Iterator[World]:
+    """One whose gateway runs its own PostgreSQL."""
+    yield from running(embedded=True)
+
+
+def running(*, embedded: bool) -> Iterator[World]:
+    """A world, and its end whatever happens in it."""
     with tempfile.TemporaryDirectory(prefix="metergate-crash-") as folder:
         Path(folder).chmod(0o711)
-        made = World(Path(folder))
-        yield made
-        made.close()
+        made = World(Path(folder), embedded=embedded)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 def nth(step: str, run: int, shift: int) -> int:
@@ -42,13 +55,11 @@ def test_killed_at_a_step(step: str, world: World, proof: Record) -> None:
         doomed = world.gateway(f"{step}:KILL:{nth(step, run, 0)}")
         portal = world.send(world.things())
         until(doomed.dead, f"killed at {step}", 30)
-        doomed.kill()
-        gateway = world.gateway()
+        world.gateway()
         promises = portal.promises()
         world.settled(promises)
         world.judge(promises)
-        gateway.kill()
-    proof(f"SIGKILL at {step}", runs, figure(world))
+    proof(f"SIGKILL at {step}", runs, figure(world, runs))
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -63,8 +74,7 @@ def test_postgres_crashes_at_a_step(step: str, world: World, proof: Record) -> N
         promises = portal.promises()
         world.settled(promises)
         world.judge(promises)
-        gateway.kill()
-    proof(f"PostgreSQL restart -m immediate at {step}", runs, figure(world))
+    proof(f"PostgreSQL restart -m immediate at {step}", runs, figure(world, runs))
 
 
 @pytest.mark.parametrize("how", ["KILL", "STOP"])
@@ -74,12 +84,10 @@ def test_the_reaper_itself_is_hit(how: str, world: World, proof: Record) -> None
         first = world.gateway(f"deliver.sent:KILL:{nth('deliver.sent', run, 0)}")
         portal = world.send(world.things())
         until(first.dead, "killed with a batch in flight", 30)
-        first.kill()
         gateway = world.gateway(f"deliver.reaped:{how}:1")
         if how == "KILL":
             until(gateway.dead, "killed as it reaped", 30)
-            gateway.kill()
-            gateway = world.gateway()
+            world.gateway()
         else:
             until(gateway.stopped, "stopped as it reaped", 30)
             world.server.restart("immediate")
@@ -87,59 +95,50 @@ def test_the_reaper_itself_is_hit(how: str, world: World, proof: Record) -> None
         promises = portal.promises()
         world.settled(promises)
         world.judge(promises)
-        gateway.kill()
-    proof(f"the reaper hit by {how} at deliver.reaped", runs, figure(world))
+    proof(f"the reaper hit by {how} at deliver.reaped", runs, figure(world, runs))
 
 
 def test_killed_at_any_moment(world: World, proof: Record) -> None:
     """The same without the hooks: the gateway or PostgreSQL, whenever it happens to be."""
     runs = case(2, 40)
     chance = random.Random(20251121)  # noqa: S311 - no secret is made of it
-    gateway = world.gateway()
+    world.gateway()
     for _ in range(runs):
         portal = world.send(world.things())
         Event().wait(chance.uniform(0, 1.0))
         if chance.random() < 0.5:
-            gateway.kill()
-            gateway = world.gateway()
+            world.gateway()  # kill -9 and start
         else:
             world.server.restart("immediate")
         promises = portal.promises()
         world.settled(promises)
         world.judge(promises)
-    gateway.kill()
-    proof("kill -9 or restart -m immediate at a random moment", runs, figure(world))
+    proof("kill -9 or restart -m immediate at a random moment", runs, figure(world, runs))
 
 
 @pytest.mark.parametrize("how", ["KILL", "STOP"])
-def test_a_gateway_with_its_own_postgres_is_hit(how: str, proof: Record) -> None:
-    runs = case(1, 20)
-    with tempfile.TemporaryDirectory(prefix="metergate-crash-") as folder:
-        Path(folder).chmod(0o711)
-        world = World(Path(folder), embedded=True)
-        for run in range(runs):
-            gateway = world.gateway(f"deliver.sent:{how}:{nth('deliver.sent', run, 1)}")
-            portal = world.send(world.things())
-            if how == "KILL":
-                until(gateway.dead, "killed", 30)
-                gateway.kill()
-                gateway = world.gateway()  # finds the server of the dead one and takes it over
-            else:
-                until(gateway.stopped, "stopped", 30)
-                world.server.restart("immediate")
-                gateway.resume()
-            promises = portal.promises()
-            world.settled(promises)
-            world.judge(promises)
-            gateway.kill()
-        proof(f"embedded PostgreSQL, {how} at deliver.sent", runs, figure(world))
-        world.close()
+def test_a_gateway_with_its_own_postgres_is_hit(how: str, self_contained: World, proof: Record) -> None:
+    runs, world = case(1, 20), self_contained
+    for run in range(runs):
+        gateway = world.gateway(f"deliver.sent:{how}:{nth('deliver.sent', run, 1)}")
+        portal = world.send(world.things())
+        if how == "KILL":
+            until(gateway.dead, "killed", 30)
+            world.gateway()  # finds the server of the dead one and takes it over
+        else:
+            until(gateway.stopped, "stopped", 30)
+            world.server.restart("immediate")
+            gateway.resume()
+        promises = portal.promises()
+        world.settled(promises)
+        world.judge(promises)
+    proof(f"embedded PostgreSQL, {how} at deliver.sent", runs, figure(world, runs))
 
 
-def figure(world: World) -> str:
+def figure(world: World, runs: int) -> str:
     """What was counted: `judge` has failed the test if it is anything else."""
-    readings = sum(promise.thing.readings for promise in world.promises)
-    return f"lost 0, twice 0, of {readings} readings so far"
+    readings = sum(promise.thing.readings for promise in world.promises[-runs * THINGS :])
+    return f"lost 0, twice 0, of {readings} readings"
 
 
 def test_every_step_of_the_code_is_a_point() -> None:

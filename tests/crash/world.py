@@ -35,6 +35,8 @@ UTILITY: Final = "city"
 ROLES: Final[tuple[postgres.Role, ...]] = ("owner", "app", "worker")
 DATABASE: Final = ("url", "app_url", "worker_url")
 SETTLE: Final = "key-of-billing"
+THINGS: Final = 8
+"""How many posts and workbooks go in one run."""
 KEYS: Final = "key-of-portal"
 CONFIG: Final = """
 data = "{data}"
@@ -136,10 +138,13 @@ class World:
         self.config.write_text(CONFIG.format(database=database, **told), "utf-8")
         self.promises: list[Promise] = []
         self._runs = 0
+        self._running: Process | None = None
         if embedded:
             self.server.leave()  # the gateway takes it over
 
     def close(self) -> None:
+        if self._running is not None:
+            self._running.kill()
         self.sandbox.kill()
         self.store.close()
         if self._embedded is None:
@@ -149,16 +154,21 @@ class World:
             shutil.rmtree(self._embedded)
 
     def gateway(self, armed: str = "") -> Process:
-        """Start a gateway on the port billing knows."""
-        return Process(self.config, self.folder / "gateway.log", armed)
+        """Start a gateway on the port billing knows; whatever ran there before is killed."""
+        if self._running is not None:
+            self._running.kill()
+        self._running = Process(self.config, self.folder / "gateway.log", armed)
+        return self._running
 
     def client(self) -> httpx.Client:
         """A client with the portal's key."""
         return httpx.Client(base_url=self.at, headers={"Authorization": f"Bearer {KEYS}"}, timeout=15, trust_env=False, verify=False)  # noqa: S501 - there is no TLS here
 
-    def things(self, posts: int = 6, meters: int = 2, books: int = 2, rows: int = 3) -> list[Thing]:
+    def things(self, meters: int = 2, rows: int = 3) -> list[Thing]:
         """New posts and workbooks, each about meters nobody has read."""
         self._runs += 1
+        books = 2
+        posts = THINGS - books
         name = f"R{self._runs}"
         kinds = [(f"{name}J", posts * meters)] + [(f"{name}W{number}", rows) for number in range(books)]
         for agreement, count in kinds:
@@ -227,8 +237,8 @@ class World:
         """Look at everything that was ever promised here: nothing lost, nothing twice, the same answers, a clean ledger."""
         with self.client() as client:
             for promise in promises:
-                again = client.post(promise.thing.path, headers={"Idempotency-Key": promise.thing.key}, **promise.thing.request)
-                assert (again.status_code, again.content) == (promise.status, promise.answer), "the same key got another answer"
+                again = _until_answered(client, promise.thing)
+                assert again == promise, "the same key got another answer"
                 shown = client.get(f"/v1/submissions/{json.loads(promise.answer)['submission']}").json()
                 assert shown["status"] == "accepted", shown
                 assert [row["status"] for row in shown["readings"]] == ["billed"] * promise.thing.readings
