@@ -127,6 +127,22 @@ def test_two_keys_are_refused(company: Utility) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
 
 
+def test_a_key_first_used_for_bytes_known_already_is_bound_to_them(gateway: Gateway, company: Utility) -> None:
+    body = company.body({"1": "150"})
+    first = company.submit(body)
+    bound = company.submit(body, Idempotency_Key="late")
+    gateway.work()
+    again = company.submit(body, Idempotency_Key="late")
+    assert bound.json()["submission"] == first.json()["submission"]
+    assert (
+        (bound.status_code, bound.headers["location"]) == (again.status_code, again.headers["location"]) == (202, first.headers["location"])
+    )
+    assert bound.content == again.content
+    other = company.submit(company.body({"1": "151"}), Idempotency_Key="late")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert company.submit(body).json()["readings"][0]["status"] == "acknowledged"
+
+
 def at_once(utility: Utility, bodies: list[bytes], key: str) -> list[httpx.Response]:
     """All of these at the same moment, each on a connection that is open already."""
     barrier = Barrier(len(bodies))

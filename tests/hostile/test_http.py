@@ -290,7 +290,7 @@ def test_many_bad_requests_at_once_do_not_stop_a_good_one(utility: Utility) -> N
     assert answer.status_code in (200, 202)
 
 
-def test_canaries_never_reach_the_log(gateway: Gateway, utility: Utility, caplog: pytest.LogCaptureFixture) -> None:
+def test_canaries_never_reach_a_log(gateway: Gateway, utility: Utility, server: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     canaries = [f"canary{n:02}" for n in range(8)]
     meter, agreement, point, name, key, idem, value, word = canaries
@@ -315,6 +315,8 @@ def test_canaries_never_reach_the_log(gateway: Gateway, utility: Utility, caplog
     for secret in (*canaries, utility.key):
         told = [record for record in caplog.records if record.name != "httpx" and secret in _said(record)]
         assert told == [], secret
+    server_s = "".join(path.read_text("utf-8", "replace") for path in (server.folder / "log").iterdir())
+    assert [secret for secret in (*canaries, utility.key) if secret in server_s] == []
     assert any(record.message == "receive.committed" for record in caplog.records)
 
 

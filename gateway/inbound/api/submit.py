@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, post
@@ -27,17 +28,26 @@ from gateway.inbound.auth import Keyring, key_in, may
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
 from gateway.mapping.zip_gate import entries, kind_of
-from gateway.pipeline import Outcome, Post, Repeated, Replayed
+from gateway.pipeline import Outcome, Post, Repeated
 from gateway.pipeline.weighing import fingerprint
 from gateway.steps import step
+from gateway.store import submissions
 from gateway.store.intake import Entry, new_id
 from gateway.store.people import Sender
+from gateway.texts import Language
 
 CANONICAL: Final = "canonical_json"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _CODE: Final = 100
+
+
+class _Named(msgspec.Struct):
+    submission: str
+
+
+_location: Final = msgspec.json.Decoder(_Named)
 ANSWERS: Final = refusals(400, 401, 403, 413, 415, 422, 503) | {
-    200: ResponseSpec(SubmissionDetail, description="The same bytes once more: the first receipt"),
+    200: ResponseSpec(SubmissionDetail, description="The same bytes once more, without a key: the first receipt"),
     202: ResponseSpec(SubmissionDetail, description="Stored: the receipt"),
 }
 
@@ -80,7 +90,7 @@ async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
         outcome = await parts.door.take(post_)
     else:
         [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
-    return await _answered(request, sender, outcome)
+    return await _answered(request, post_.entry, outcome)
 
 
 async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -128,7 +138,7 @@ async def submit_file(
     await read_words(parts, sender.utility_id)
     post_ = _post(request, sender, envelope, body, [])
     [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
-    return await _answered(request, sender, outcome)
+    return await _answered(request, post_.entry, outcome)
 
 
 def _look(body: bytes, parts: Parts) -> None:
@@ -205,19 +215,30 @@ def _idempotency_key(request: Request[Any, Any, Any]) -> str:
     return key
 
 
-async def _answered(request: Request[Any, Any, Any], sender: Sender, outcome: Outcome) -> Response[bytes]:
-    """202 for what is new or was answered before under this key, 200 with the first receipt for the same bytes once more."""
+async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outcome) -> Response[bytes]:
+    """202 for what is new or comes under a key, 200 with the first receipt for the same bytes once more without one."""
     if isinstance(outcome, Rejected):
         raise outcome
-    headers: dict[str, str] = {}
-    status = 202
+    answer = b"" if isinstance(outcome, Repeated) else outcome.answer
     if isinstance(outcome, Repeated):
-        known = await asyncio.to_thread(load, parts_of(request), sender, outcome.submission, language_of(request))
-        answer, status = msgspec.json.encode(known), 200
-        headers["Location"] = f"/v1/submissions/sub_{outcome.submission.hex}"
-    else:
-        answer = outcome.answer
-        if not isinstance(outcome, Replayed):
-            headers["Location"] = f"/v1/submissions/sub_{outcome.submission.hex}"
+        answer = await asyncio.to_thread(_first_receipt, parts_of(request), entry, outcome.submission, language_of(request))
     step("receive.answered")
+    status = 200 if isinstance(outcome, Repeated) and not entry.key else 202
+    headers = {"Location": f"/v1/submissions/{_location.decode(answer).submission}"}
     return Response(answer, status_code=status, media_type="application/json", headers=headers)
+
+
+def _first_receipt(parts: Parts, entry: Entry, submission: UUID, language: Language) -> bytes:
+    """The receipt of what was met before; a new key is bound to it, so that it gets this answer ever after."""
+    said = msgspec.json.encode(load(parts, entry.sender, submission, language))
+    if entry.key:
+        sender = entry.sender
+        with parts.store.transaction(sender.utility_id) as connection:
+            known = submissions.answers(connection, sender.utility_id, [(sender.credential_id, entry.key)])
+            if not known:
+                submissions.remember(connection, sender.utility_id, sender.credential_id, entry.key, entry.fingerprint, submission, said)
+        for fingerprint_, answer in known.values():
+            if fingerprint_ != entry.fingerprint:
+                raise Rejected(Problem(code="idempotency_key_reused"))
+            return answer
+    return said
