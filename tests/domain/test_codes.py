@@ -1,7 +1,7 @@
 """Every problem code has words in three languages, a place in the source, and a sample that really produces it.
 
 Samples stand in `tests/samples/*.py`: each module has `SAMPLES`, a dict of a code and a call without arguments that goes through a public
-function and returns the codes found. A code that has no sample yet stands in `tests/samples/waiting.txt`; the list only gets shorter.
+function and returns the codes found.
 """
 
 import ast
@@ -32,12 +32,6 @@ def samples() -> dict[str, Sample]:
     """Every sample of every module; the same code may have several homes, the last one counts."""
     names = sorted(path.stem for path in (ROOT / "tests/samples").glob("*.py"))
     return {code: sample for name in names for code, sample in import_module(f"tests.samples.{name}").SAMPLES.items()}
-
-
-def waiting() -> set[str]:
-    """The codes that have no sample yet."""
-    lines = (ROOT / "tests/samples/waiting.txt").read_text("utf-8").split()
-    return {line for line in lines if line}
 
 
 @cache
@@ -115,20 +109,15 @@ def test_every_code_of_the_source_has_words() -> None:
 
 
 def test_no_code_has_words_without_use() -> None:
-    assert sorted(set(texts.codes()) - literals() - waiting()) == []
+    assert sorted(set(texts.codes()) - literals()) == []
 
 
 def test_every_code_has_a_sample() -> None:
-    assert sorted(set(texts.codes()) - samples().keys() - waiting()) == []
+    assert sorted(set(texts.codes()) - samples().keys()) == []
 
 
 def test_every_sample_is_of_a_known_code() -> None:
     assert sorted(samples().keys() - set(texts.codes())) == []
-
-
-def test_codes_with_a_sample_wait_no_longer() -> None:
-    assert sorted(waiting() & samples().keys()) == [], "take these lines out of tests/samples/waiting.txt"
-    assert sorted(waiting() - set(texts.codes())) == [], "there are no such codes"
 
 
 @pytest.mark.parametrize("code", sorted(samples()))

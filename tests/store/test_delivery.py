@@ -316,3 +316,17 @@ def test_readings_of_a_meter_arrive_in_the_order_of_their_periods_and_revisions(
     work(ground, paper, skew=HOUR)
     for meter in meters:
         assert [row[2] for row in journal(paper) if row[1] == meter] == sorted(periods)
+
+
+def test_a_correction_after_a_refused_one_is_a_revision_of_its_own(ground: Ground, paper: Path) -> None:
+    [meter] = ground.meters(1)
+    ground.receive({meter: 150})
+    work(ground, paper)
+    billing(paper, "refuse")
+    ground.receive({meter: 155})
+    work(ground, paper)
+    billing(paper, "take")
+    ground.receive({meter: 156})
+    work(ground, paper)
+    assert [row[3] for row in journal(paper)] == ["0", "2"]
+    assert ground.plain("select value, previous from reading order by meter_reading_id") == [(150, 100), (155, 100), (156, 100)]
