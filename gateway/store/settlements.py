@@ -26,6 +26,11 @@ values (%(u)s, %(agreement_id)s, %(meter_id)s, %(point)s, %(quantity)s, %(period
   %(method)s, %(amount)s, %(reference)s, %(at)s, %(readings)s::uuid[])
 on conflict on constraint settlement_word do nothing returning id"""
 
+_SAME: Final = """
+select id from settlement where utility_id = %(u)s and agreement_id = %(agreement_id)s and meter_id is not distinct from %(meter_id)s
+  and point = %(point)s and quantity = %(quantity)s and period = %(period)s and version = %(version)s and stage = %(stage)s
+  and volume = %(volume)s and amount is not distinct from %(amount)s and method = %(method)s"""
+
 _STALE: Final = """
 select exists (select from settlement where utility_id = %(u)s and agreement_id = %(agreement_id)s
   and meter_id is not distinct from %(meter_id)s and point = %(point)s and quantity = %(quantity)s
@@ -66,7 +71,9 @@ def apply(connection: Connection, utility_id: int, settlements: Sequence[Settlem
         place, where = places.get(index), f"settlements[{index}]"
         if place is None:
             outcomes.append(("refused", Problem(code="agreement_unknown", where=where, values={"agreement": settlement.agreement})))
-        elif any(id_ is None or id_ not in known for id_ in used):
+        elif settlement.meter and place.meter_id is None:
+            outcomes.append(("refused", Problem(code="meter_unknown", where=where, values={"meter": settlement.meter})))
+        elif any(id_ is None or known.get(id_) != place.agreement_id for id_ in used):
             outcomes.append(("refused", Problem(code="settlement_unknown", where=where)))
         else:
             ids = [id_ for id_ in used if id_ is not None]
@@ -78,11 +85,14 @@ def apply(connection: Connection, utility_id: int, settlements: Sequence[Settlem
     return outcomes
 
 
-def _known(connection: Connection, utility_id: int, ids: set[UUID]) -> set[UUID]:
+def _known(connection: Connection, utility_id: int, ids: set[UUID]) -> dict[UUID, int]:
+    """The agreement of each of these readings, by the reading's id; those of another utility are absent."""
     rows = connection.exec_driver_sql(
-        "select id from meter_reading where utility_id = %(u)s and id = any(%(ids)s::uuid[])", {"u": utility_id, "ids": array(ids, "uuid")}
+        "select r.id, p.agreement_id from meter_reading r join meter m on m.id = r.meter_id join usage_point p on p.id = m.usage_point_id "
+        "where r.utility_id = %(u)s and r.id = any(%(ids)s::uuid[])",
+        {"u": utility_id, "ids": array(ids, "uuid")},
     )
-    return {row.id for row in rows}
+    return {row.id: row.agreement_id for row in rows}
 
 
 def _keep(
@@ -112,6 +122,8 @@ def _keep(
         "readings": array(readings, "uuid"),
     }
     if connection.exec_driver_sql(_KEEP, values).one_or_none() is None:
+        if connection.exec_driver_sql(_SAME, values).one_or_none() is None:
+            return "refused", Problem(code="settlement_conflict", where=where, values={"version": str(settlement.version)})
         return "repeated", None
     if connection.exec_driver_sql(_STALE, values).scalar_one():
         return "stale", Problem(code="settlement_stale", where=where, values={"version": str(settlement.version)})

@@ -90,6 +90,24 @@ def test_a_word_without_a_meter_is_kept_once(company: Utility) -> None:
     assert outcomes(company.settle(word | {"point": "A-1-1"})) == ["applied"]
 
 
+@pytest.mark.parametrize("changed", [{"volume": "2"}, {"amount": "1.00"}, {"method": "norm"}])
+def test_a_known_version_with_another_content_is_refused(gateway: Gateway, company: Utility, changed: dict[str, str]) -> None:
+    word = company.word("", readings=[], volume="1")
+    assert outcomes(company.settle(word)) == ["applied"]
+    answer = company.settle(word | changed)
+    assert outcomes(answer) == ["refused"]
+    assert answer.json()["results"][0]["problem"]["code"] == "settlement_conflict"
+    assert gateway.rows("select volume::text from settlement where utility_id = %(u)s", u=company.id)[0][0] == "1"
+
+
+def test_a_word_cannot_name_what_is_not_its_agreement_s(company: Utility) -> None:
+    _, reading = sent(company)
+    company.meters("9", agreement="A-2")
+    another = company.settle(company.word(reading, agreement="A-2", meter="9"))
+    unknown = company.settle(company.word("", readings=[], meter="77"))
+    assert [answer.json()["results"][0]["problem"]["code"] for answer in (another, unknown)] == ["settlement_unknown", "meter_unknown"]
+
+
 def test_exact_volumes(gateway: Gateway, company: Utility) -> None:
     volume = "-123456789012345678.123456789012"
     assert outcomes(company.settle(company.word("", readings=[], volume=volume))) == ["applied"]
