@@ -299,6 +299,12 @@ def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[ob
     )
 
 
+_QUEUED_ONCE: Final = tuple(
+    status for status in ReadingStatus if status not in (ReadingStatus.DRAFT, ReadingStatus.NEEDS_REVIEW, ReadingStatus.REJECTED)
+)
+"""States of readings whose revision may be known to billing; one that billing refused is known by its closed delivery."""
+
+
 def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
     """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction."""
     corrected = {(row.known.meter.id, row.period) for entry in entries for row in entry.rows if row.known is not None and row.corrects}
@@ -317,8 +323,16 @@ def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
         "gone as (update meter_reading m set status = 'superseded' from old where m.id = old.id), "
         "told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor) "
         "select utility_id, 'meter_reading', id, status, 'superseded', 'metergate' from old) "
-        "select meter_id, period, max(revision) as revision from old group by meter_id, period",
-        {"meters": [m for m, _ in again], "periods": [p for _, p in again], "from": list(sources(ReadingStatus.SUPERSEDED))},
+        "select m.meter_id, m.period, max(m.revision) as revision from meter_reading m "
+        "where (m.meter_id, m.period) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[])) "
+        "and m.same_as is null and (m.status = any(%(sent)s) or exists (select from delivery_closed c where c.subject_id = m.id)) "
+        "group by m.meter_id, m.period",
+        {
+            "meters": [m for m, _ in again],
+            "periods": [p for _, p in again],
+            "from": list(sources(ReadingStatus.SUPERSEDED)),
+            "sent": [*_QUEUED_ONCE],
+        },
     )
     newest = {(old.meter_id, old.period): old.revision for old in olds}
     for place, rows in again.items():

@@ -97,7 +97,7 @@ def hold(connection: Connection, ids: Iterable[UUID], *, registers: bool) -> Non
 
 
 def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, Problem]) -> None:
-    """Write what billing objected to beside each reading, and let registers forget the values it refused."""
+    """Write what billing objected to beside each reading, and let registers forget the values it refused, though not for which period."""
     if not problems:
         return
     connection.exec_driver_sql(
@@ -114,7 +114,7 @@ def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, P
         },
     )
     connection.exec_driver_sql(
-        "update register set last = before, last_period = '', last_at = null, last_reading_id = null, before = null "
+        "update register set last = before, last_at = null, last_reading_id = null "
         "where last_reading_id = any(%(ids)s::uuid[]) "
         "and meter_id in (select meter_id from meter_reading where id = any(%(ids)s::uuid[]))",
         {"ids": array(problems, "uuid")},
