@@ -3,11 +3,19 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured
+
+LONG: Final = 10 * 366 * 86400.0
+"""Seconds no setting may exceed: ten years."""
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+Wait = Annotated[float, msgspec.Meta(ge=0, le=LONG)]
+Span = Annotated[float, msgspec.Meta(gt=0, le=LONG)]
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,14 +27,14 @@ class Database(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     url: str = ""
     app_url: str = ""
     worker_url: str = ""
-    pool: int = 8
+    pool: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
 
 
 class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the web server listens."""
 
     host: str = "127.0.0.1"
-    port: int = 8080
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,21 +43,21 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `door_readings`: a JSON post up to this size gets its verdicts in the answer; up to `post_readings` it is taken as a file.
     """
 
-    json_bytes: int = 8 * 1024 * 1024
-    json_depth: int = 32
-    door_readings: int = 1000
-    post_readings: int = 10_000
-    file_bytes: int = 32 * 1024 * 1024
-    archive_entries: int = 1000
-    archive_bytes: int = 256 * 1024 * 1024
-    archive_ratio: int = 200
-    sheet_rows: int = 200_000
-    sheet_columns: int = 1_000
-    sheet_cells: int = 2_000_000
-    cell_characters: int = 32_767
-    child_memory: int = 512 * 1024 * 1024
-    child_seconds: float = 10.0
-    file_problems: int = 10_000
+    json_bytes: Count = 8 * 1024 * 1024
+    json_depth: Count = 32
+    door_readings: Count = 1000
+    post_readings: Count = 10_000
+    file_bytes: Count = 32 * 1024 * 1024
+    archive_entries: Count = 1000
+    archive_bytes: Count = 256 * 1024 * 1024
+    archive_ratio: Count = 200
+    sheet_rows: Count = 200_000
+    sheet_columns: Count = 1_000
+    sheet_cells: Count = 2_000_000
+    cell_characters: Count = 32_767
+    child_memory: Count = 512 * 1024 * 1024
+    child_seconds: Span = 10.0
+    file_problems: Count = 10_000
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,15 +66,15 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `jitter`: share by which each wait may differ. `breaker`: failures in a row that open a target's breaker, `breaker_pause` how long.
     """
 
-    lease: float = 30.0
-    heartbeat: float = 10.0
-    reap: float = 5.0
-    poll: float = 1.0
-    schedule: tuple[float, ...] = (0.0, 5.0, 60.0, 300.0, 1800.0, 7200.0, 14400.0)
-    patience: float = 7 * 86400.0
-    jitter: float = 0.2
-    breaker: int = 5
-    breaker_pause: float = 30.0
+    lease: Span = 30.0
+    heartbeat: Span = 10.0
+    reap: Span = 5.0
+    poll: Span = 1.0
+    schedule: Annotated[tuple[Wait, ...], msgspec.Meta(min_length=1)] = (0.0, 5.0, 60.0, 300.0, 1800.0, 7200.0, 14400.0)
+    patience: Wait = 7 * 86400.0
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.2
+    breaker: Count = 5
+    breaker_pause: Wait = 30.0
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,22 +93,32 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     worker: Worker = Worker()
     targets: dict[str, dict[str, dict[str, Any]]] = {}
 
+    def __post_init__(self) -> None:
+        """Refuse a zone that does not exist."""
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
+
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings file (`METERGATE_CONFIG`, else `metergate.toml` here if there is one) and lay the environment over it.
 
-    `METERGATE_HTTP_PORT=9000` sets `[http] port`; `METERGATE_DATA=/srv/x` the top key `data`. A text in a target's settings that
-    begins with `$` is the name of a variable, with `@` the name of a file, that holds the secret.
-    Raises Misconfigured naming the wrong key with its path.
+    `METERGATE_HTTP_PORT=9000` sets `[http] port`; `METERGATE_DATA=/srv/x` the top key `data`; an array is given as in JSON. Targets
+    stand in the file only. A text in a target's settings that begins with `$` is the name of a variable, with `@` the name of a file,
+    that holds the secret. Raises Misconfigured naming the wrong key with its path, or the file that was named and is not there.
     """
     environ = os.environ if environ is None else environ
-    path = path or Path(environ.get("METERGATE_CONFIG", "metergate.toml"))
+    named = path or (Path(environ["METERGATE_CONFIG"]) if environ.get("METERGATE_CONFIG") else None)
+    if named is not None and not named.is_file():
+        raise Misconfigured(f"{named}: there is no such settings file")
+    path = named or Path("metergate.toml")
     try:
         tree: dict[str, Any] = msgspec.toml.decode(path.read_bytes()) if path.is_file() else {}
         _overlay(tree, environ)
         settings = msgspec.convert(tree, Settings, strict=False, dec_hook=_path)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"{path}: {error}") from error
+        raise Misconfigured(f"{path if path.is_file() else 'settings'}: {error}") from error
     return msgspec.structs.replace(settings, targets=_with_secrets(settings.targets, environ))
 
 
@@ -111,16 +129,30 @@ def _path(kind: type, value: object) -> object:
 
 
 def _overlay(tree: dict[str, Any], environ: Mapping[str, str]) -> None:
-    sections = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    """Lay the variables over the file. Raises Misconfigured for one that names no key of a section."""
+    kinds = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+    sections = {name: kind.__struct_fields__ for name, kind in kinds.items() if hasattr(kind, "__struct_fields__")}
     for variable, text in environ.items():
         name = variable.removeprefix("METERGATE_").lower()
         section, _, key = name.partition("_")
         if not variable.startswith("METERGATE_"):
             continue
-        if name in sections and name != "targets":
+        if section == "targets" or name in sections:
+            raise Misconfigured(f"{variable}: a whole table cannot be given as a variable, name it in the settings file")
+        if name in kinds:
             tree[name] = text
-        elif section in sections and isinstance(sections[section], type) and key in getattr(sections[section], "__struct_fields__", ()):
-            tree.setdefault(section, {})[key] = text
+        elif section in sections and key not in sections[section]:
+            raise Misconfigured(f"{variable}: [{section}] has no key {key!r}, it has {', '.join(sections[section])}")
+        elif section in sections and isinstance(tree.setdefault(section, {}), dict):
+            tree[section][key] = _array(text)
+
+
+def _array(text: str) -> object:
+    """A text that is a JSON array as that array, any other as it is."""
+    try:
+        return msgspec.json.decode(text, type=list[Any])
+    except msgspec.DecodeError:
+        return text
 
 
 def _with_secrets(targets: dict[str, dict[str, dict[str, Any]]], environ: Mapping[str, str]) -> dict[str, dict[str, dict[str, Any]]]:

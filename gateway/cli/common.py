@@ -3,22 +3,18 @@
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gateway import texts
-from gateway.domain.problems import Misconfigured, Problem
+from gateway.domain.problems import Problem
 from gateway.settings import Settings, load
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
     """Read the settings and lay `--data`, `--lang`, `--host` and `--port` over them. Raises Misconfigured."""
-    config: Path | None = args.config
-    if config is not None and not config.is_file():
-        raise Misconfigured(f"{config}: there is no such settings file")
-    settings = load(config)
+    settings = load(args.config)
     over: dict[str, Any] = {"data": args.data, "language": args.lang}
     http = {"host": getattr(args, "host", None) or None, "port": getattr(args, "port", None)}
     changed = {name: value for name, value in http.items() if value is not None}

@@ -119,13 +119,13 @@ def _running(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     for name, what in (("up", "run everything in one process: database, web server, worker"), ("serve", "run the web server alone")):
         verb = _verb(verbs, name, f"gateway.cli.running:{name}", what, everywhere)
         verb.add_argument("--host", default="", help="address to listen on, over the settings")
-        verb.add_argument("--port", type=int, default=None, help="port to listen on, over the settings; 0 takes a free one")
+        verb.add_argument("--port", type=_port, default=None, help="port to listen on, over the settings; 0 takes a free one")
     _verb(verbs, "worker", "gateway.cli.running:worker", "run a worker alone: translates files, delivers to billing", everywhere)
     sandbox = _verb(
         verbs, "sandbox", "gateway.cli.running:sandbox", "run a billing to try things with, as a process of its own", everywhere
     )
     sandbox.add_argument("--host", default=None)
-    sandbox.add_argument("--port", type=int, default=None, help="0 takes a free one")
+    sandbox.add_argument("--port", type=_port, default=None, help="0 takes a free one")
     sandbox.add_argument("--journal", type=Path, default=None, metavar="FILE", help="where it keeps what it took")
     sandbox.add_argument("--calculate-after", type=float, default=None, metavar="SECONDS")
     sandbox.add_argument("--bill-after", type=float, default=None, metavar="SECONDS", help="after the calculation")
@@ -146,6 +146,12 @@ def _database(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
         _verb(db, name, f"gateway.cli.database:{name}", what, everywhere).add_argument("file", type=Path)
     _verb(db, "migrate", "gateway.cli.database:migrate", "bring the schema to this version, forward only", everywhere)
     _verb(verbs, "doctor", "gateway.cli.doctor:doctor", "look whether this installation can work", everywhere)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535 is wanted")
+    return int(text)
 
 
 def _zone(name: str) -> str:

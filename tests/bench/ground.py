@@ -31,6 +31,7 @@ def folder() -> Path:
     """A temporary folder of this run that the server's account can pass."""
     path = Path(tempfile.mkdtemp(prefix="metergate-bench-"))
     path.chmod(0o711)
+    (path / "none.toml").touch()  # the settings of what is measured: all defaults
     atexit.register(clear)
     return path
 
