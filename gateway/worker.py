@@ -42,6 +42,7 @@ class Worker:
         self.targets: dict[int, Target] = {}
         self.flying: set[UUID] = set()
         self._floors: dict[int, float] = {}
+        self._waiting: dict[int, str] = {}
         self._connecting = Lock()
 
     def connect(self) -> dict[int, Target]:
@@ -53,15 +54,24 @@ class Worker:
                 try:
                     target = self._build(known)
                 except Misconfigured as error:
-                    log.warning("worker.waits", extra={"facts": {"target": f"{known.utility}.{known.name}", "why": str(error)}})
+                    self._say_waiting(known, str(error))
                     continue
+                self._waiting.pop(known.id, None)
                 ledger.pace(connection, known.id, rate=target.rate, concurrency=target.concurrency)
                 self.targets[known.id] = target
         return dict(self.targets)
 
+    def _say_waiting(self, known: ledger.Connected, why: str) -> None:
+        """Log why a target's deliveries wait, once for each reason."""
+        if self._waiting.get(known.id) != why:
+            self._waiting[known.id] = why
+            log.warning("worker.waits", extra={"facts": {"target": f"{known.utility}.{known.name}", "why": why}})
+
     def _build(self, known: ledger.Connected) -> Target:
-        """The connection of that name in the settings; a utility without one gets readable files in the data folder."""
+        """The connection of that name in the settings; while they name none at all, readable files in the data folder."""
         section = self.settings.targets.get(known.utility, {}).get(known.name)
+        if section is None and any(self.settings.targets.values()):
+            raise Misconfigured(f"the settings have no [targets.{known.utility}.{known.name}]: its deliveries wait")
         if section is None:
             folder = self.settings.data / "billing" / known.utility / known.name
             folder.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.outbound import Target
 from gateway.registry import build
 from gateway.settings import Settings
-from gateway.store import Store, check_schema
+from gateway.store import Store, check_schema, ledger, people
 
 LEAST_DISK: Final = 1024**3
 """Bytes that must be free where data is kept."""
@@ -105,16 +105,35 @@ def _server(store: Store, settings: Settings) -> Iterator[Finding]:
             check_schema(store)
         except Misconfigured as error:
             yield Finding("wrong", "schema", str(error))
-        except Exception as error:  # noqa: BLE001 - a database without any schema of ours has no table to ask
-            yield Finding("wrong", "schema", f"there is none: metergate db migrate ({type(error).__name__})")
         else:
             yield Finding("ok", "schema", "this version's")
+            yield from _strangers(store, settings)
     finally:
         store.close()
 
 
+def _strangers(store: Store, settings: Settings) -> Iterator[Finding]:
+    """Sections of the settings whose utility or name the database does not know, and what it knows that has no section."""
+    with store.transaction() as connection:
+        utilities = {row.code: row.id for row in connection.exec_driver_sql("select id, code from utility")}
+        known = {code: {one.target for one in people.profiles(connection, id_).values()} for code, id_ in utilities.items()}
+        for one in ledger.connected(connection):
+            known[one.utility].add(one.name)
+    for utility, sections in settings.targets.items():
+        for name in sections:
+            if utility not in known:
+                yield Finding("wrong", f"target {utility}.{name}", f"the database knows no utility {utility!r}")
+            elif name not in known[utility]:
+                named = ", ".join(sorted(known[utility])) or "none"
+                yield Finding("wrong", f"target {utility}.{name}", f"no profile of the utility names this target, they name: {named}")
+    if any(settings.targets.values()):
+        for utility, names in known.items():
+            for name in sorted(names - settings.targets.get(utility, {}).keys()):
+                yield Finding("wrong", f"target {utility}.{name}", "not in the settings: its deliveries wait")
+
+
 def _targets(settings: Settings) -> Iterator[Finding]:
-    if not settings.targets:
+    if not any(settings.targets.values()):
         yield Finding("note", "targets", "none in the settings: readings are written to files in the data folder")
     for utility, sections in settings.targets.items():
         for name, section in sections.items():

@@ -96,8 +96,18 @@ def test_the_doctor_names_what_is_wrong(command: Command, database: Database, tm
     )
     done = command("doctor")
     assert done.returncode == 1
+    wrong = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("wrong")]
+    assert [line[:8] for line in wrong] == ["schema  ", "target f", "target f"], wrong
+
+
+def test_the_doctor_tells_targets_that_the_database_does_not_know(on_database: Command, tmp_path: Path) -> None:
+    assert on_database("partner", "add", "x", "--utility", "city", "--profile", "water").returncode == 0
+    section = "kind = 'files'\nfolder = '.'\n"
+    (tmp_path / "metergate.toml").write_text(f"[targets.city.biling]\n{section}[targets.ctiy.billing]\n{section}", "utf-8")
+    done = on_database("doctor")
+    assert done.returncode == 1
     wrong = [" ".join(line.split()[1:3]) for line in done.stdout.splitlines() if line.startswith("wrong")]
-    assert wrong == ["schema there", "target factory.billing", "target factory.other"]
+    assert wrong == ["target city.biling", "target ctiy.billing", "target city.billing"], done.stdout
 
 
 def test_the_doctor_tells_an_absent_database(command: Command) -> None:

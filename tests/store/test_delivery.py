@@ -239,6 +239,20 @@ def test_a_target_set_wrong_is_in_nobody_elses_way(ground: Ground, paper: Path) 
     assert ground.statuses([reading]) == ["acknowledged"]
 
 
+def test_a_target_that_the_settings_lack_waits_and_is_said_once(
+    ground: Ground, paper: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    [reading] = ground.receive({ground.meters(1)[0]: 150}).values()
+    right = {"kind": "tests.store.paper", "folder": str(paper)}
+    settings = Settings(data=tmp_path / "data", targets={"city": {"biling": right}})
+    worker = Worker(ground.store, settings, formats(LIMITS))
+    for _ in range(3):
+        worker.run_until_idle()
+    said = [record.__dict__["facts"]["why"] for record in caplog.records if record.message == "worker.waits"]
+    assert (ground.statuses([reading]), len(said), (tmp_path / "data").exists()) == (["queued"], 1, False)
+    assert "[targets.city.billing]" in said[0]
+
+
 @pytest.mark.parametrize("mood", ["refuse", "bad"])
 def test_a_refused_reading_is_rejected_with_its_reason_and_the_register_forgets(ground: Ground, paper: Path, mood: str) -> None:
     [meter] = ground.meters(1)
