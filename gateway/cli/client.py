@@ -32,6 +32,8 @@ class Refused(Exception):  # noqa: N818 - the gateway's word
         """Keep the document."""
         super().__init__(str(document.get("code", "")))
         self.document = document
+        self.passing = int(document.get("status") or 0) >= 500
+        """Whether time alone may heal it."""
 
 
 class Gateway:
@@ -71,10 +73,19 @@ class Gateway:
         return self.get(f"/v1/submissions/{name}")
 
     def settled(self, name: str, patience: float) -> tuple[Json, bool]:
-        """Look at a submission until every row was taken by billing or refused; False when that was not within the time."""
+        """Look at a submission until every row was taken by billing or refused; False when that was not within the time.
+
+        A gateway that is away for a moment is asked again. Raises Refused, Unavailable when it was away at the end too.
+        """
         deadline = time.monotonic() + patience
         while True:
-            found = self.submission(name)
+            try:
+                found = self.submission(name)
+            except (Refused, Unavailable) as error:
+                if time.monotonic() > deadline or (isinstance(error, Refused) and not error.passing):
+                    raise
+                time.sleep(LOOK)
+                continue
             if found["status"] != "received" and not any(row["status"] in MOVING for row in found["readings"]):
                 return found, True
             if time.monotonic() > deadline:

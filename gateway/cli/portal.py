@@ -6,6 +6,7 @@ import sys
 from gateway.cli import OK, REFUSED, SOME
 from gateway.cli.client import Gateway, Json, Refused, gateway_of, say_refusal
 from gateway.cli.receipts import brief_lines, receipt_lines, write_json
+from gateway.domain.problems import Unavailable
 
 
 def send(args: argparse.Namespace) -> int:
@@ -16,7 +17,10 @@ def send(args: argparse.Namespace) -> int:
             receipt = gateway.send(args.file, envelope)
             settled = True
             if args.wait is not None:
-                receipt, settled = gateway.settled(receipt["submission"], args.wait)
+                try:
+                    receipt, settled = gateway.settled(receipt["submission"], args.wait)
+                except (Refused, Unavailable) as error:
+                    return _unread(receipt, error, gateway, raw=args.json)
             _print(receipt, gateway, raw=args.json)
     except Refused as refusal:
         return _refused(refusal, raw=args.json)
@@ -71,6 +75,13 @@ def _refused(refusal: Refused, *, raw: bool) -> int:
     else:
         say_refusal(refusal)
     return REFUSED
+
+
+def _unread(receipt: Json, error: Exception, gateway: Gateway, *, raw: bool) -> int:
+    """What was handed in is stored, and only its later state is not known."""
+    _print(receipt, gateway, raw=raw)
+    print(f"metergate: submission {receipt['submission']} is stored; its status could not be read: {error}", file=sys.stderr)
+    return SOME
 
 
 def _outcome(found: Json) -> int:

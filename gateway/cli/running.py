@@ -1,51 +1,57 @@
 """`up`, `serve`, `worker`, `sandbox` and `demo`: what keeps running until it is told to stop."""
 
 import argparse
+import errno
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 from types import FrameType
+from typing import Final
 
 from gateway.cli import OK
 from gateway.cli.common import settings_of
 from gateway.domain.problems import Misconfigured
+from gateway.settings import Settings
+
+_NO_PORT: Final = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
 def up(args: argparse.Namespace) -> int:
     """Run everything in one process until SIGTERM or SIGINT."""
-    stop = _told_to_stop()
+    settings, stop = _opened(args)
     from gateway import app
-    from gateway.cli.logs import write_log
 
-    settings = settings_of(args)
-    write_log(settings, args.verbose)
-    with _port_said(settings.http.host, settings.http.port):
+    with _port_said(f"{settings.http.host}:{settings.http.port}"):
         app.up(settings, ready=_say, stop=stop)
     return OK
 
 
 def serve(args: argparse.Namespace) -> int:
     """Run the web server alone until SIGTERM or SIGINT."""
-    stop = _told_to_stop()
+    settings, stop = _opened(args)
     from gateway import app
-    from gateway.cli.logs import write_log
 
-    settings = settings_of(args)
-    write_log(settings, args.verbose)
-    with _port_said(settings.http.host, settings.http.port):
+    with _port_said(f"{settings.http.host}:{settings.http.port}"):
         app.serve(settings, ready=_say, stop=stop)
     return OK
 
 
 def worker(args: argparse.Namespace) -> int:
     """Run a worker alone until SIGTERM or SIGINT."""
-    stop = _told_to_stop()
+    settings, stop = _opened(args)
     from gateway import app
-    from gateway.cli.logs import write_log
+    from gateway.store import Store, check_schema
 
-    settings = settings_of(args)
-    write_log(settings, args.verbose)
-    print("metergate worker started", flush=True)
-    app.work(settings, stop=stop)
+    with app.open_database(settings) as urls:
+        store = Store(urls.worker, role="worker", pool=1)
+        try:
+            check_schema(store)
+        finally:
+            store.close()
+        print("metergate worker started", flush=True)
+        app.work(settings, stop=stop)
     return OK
 
 
@@ -54,16 +60,17 @@ def sandbox(args: argparse.Namespace) -> int:
     from gateway.sandbox import SandboxFailed, main
 
     try:
-        main(
-            args.config,
-            host=args.host,
-            port=args.port,
-            journal=args.journal,
-            calculate_after=args.calculate_after,
-            bill_after=args.bill_after,
-            control_token=args.control_token,
-            accounts=args.account,
-        )
+        with _port_said("the sandbox's address"):
+            main(
+                args.config,
+                host=args.host,
+                port=args.port,
+                journal=args.journal,
+                calculate_after=args.calculate_after,
+                bill_after=args.bill_after,
+                control_token=args.control_token,
+                accounts=args.account,
+            )
     except SandboxFailed as error:
         raise Misconfigured(f"sandbox: {error}") from error
     return OK
@@ -80,6 +87,16 @@ def _say(url: str) -> None:
     print(f"metergate listening on {url}", flush=True)
 
 
+def _opened(args: argparse.Namespace) -> tuple[Settings, Event]:
+    """What each begins with: heed SIGTERM and SIGINT, read the settings, write the log."""
+    stop = _told_to_stop()
+    from gateway.cli.logs import write_log
+
+    settings = settings_of(args)
+    write_log(settings, args.verbose)
+    return settings, stop
+
+
 def _told_to_stop() -> Event:
     """Set by SIGTERM and SIGINT; the web server has handlers of its own while it runs and hands the signal on at its end."""
     stop = Event()
@@ -93,15 +110,14 @@ def _told_to_stop() -> Event:
     return stop
 
 
-class _port_said:  # noqa: N801 - reads as a phrase
-    """Turns an address that cannot be listened on into a message for the operator."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._where = f"{host}:{port}"
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and not error.filename:
-            raise Misconfigured(f"cannot listen on {self._where}: {error.strerror or error}") from error
+@contextmanager
+def _port_said(where: str) -> Iterator[None]:
+    """Turn an address that cannot be listened on into a message for the operator."""
+    try:
+        yield
+    except OverflowError as error:
+        raise Misconfigured(f"cannot listen on {where}: {error}") from error
+    except OSError as error:
+        if error.filename or not (error.errno in _NO_PORT or isinstance(error, socket.gaierror)):
+            raise
+        raise Misconfigured(f"cannot listen on {where}: {error.strerror or error}") from error

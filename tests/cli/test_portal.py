@@ -1,6 +1,7 @@
 """`send`, `status` and `template` against `metergate up` with a sandbox billing, every one a process of its own."""
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ import pytest
 from gateway.domain.windows import period_of
 from tests.cli.conftest import Command, Running, at, runner, starter
 from tests.conftest import fresh_database, shared_server
-from tests.peers import TOKEN, running_sandbox
+from tests.peers import TOKEN, raw_peer, running_sandbox
 
 PERIOD = period_of(datetime.now(UTC), "Europe/Moscow")
 
@@ -24,6 +25,8 @@ class Office(NamedTuple):
 
     gateway: Running
     environment: dict[str, str]
+    blind: str
+    """A key that may submit and not read."""
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +46,9 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
         command = partial(runner(folder), **at(database))
         assert command("registry", "import", registry, "--utility", "factory", "--profile", "legal_entity").returncode == 0
         key = command("partner", "add", "portal", "--utility", "factory").stdout.strip()
+        blind = command("partner", "add", "blind", "--utility", "factory", "--scope", "submit").stdout.strip()
         gateway = start("up", **at(database)).listening()
-        yield Office(gateway, {"METERGATE_URL": gateway.url, "METERGATE_KEY": key})
+        yield Office(gateway, {"METERGATE_URL": gateway.url, "METERGATE_KEY": key}, blind)
         assert gateway.stop() == 0
 
 
@@ -123,3 +127,29 @@ def test_a_wrong_key_and_a_foreign_submission_are_code_2(office: Office, command
     assert (stranger.returncode, "[unauthorized]" in stranger.stderr) == (2, True)
     absent = command("status", "sub_00000000000000000000000000000000", **office.environment)
     assert (absent.returncode, "[not_found]" in absent.stderr) == (2, True)
+
+
+def test_what_is_stored_is_said_when_its_state_cannot_be_read(office: Office, command: Command, tmp_path: Path) -> None:
+    path = readings(tmp_path, m101="171")
+    told = office.environment | {"METERGATE_KEY": office.blind}
+    sent = command("send", path, "--wait", "--json", **told)
+    name = json.loads(sent.stdout)["submission"]
+    assert (sent.returncode, sent.stderr) == (1, f"metergate: submission {name} is stored; its status could not be read: forbidden\n")
+
+
+@pytest.mark.parametrize(("looks", "code"), [([503, 500, 200], 0), ([503] * 99, 1)])
+def test_a_gateway_away_while_waited_for_is_asked_again(command: Command, tmp_path: Path, looks: list[int], code: int) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("{}", "utf-8")
+    statuses = iter([201, *looks])
+
+    def answer(connection: socket.socket) -> None:
+        status = next(statuses)
+        taken = {"submission": "sub_1", "status": "accepted", "readings": []}
+        body = json.dumps(taken if status < 300 else {"code": "unavailable", "status": status}).encode()
+        connection.sendall(f"HTTP/1.1 {status} So\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
+
+    with raw_peer(answer) as peer:
+        sent = command("send", path, "--wait", "2", "--json", METERGATE_URL=peer.url, METERGATE_KEY="k")
+    assert (sent.returncode, json.loads(sent.stdout)["submission"]) == (code, "sub_1")
+    assert sent.stderr == ("metergate: submission sub_1 is stored; its status could not be read: unavailable\n" if code else "")

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.postgres import default_folder
+from gateway.postgres import Server, default_folder
 from tests.cli.conftest import Command, Start, at
 from tests.conftest import Database
 from tests.peers import refused_url, until
@@ -52,6 +52,32 @@ def test_a_port_in_use_is_a_message(command: Command, database: Database) -> Non
         done = command("up", "--port", door.getsockname()[1], **at(database))
     assert (done.returncode, "Traceback" in done.stderr) == (2, False)
     assert "cannot listen on 127.0.0.1:" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["serve", "worker"])
+def test_a_database_without_schema_is_a_message(command: Command, server: Server, verb: str) -> None:
+    name = f"bare_{verb}"
+    server.create_database(name)
+    try:
+        done = command(verb, METERGATE_DATABASE_URL=server.url("owner", name))
+    finally:
+        server.drop_database(name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("metergate: the database has schema none")
+
+
+@pytest.mark.parametrize("port", ["70000", "-1", "http"])
+@pytest.mark.parametrize("verb", ["up", "serve", "sandbox"])
+def test_a_port_that_cannot_be_is_a_message(command: Command, verb: str, port: str) -> None:
+    done = command(verb, f"--port={port}")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert f"'{port}' is not a port" in done.stderr
+
+
+def test_the_sandbox_refuses_such_a_port_in_its_file_too(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("port = 70000", "utf-8")
+    done = command("sandbox", "--config", "s.toml")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
 
 
 def test_the_sandbox_takes_its_options(start: Start) -> None:

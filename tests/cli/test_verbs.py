@@ -98,3 +98,10 @@ def test_options_of_everywhere_may_stand_before_and_after_the_verb() -> None:
 def test_the_version_is_the_packages(command: Command) -> None:
     done = command("--version")
     assert (done.returncode, done.stdout.split()[0]) == (0, "metergate")
+
+
+@pytest.mark.parametrize("verb", ["read", "check"])
+def test_a_period_that_is_none_is_exit_2(command: Command, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "a.json").write_text('{"readings":[{"meter":"1","registers":[{"register":"A+","value":"5"}]}]}', "utf-8")
+    done = command(verb, "a.json", "--period", "2022-13")
+    assert (done.returncode, "period_invalid" in done.stdout) == (2, True)
