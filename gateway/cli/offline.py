@@ -9,14 +9,15 @@ from typing import Any, Final, TextIO
 import msgspec
 
 from gateway import texts
+from gateway.cli import OK, REFUSED, SOME
 from gateway.cli.common import columns, settings_of
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import MeterReading, Quality, Reading, reading_type
+from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 
-GOOD, PARTLY, UNREADABLE = 0, 1, 2
 _SHEETS: Final = (".xlsx", ".xls", ".xlsm", ".xlsb")
 
 
@@ -44,16 +45,16 @@ def check(args: argparse.Namespace) -> int:
 
 def print_values(asked: Asked, out: TextIO) -> int:
     """Write every value and every problem as JSON lines. Returns 0 when all is good, 1 with problems, 2 when nothing could be read."""
-    code = GOOD
+    code = OK
     try:
         for thing in _decoded(asked):
             for line in _lines(thing, asked):
-                code = PARTLY if "problem" in line else code
+                code = SOME if "problem" in line else code
                 _write(line, out)
     except Rejected as refused:
         for problem in refused.problems:
             _write(_problem(problem, asked.language), out)
-        return UNREADABLE
+        return REFUSED
     return code
 
 
@@ -61,15 +62,15 @@ def print_check(asked: Asked, out: TextIO) -> int:
     """The same for people: a table of the values, then each problem with what to do. Returns the same codes."""
     rows: list[tuple[str, ...]] = []
     problems: list[Problem] = []
-    code = GOOD
+    code = OK
     try:
         for thing in _decoded(asked):
             problems += [thing] if isinstance(thing, Problem) else thing.problems
             if isinstance(thing, MeterReading):
                 rows += [_row(thing, reading, asked.language) for reading in thing.readings]
-        code = PARTLY if problems else GOOD
+        code = SOME if problems else OK
     except Rejected as refused:
-        problems, code = list(refused.problems), UNREADABLE
+        problems, code = list(refused.problems), REFUSED
     if rows:
         head = tuple(texts.word(f"word.{name}", asked.language) for name in ("meter", "register", "value", "unit", "period", "place"))
         out.writelines(f"{line}\n" for line in columns([head, *rows]))
@@ -105,6 +106,8 @@ def _asked(args: argparse.Namespace) -> Asked:
 
 
 def _decoded(asked: Asked) -> Iterator[MeterReading | Problem]:
+    if asked.period and not _is_period(asked.period):
+        raise Rejected(Problem(code="period_invalid", where="period", values={"period": asked.period[:40]}))
     if asked.path.stat().st_size > asked.limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(asked.limits.file_bytes)}))
     body = asked.path.read_bytes()
@@ -115,6 +118,14 @@ def _decoded(asked: Asked) -> Iterator[MeterReading | Problem]:
     if not body:
         raise Rejected(Problem(code="file_empty"))
     return known[kind].decode(body, Envelope(zone=asked.zone, meter=asked.point, period=asked.period, file_name=asked.path.name))
+
+
+def _is_period(text: str) -> bool:
+    try:
+        month(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _lines(thing: MeterReading | Problem, asked: Asked) -> Iterator[dict[str, Any]]:
