@@ -136,8 +136,9 @@ def _lines(thing: MeterReading | Problem, asked: Asked) -> Iterator[dict[str, An
         missing = reading.quality in (Quality.MISSING, Quality.NO_READ)
         yield {
             "point": thing.point or thing.meter or asked.point or None,
+            "location": thing.location or None,
             "meter": thing.meter or None,
-            "code": reading.register,
+            "code": reading.code or reading.register,
             "register": reading.register,
             "at": thing.at.isoformat() if thing.at else None,
             "period": thing.period or None,

@@ -123,13 +123,14 @@ class AtFrom(StrEnum):
 class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The value of one register at an instant.
 
-    `register`: published code. `value`: exact, in the register's unit. `previous`: what the sender declares the last
-    value to be, when it does. `ratio_applied`, `losses_applied`: whether the value already contains them.
-    `where`: locator of the value in what was received.
+    `register`: published code. `code`: the register's name as the sender wrote it, empty when that is the same.
+    `value`: exact, in the register's unit. `previous`: what the sender declares the last value to be, when it does.
+    `ratio_applied`, `losses_applied`: whether the value already contains them. `where`: locator of the value in what was received.
     """
 
     register: str
     value: Decimal
+    code: str = ""
     previous: Decimal | None = None
     quality: Quality = Quality.VALID
     ratio_applied: bool = False
@@ -140,7 +141,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class MeterReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All that one submission says of one meter for one period (IEC 61968-9 MeterReading), codes as written.
 
-    `meter`: number of the meter as the sender wrote it. `agreement`, `point`: as written, empty when not told.
+    `meter`: number of the meter as the sender wrote it. `agreement`, `location` (the object),
+    `point`: as written, empty when not told.
     `period`: `YYYY-MM`, empty when not told. `at`: instant of reading, None when not told.
     `problems`: what the translator found wrong with this meter's part; an error among them refuses the whole meter, not the file.
     """
@@ -148,6 +150,7 @@ class MeterReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     meter: str
     readings: tuple[Reading, ...]
     agreement: str = ""
+    location: str = ""
     point: str = ""
     period: str = ""
     at: datetime | None = None

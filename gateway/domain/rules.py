@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, MeterReading, Reading, consumption
+from gateway.domain.readings import EXACT, MeterReading, Quality, Reading, consumption
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import bounds, days
 
@@ -41,6 +41,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     profile: Profile
 
 
+_NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
 Objection = tuple[str, dict[str, str]]
 Rule = Callable[[Case], Iterator[Objection]]
 
@@ -75,6 +76,13 @@ def too_many_decimals(case: Case) -> Iterator[Objection]:
     for value in case.values:
         if _finer(value.reading.value, value.register.decimals) and not (value.reading.ratio_applied or value.reading.losses_applied):
             yield value.reading.where, {"value": text(value.reading.value), "decimals": str(value.register.decimals)}
+
+
+def value_missing(case: Case) -> Iterator[Objection]:
+    """The sender says itself that there is no value: what stands in its place is nobody's reading."""
+    for value in case.values:
+        if value.reading.quality in _NO_VALUE:
+            yield value.reading.where, {"register": value.register.code}
 
 
 def value_negative(case: Case) -> Iterator[Objection]:
@@ -167,6 +175,7 @@ RULES: Final[dict[Rule, Severity]] = {
     entry_closed: Severity.ERROR,
     window_not_open: Severity.ERROR,
     window_closed: Severity.ERROR,
+    value_missing: Severity.ERROR,
     too_many_digits: Severity.ERROR,
     too_many_decimals: Severity.ERROR,
     value_negative: Severity.ERROR,

@@ -21,7 +21,10 @@ class Keyring:
 
     def remembered(self, key: str) -> Sender | None:
         """The sender of a key met before, for the door alone: `receive` asks in its transaction whether the right still stands."""
-        return self._known.get(people.digest(key))
+        hashed = people.digest(key)
+        if hashed in self._known:
+            self._known.move_to_end(hashed)
+        return self._known.get(hashed)
 
     def sender(self, key: str) -> Sender:
         """The sender of a key as the database knows it now. Raises Rejected(unauthorized), the same for wrong, expired and revoked."""

@@ -16,8 +16,8 @@ GATHER_SECONDS: Final = 0.001
 """How long the first of a group waits for those who arrive at the same moment: a COMMIT shared is worth far more."""
 GROUP_READINGS: Final = 2000
 """How many readings one shared transaction carries at most."""
-CROWD_READINGS: Final = 500
-"""How many readings must wait before a second group flies beside the first: while one waits for its COMMIT, the other is judged."""
+CROWD_READINGS: Final = 8
+"""How many readings must wait before a second group flies beside the first: while one waits for PostgreSQL, the other is judged."""
 
 Waiting = deque[tuple[Post, asyncio.Future[Outcome]]]
 
@@ -46,7 +46,8 @@ class Door:
         try:
             while waiting:
                 await asyncio.sleep(GATHER_SECONDS)
-                await self._write(_group(waiting))
+                if waiting:  # the other group may have taken all of them meanwhile
+                    await self._write(_group(waiting))
         finally:
             flying.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 

@@ -311,6 +311,9 @@ class _Reader:
         if key not in fields:
             return None
         text = bytes(fields[key]).decode()
+        if text == "null":
+            self.problems.append(Problem(code="value_missing", where=f"{place}.{key}"))
+            return None
         if text[0] not in '"-0123456789':
             self.problems.append(Problem(code="not_a_number", where=f"{place}.{key}", values={"value": _shown(fields[key])}))
             return None

@@ -104,7 +104,7 @@ class _Meter:
             meter=self.code,
             readings=tuple(self.readings.values()),
             agreement=envelope.agreement,
-            point=self.location,
+            location=self.location,
             period=envelope.period,
             where=self.where,
             problems=tuple(self.problems),
@@ -147,7 +147,8 @@ class _Sheet:
             if code in meter.readings:
                 meter.problems.append(Problem(code="register_repeated", where=where, values={"register": code, "meter": meter.code}))
             elif value is not None and code:
-                meter.readings[code] = Reading(register=code, value=value, where=where)
+                written = " ".join(str(cell).strip() for cell in (row[quantity], row[zone]) if cell != "")
+                meter.readings[code] = Reading(register=code, code=written, value=value, where=where)
 
     def _value(self, cell: Cell, where: str) -> tuple[Decimal | None, Problem | None]:
         if where in self.spoilt:

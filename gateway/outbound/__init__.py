@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from gateway.domain.problems import Misconfigured
+from gateway.domain.readings import Quality
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -18,6 +19,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     unit: str
     previous: Decimal | None = None
     consumption: Decimal | None = None
+    quality: Quality = Quality.VALID
     ratio_applied: bool = False
     losses_applied: bool = False
 

@@ -23,7 +23,7 @@ from gateway.outbound.wire import body
 
 COLUMNS: Final = (
     *("key", "agreement", "point", "meter", "period", "at", "revision"),
-    *("register", "value", "unit", "previous", "consumption", "ratio_applied", "losses_applied"),
+    *("register", "value", "unit", "previous", "consumption", "quality", "ratio_applied", "losses_applied"),
 )
 KEPT: Final = ".metergate"
 """The folder's own memory: which key went into which file. Readers of the folder leave it alone."""
@@ -186,7 +186,8 @@ def _table(items: tuple[Item, ...]) -> bytes:
         whose = [_cell(cell) for cell in (item.key, item.agreement, item.point, item.meter, item.period, item.at.isoformat())]
         for value in item.values:
             numbers = [_number(value.value), _cell(value.unit), _number(value.previous), _number(value.consumption)]
-            table.writerow([*whose, item.revision, _cell(value.register), *numbers, int(value.ratio_applied), int(value.losses_applied)])
+            flags = [value.quality.value, int(value.ratio_applied), int(value.losses_applied)]
+            table.writerow([*whose, item.revision, _cell(value.register), *numbers, *flags])
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -23,8 +23,10 @@ from gateway.store.people import Sender
 
 log = logging.getLogger("metergate")
 
-TAKES: Final = 3
-"""A file at which so many workers have died is set aside: one poisoned file does not stop the others."""
+TAKES: Final = 10
+"""A file that was held so often and never finished is set aside: one that kills its workers does not stop the others for ever.
+
+More than a flapping database costs a good file, and at a lease of 30 s still only minutes."""
 
 __all__ = ["Outcome", "Post", "Repeated", "Replayed", "Taken", "deliver", "reap", "receive", "record", "settle", "translate"]
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
-from gateway.domain.readings import REGISTERS
+from gateway.domain.readings import REGISTERS, Quality
 from gateway.domain.status import ReadingStatus
 from gateway.outbound import Item, Outcome, Receipt, Value
 from gateway.settings import Worker
@@ -71,6 +71,7 @@ def _item(reading: Outgoing) -> Item:
             unit=REGISTERS[value.register].unit,
             previous=value.previous,
             consumption=value.consumption,
+            quality=Quality(value.quality),
             ratio_applied=value.ratio_applied,
             losses_applied=value.losses_applied,
         )

@@ -51,7 +51,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         entry.problems = tuple(thing for thing in things if isinstance(thing, Problem))
         entry.rows = []
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
-    known = supply.lock_meters(connection, utility, {new.meter for _, news in entries for new in news})
+    known = supply.lock_meters(connection, utility, {new.meter or entry.envelope.meter for entry, news in entries for new in news})
     profiles = people.profiles(connection, utility) if known else {}
     gone = _Gone(connection, known)
     for entry, news in entries:
@@ -62,9 +62,10 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
 
 def _filled(new: MeterReading, envelope: Envelope) -> MeterReading:
     """What the file does not say, the envelope may."""
-    if (new.agreement or not envelope.agreement) and (new.period or not envelope.period):
-        return new
-    return msgspec.structs.replace(new, agreement=new.agreement or envelope.agreement, period=new.period or envelope.period)
+    told = {
+        name: getattr(envelope, name) for name in ("agreement", "meter", "period") if not getattr(new, name) and getattr(envelope, name)
+    }
+    return msgspec.structs.replace(new, **told) if told else new
 
 
 def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sender) -> list[Known]:
@@ -75,7 +76,10 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
         found = [one for one in found if one.agreement_key == agreement]
     if new.point:
         point = key(new.point)
-        found = [one for one in found if point in (one.point_key, one.location_key)]
+        found = [one for one in found if one.point_key == point]
+    if new.location:
+        location = key(new.location)
+        found = [one for one in found if one.location_key == location]
     if sender.agreement_ids is not None:
         found = [one for one in found if one.meter.agreement_id in sender.agreement_ids]
     exact = [one for one in found if one.meter.serial == new.meter.strip()]

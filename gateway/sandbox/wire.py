@@ -29,6 +29,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unit: str
     previous: Number | None = None
     consumption: Number | None = None
+    quality: str = "valid"
     ratio_applied: bool = False
     losses_applied: bool = False
 

@@ -33,21 +33,24 @@ class Store:
         self.url = url
         self.role = role
         self.engine: Engine = create_engine(
-            _driver_url(url), pool_size=pool, max_overflow=2, pool_pre_ping=False, pool_timeout=10, connect_args=_ARGUMENTS
+            _driver_url(url), pool_size=pool, max_overflow=2, pool_timeout=10, connect_args=_ARGUMENTS, hide_parameters=True
         )
         if role != "owner":
             event.listen(self.engine, "connect", _taking(f"metergate_{role}"))
 
     @contextmanager
-    def transaction(self, utility: int | None = None) -> Iterator[Connection]:
+    def transaction(self, utility: int | None = None, *, snapshot: bool = False) -> Iterator[Connection]:
         """A transaction, of one utility where one is named. Raises Unavailable when PostgreSQL cannot be reached or went away.
 
+        With `snapshot` it only reads, and every statement of it sees the same moment.
         After Unavailable with `sent` the outcome of the commit is not known.
         """
         began = False
         try:
             with self.engine.begin() as connection:
                 began = True
+                if snapshot:
+                    connection.exec_driver_sql("set transaction isolation level repeatable read, read only")
                 if utility is not None:
                     connection.exec_driver_sql("select set_config('metergate.utility', %(u)s, true)", {"u": str(utility)})
                 yield connection
@@ -76,7 +79,17 @@ class Store:
 
 _ARGUMENTS: Final = {
     "connect_timeout": 10,
-    "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s -c timezone=UTC",
+    "options": " ".join(
+        f"-c {setting}"
+        for setting in (
+            "statement_timeout=60s",
+            "lock_timeout=30s",
+            "idle_in_transaction_session_timeout=120s",
+            "timezone=UTC",
+            # Prepared statements and foreign-key checks keep the plans they made while tables were empty: a scan then is a scan for ever.
+            "enable_seqscan=off",
+        )
+    ),
     "application_name": "metergate",
     "prepare_threshold": 3,
 }
@@ -84,7 +97,7 @@ _ARGUMENTS: Final = {
 
 def migrate(url: str) -> None:
     """Bring the database to this code's schema, forward only, one migrator at a time. Raises Misconfigured when it is newer."""
-    engine = create_engine(_driver_url(url), connect_args={"connect_timeout": 10})
+    engine = create_engine(_driver_url(url), connect_args={"connect_timeout": 10}, hide_parameters=True)
     try:
         with engine.connect() as connection:
             connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
@@ -102,7 +115,8 @@ def migrate(url: str) -> None:
 def check_schema(store: Store) -> None:
     """Refuse to work on a schema that is not this code's. Raises Misconfigured saying which way it differs."""
     with store.transaction() as connection:
-        current = connection.exec_driver_sql("select version_num from alembic_version").scalar_one_or_none()
+        there = connection.exec_driver_sql("select to_regclass('alembic_version') is not null").scalar_one()
+        current = connection.exec_driver_sql("select version_num from alembic_version").scalar_one_or_none() if there else "none"
     head = alembic.script.ScriptDirectory.from_config(_config()).get_current_head()
     if current != head:
         raise Misconfigured(f"the database has schema {current}, this code wants {head}: run metergate db migrate, or the newer code")

@@ -68,16 +68,10 @@ def add_credential(
 def ensure_utility(connection: Connection, code: str, title: str = "") -> int:
     """The id of the utility of that code, made when it is new."""
     found = connection.exec_driver_sql(
-        "with new as (insert into utility (code, title) values (%(code)s, %(title)s) on conflict (code) do nothing returning id) "
-        "select id from new union all select id from utility where code = %(code)s limit 1",
+        "insert into utility (code, title) values (%(code)s, %(title)s) on conflict (code) do update set code = excluded.code returning id",
         {"code": code, "title": title},
     )
     return int(found.scalar_one())
-
-
-def utility_code(connection: Connection, utility_id: int) -> str:
-    """The code of a utility by its id."""
-    return str(connection.exec_driver_sql("select code from utility where id = %(id)s", {"id": utility_id}).scalar_one())
 
 
 def save_document(connection: Connection, utility_id: int, kind: str, name: str, body: bytes, author: str) -> int:

@@ -217,14 +217,19 @@ def timeline(connection: Connection, submission: UUID) -> list[Happening]:
         "carried as (select d.subject_id, a.batch_id from attempt a join (select id, subject_id from delivery union all "
         "select id, subject_id from delivery_closed) d on d.id = a.delivery_id where d.subject_id in (select id from mine) "
         "union select subject_id, batch_id from delivery_closed where subject_id in (select id from mine) and batch_id is not null) "
-        "select at, entity, entity_id, from_state, to_state, actor, reason from event "
+        "select at, entity, entity_id, case when from_state = 'queued' and to_state = any(%(answers)s) then 'sent' else from_state end "
+        "as from_state, to_state, actor, reason from event "
         "where entity_id = %(id)s or entity_id in (select id from mine) "
         "union all select b.sent_at, 'meter_reading', c.subject_id, 'queued', 'sent', 'metergate', '' from carried c "
         "join batch b on b.id = c.batch_id where b.sent_at is not null order by at, entity desc, entity_id",
-        {"id": submission},
+        {"id": submission, "answers": [*ANSWERED]},
     )
     names = Happening.__struct_fields__
     return [Happening(**dict(zip(names, row, strict=True))) for row in found]
+
+
+ANSWERED: Final = ("acknowledged", "rejected", "in_doubt", "calculated", "billed")
+"""States that only something sent can come to: `sent` itself is told by the ledger and not written beside the reading."""
 
 
 class Held(msgspec.Struct, frozen=True):

@@ -171,8 +171,10 @@ def test_what_looks_like_text_and_is_no_format_is_refused_later_by_code(gateway:
         ({"kind": "../canonical_json"}, 415, "format_unknown"),
         ({"period": "2022-13"}, 422, "period_invalid"),
         ({"period": "2022"}, 422, "period_invalid"),
-        ({"agreement": "x" * 101}, 400, "request_invalid"),
-        ({"meter": "x" * 101}, 400, "request_invalid"),
+        ({"agreement": "x" * 101}, 422, "code_too_long"),
+        ({"meter": "x" * 101}, 422, "code_too_long"),
+        ({"agreement": "bad\0"}, 422, "code_unprintable"),
+        ({"meter": "bad\x01"}, 422, "code_unprintable"),
     ],
 )
 def test_a_wrong_envelope_is_refused(company: Utility, envelope: dict[str, str], status: int, code: str) -> None:

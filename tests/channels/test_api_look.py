@@ -2,9 +2,11 @@
 
 import io
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import msgspec
 import openpyxl
 import pytest
 
@@ -95,7 +97,7 @@ def test_a_submission_is_shown_with_rows_problems_and_timeline(gateway: Gateway,
         ("submission", told["submission"], "", "received"),
         ("submission", told["submission"], "received", "partly_accepted"),
         ("meter_reading", good["reading"], "queued", "sent"),
-        ("meter_reading", good["reading"], "queued", "acknowledged"),
+        ("meter_reading", good["reading"], "sent", "acknowledged"),
     ]
     instants = [line["at"] for line in told["timeline"]]
     assert instants == sorted(instants)
@@ -231,3 +233,32 @@ def test_the_words_of_the_manual_are_used_in_its_language(company: Utility) -> N
     with company.client(language="ru") as client:
         told = client.post("/v1/readings", content=company.body({"1": "150"})).json()
     assert (told["text"], told["readings"][0]["text"]) == ("Показания сохранены", "Показания сохранены")
+
+
+@pytest.mark.parametrize("quality", ["missing", "no_read"])
+def test_a_value_that_the_sender_calls_missing_is_never_billed(gateway: Gateway, company: Utility, quality: str) -> None:
+    value = {"register": "A+", "value": "150", "quality": quality}
+    body = msgspec.json.encode({"readings": [{"meter": "1", "period": company.period, "registers": [value]}]})
+    [row] = company.submit(body).json()["readings"]
+    assert (row["status"], [problem["code"] for problem in row["problems"]]) == ("rejected", ["value_missing"])
+    assert gateway.rows("select count(*) from delivery where utility_id = %(u)s", u=company.id)[0][0] == 0
+
+
+def test_a_submission_is_read_at_one_moment_while_it_is_being_written(gateway: Gateway, company: Utility) -> None:
+    """Readers that poll while rows are written see all of a submission or none of it, and never an error."""
+    with ThreadPoolExecutor(4) as pool:
+        for turn in range(5):
+            rows = [
+                {"meter": "9" * 8, "period": company.period, "registers": [{"register": "A+", "value": str(turn + n)}]} for n in range(200)
+            ]
+            told = company.upload(msgspec.json.encode({"readings": rows}), "many.json").json()["submission"]
+            polls = [pool.submit(company.call, "GET", f"/v1/submissions/{told}") for _ in range(20)]
+            gateway.work()
+            seen = [poll.result() for poll in polls]
+            assert {answer.status_code for answer in seen} == {200}
+            assert all(len(answer.json()["readings"]) == answer.json()["counters"]["total"] for answer in seen)
+
+
+def test_a_template_of_an_agreement_nobody_can_see_is_refused(company: Utility) -> None:
+    answer = company.call("GET", f"/v1/templates/integral_workbook?agreement=%00&period={company.period}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "code_unprintable")

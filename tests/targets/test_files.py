@@ -29,7 +29,7 @@ def test_the_table_opens_in_a_spreadsheet_of_a_local_office(folder: Path) -> Non
     content = (folder / "b1.csv").read_bytes()
 
     assert content.startswith(b"\xef\xbb\xbfkey;agreement;point;meter;period;at;revision;register;value;unit;previous;consumption;")
-    assert content.endswith(b"key-1;A-100;P-1;00000001;2025-10;2025-10-25T12:00:00+00:00;1;A+;1843,7;kWh;1723,2;120,5;0;0\r\n")
+    assert content.endswith(b"key-1;A-100;P-1;00000001;2025-10;2025-10-25T12:00:00+00:00;1;A+;1843,7;kWh;1723,2;120,5;valid;0;0\r\n")
 
 
 def test_the_json_is_exact(folder: Path) -> None:

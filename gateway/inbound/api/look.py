@@ -18,6 +18,7 @@ from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.parts import Parts, load, parts_of
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.views import SubmissionDetail, SubmissionList
+from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.integral_workbook import template
 from gateway.store import people, submissions, supply
 from gateway.store.people import Sender
@@ -55,7 +56,7 @@ async def list_submissions(
 
 def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before: str, limit: int, language: Language) -> SubmissionList:
     older = _id(before) if before else None
-    with parts.store.transaction(sender.utility_id) as connection:
+    with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         found = submissions.newest(
             connection, sender.utility_id, credential_id=sender.credential_id, status=status or "", before=older, limit=limit + 1
         )
@@ -102,6 +103,10 @@ async def get_template(
         month(period)
     except ValueError:
         raise Rejected(Problem(code="period_invalid", where="period", values={"period": period})) from None
+    try:
+        text_code(agreement)
+    except CellError as error:
+        raise Rejected(error.at("agreement")) from None
     body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
     name = quote(f"{agreement}_{period}.xlsx")
     return Response(body, media_type=XLSX, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})

@@ -49,7 +49,7 @@ async def read_words(parts: Parts, utility: int) -> None:
 
 def load(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:
     """A submission of this sender with its rows. Raises Rejected(not_found) alike for an absent one and another's."""
-    with parts.store.transaction(sender.utility_id) as connection:
+    with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
         if found is None:
             raise Rejected(Problem(code="not_found"))

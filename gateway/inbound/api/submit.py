@@ -27,6 +27,7 @@ from gateway.inbound.api.parts import Parts, load, parts_of, read_words
 from gateway.inbound.auth import Keyring, key_in, may
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
+from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.zip_gate import entries, kind_of
 from gateway.pipeline import Outcome, Post, Repeated
 from gateway.pipeline.weighing import fingerprint
@@ -151,17 +152,18 @@ def _look(body: bytes, parts: Parts) -> None:
 
 
 def _envelope(form: FileForm, parts: Parts) -> Envelope:
-    problems = [
-        Problem(code="request_invalid", where=name, values={"reason": f"longer than {_CODE} characters"})
-        for name in ("agreement", "meter", "period", "kind")
-        if len(getattr(form, name)) > _CODE
-    ]
-    if form.period:
+    problems = []
+    for name in ("agreement", "meter", "period", "kind"):
+        try:
+            text_code(getattr(form, name))
+        except CellError as error:
+            problems.append(error.at(name))
+    if form.period and not problems:
         try:
             month(form.period)
         except ValueError:
             problems.append(Problem(code="period_invalid", where="period", values={"period": form.period[:_CODE]}))
-    if form.kind and form.kind not in parts.formats:
+    if form.kind and not problems and form.kind not in parts.formats:
         problems.append(Problem(code="format_unknown", where="kind", values={"format": form.kind[:_CODE]}))
     if problems:
         raise Rejected(*problems)
