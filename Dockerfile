@@ -10,9 +10,10 @@ USER metergate
 COPY --chown=metergate Makefile requirements.lock ./
 RUN make .venv/.locked
 COPY --chown=metergate . .
-RUN make setup
+RUN make setup && mkdir -p data
 
-ENV PATH=/srv/metergate/.venv/bin:$PATH
+ENV PATH=/srv/metergate/.venv/bin:$PATH METERGATE_HTTP_HOST=0.0.0.0
+# Made above and owned by the account, so that a new volume is too.
 VOLUME /srv/metergate/data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
