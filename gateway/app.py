@@ -99,13 +99,17 @@ def serve(settings: Settings, *, ready: Ready | None = None, stop: Event | None 
         _serve(settings, urls, ready, stop)
 
 
-def work(settings: Settings, *, stop: Event) -> None:
-    """Run the worker alone until `stop`."""
+def work(settings: Settings, *, stop: Event, ready: Callable[[], None] | None = None) -> None:
+    """Run the worker alone until `stop`; `ready` is called when it has seen that the database is this code's."""
     with open_database(settings) as urls:
         store = Store(urls.worker, role="worker", pool=settings.database.pool)
-        check_schema(store)
-        Worker(store, settings, formats(settings.limits)).run(stop)
-        store.close()
+        try:
+            check_schema(store)
+            if ready is not None:
+                ready()
+            Worker(store, settings, formats(settings.limits)).run(stop)
+        finally:
+            store.close()
 
 
 def up(settings: Settings, *, ready: Ready | None = None, stop: Event | None = None) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from threading import Event
 from types import FrameType
 from typing import Final
@@ -42,16 +43,8 @@ def worker(args: argparse.Namespace) -> int:
     """Run a worker alone until SIGTERM or SIGINT."""
     settings, stop = _opened(args)
     from gateway import app
-    from gateway.store import Store, check_schema
 
-    with app.open_database(settings) as urls:
-        store = Store(urls.worker, role="worker", pool=1)
-        try:
-            check_schema(store)
-        finally:
-            store.close()
-        print("metergate worker started", flush=True)
-        app.work(settings, stop=stop)
+    app.work(settings, stop=stop, ready=partial(print, "metergate worker started", flush=True))
     return OK
 
 
