@@ -228,8 +228,8 @@ def timeline(connection: Connection, submission: UUID) -> list[Happening]:
     return [Happening(**dict(zip(names, row, strict=True))) for row in found]
 
 
-ANSWERED: Final = ("acknowledged", "rejected", "in_doubt", "calculated", "billed")
-"""States that only something sent can come to: `sent` itself is told by the ledger and not written beside the reading."""
+ANSWERED: Final = ("acknowledged", "rejected", "in_doubt")
+"""States that only something sent comes to from `queued`: `sent` itself is told by the ledger and not written beside the reading."""
 
 
 class Held(msgspec.Struct, frozen=True):

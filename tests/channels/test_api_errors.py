@@ -41,9 +41,9 @@ def test_refusals_of_the_framework_are_problem_documents_too(gateway: Gateway, m
 def test_a_problem_document_has_every_problem_with_its_place(company: Utility) -> None:
     answer = company.upload(b"{}", period="2022-13", kind="word", agreement="x" * 101)
     told = answer.json()
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert [(problem["code"], problem["where"]) for problem in told["errors"]] == [
-        ("request_invalid", "agreement"),
+        ("code_too_long", "agreement"),
         ("period_invalid", "period"),
         ("format_unknown", "kind"),
     ]

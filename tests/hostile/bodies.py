@@ -78,7 +78,7 @@ VALUES: dict[str, tuple[str, str]] = {
     "seven_decimals": ('"1.1234567"', "number_too_long"),
     "negative": ("-1", "value_negative"),
     "true": ("true", "not_a_number"),
-    "null": ("null", "not_a_number"),
+    "null": ("null", "value_missing"),
     "list": ("[1]", "not_a_number"),
     "object": ('{"a":1}', "not_a_number"),
 }

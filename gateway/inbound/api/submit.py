@@ -158,12 +158,13 @@ def _envelope(form: FileForm, parts: Parts) -> Envelope:
             text_code(getattr(form, name))
         except CellError as error:
             problems.append(error.at(name))
-    if form.period and not problems:
+    unreadable = {problem.where for problem in problems}
+    if form.period and "period" not in unreadable:
         try:
             month(form.period)
         except ValueError:
             problems.append(Problem(code="period_invalid", where="period", values={"period": form.period[:_CODE]}))
-    if form.kind and not problems and form.kind not in parts.formats:
+    if form.kind and "kind" not in unreadable and form.kind not in parts.formats:
         problems.append(Problem(code="format_unknown", where="kind", values={"format": form.kind[:_CODE]}))
     if problems:
         raise Rejected(*problems)
