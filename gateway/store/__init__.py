@@ -79,17 +79,7 @@ class Store:
 
 _ARGUMENTS: Final = {
     "connect_timeout": 10,
-    "options": " ".join(
-        f"-c {setting}"
-        for setting in (
-            "statement_timeout=60s",
-            "lock_timeout=30s",
-            "idle_in_transaction_session_timeout=120s",
-            "timezone=UTC",
-            # Prepared statements and foreign-key checks keep the plans they made while tables were empty: a scan then is a scan for ever.
-            "enable_seqscan=off",
-        )
-    ),
+    "options": "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=120s -c timezone=UTC",
     "application_name": "metergate",
     "prepare_threshold": 3,
 }
