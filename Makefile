@@ -5,14 +5,15 @@ PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
-PG15 := /usr/lib/postgresql/15/bin/postgres
+PEERS := /usr/lib/postgresql/15/bin/postgres /usr/sbin/sshd /usr/bin/sftp /usr/bin/chromium /usr/bin/php
+PACKAGES := postgresql-15 openssh-server openssh-client php-cli php-soap chromium fonts-dejavu-core
 
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 unexport VIRTUAL_ENV
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: demo up setup check test proof bench lock clean system-postgres
+.PHONY: demo up setup check test proof bench lock clean system-peers
 
 demo: .venv/.run  ## five utilities send readings, the sandbox bills them, one table
 	$(BIN)/metergate demo
@@ -29,10 +30,10 @@ check: .venv/.dev  ## format, lint, types, imports, house
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/test_house.py
 
-test: .venv/.dev system-postgres  ## everything but the bench
+test: .venv/.dev system-peers  ## everything but the bench
 	$(BIN)/python -m pytest -n $(WORKERS) tests
 
-proof: .venv/.dev system-postgres  ## the same tests with large numbers; writes docs/proof.md
+proof: .venv/.dev system-peers  ## the same tests with large numbers; writes docs/proof.md
 	METERGATE_PROOF=1 $(BIN)/python -m pytest -n $(WORKERS) tests
 
 bench: .venv/.dev .venv-bench/.run  ## ratios against the peers of tests/bench/peers.txt; ALL=1 for all of them
@@ -63,19 +64,22 @@ bench: .venv/.dev .venv-bench/.run  ## ratios against the peers of tests/bench/p
 	@.venv-bench/bin/python -m pip --disable-pip-version-check --no-input -qq install -r tests/bench/peers.txt
 	@touch $@
 
-# The store's tests run against the oldest supported server too. No cluster is made and no service started.
-system-postgres:
-	@if [ -x $(PG15) ]; then exit 0; fi; \
+# Tests talk to real peers: the oldest supported PostgreSQL, OpenSSH, a foreign SOAP client, a browser. No service is started.
+system-peers:
+	@lacking() { for peer in $(PEERS); do [ -e $$peer ] || echo $$peer; done; }; \
+	if [ -z "$$(lacking)" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "Installing postgresql-15 from the system's packages for the store's tests"; \
+	  echo "Installing $(PACKAGES) from the system's packages for the tests"; \
 	  mkdir -p /etc/postgresql-common; \
 	  [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf; \
+	  policy=/usr/sbin/policy-rc.d; [ -e $$policy ] && policy= || { printf '#!/bin/sh\nexit 101\n' > $$policy; chmod 755 $$policy; }; \
 	  export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1; \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15; } </dev/null >.venv/apt.log 2>&1 \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES); } </dev/null >.venv/apt.log 2>&1 \
 	    || tail -n 5 .venv/apt.log; \
+	  [ -z "$$policy" ] || rm -f $$policy; \
 	fi; \
-	if [ -x $(PG15) ]; then exit 0; fi; \
-	echo "PostgreSQL 15 is missing ($(PG15)): the tests that need it are not collected"; \
+	if [ -z "$$(lacking)" ]; then exit 0; fi; \
+	echo "Missing, so the tests that need them are not collected:" $$(lacking); \
 	[ "$$CI" != true ]
 
 lock:  ## for maintainers: pins and hashes, without any download address

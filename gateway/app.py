@@ -20,9 +20,9 @@ from gateway import postgres
 from gateway.inbound import api
 from gateway.inbound.api import errors
 from gateway.inbound.api.docs import NoPages, docs_page, openapi_json
-from gateway.inbound.api.parts import Parts
 from gateway.inbound.auth import Keyring
 from gateway.inbound.door import Door
+from gateway.inbound.parts import Parts
 from gateway.mapping import formats
 from gateway.settings import Settings
 from gateway.store import Store, check_schema, migrate

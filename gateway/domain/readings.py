@@ -1,6 +1,6 @@
 """What is measured and handed in: registers, readings and meter readings, in the words of IEC 61968-9."""
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
 from typing import Final
@@ -19,6 +19,21 @@ class Unit(StrEnum):
     GJ = "GJ"
     MWH = "MWh"
     M3 = "m3"
+    TONNE = "t"
+    CELSIUS = "degC"
+    MPA = "MPa"
+    HOUR = "h"
+    CODE = "code"
+
+
+class Step(StrEnum):
+    """Length of the intervals of a block, as ISO 8601 writes it."""
+
+    QUARTER = "PT15M"
+    HALF_HOUR = "PT30M"
+    HOUR = "PT1H"
+    DAY = "P1D"
+    MONTH = "P1M"
 
 
 class Quality(StrEnum):
@@ -63,6 +78,11 @@ class Quantity(StrEnum):
     REACTIVE_DELIVERED = "R-"
     HEAT = "heat"
     VOLUME = "volume"
+    MASS = "mass"
+    TEMPERATURE = "temperature"
+    PRESSURE = "pressure"
+    DURATION = "duration"
+    FAULT = "fault"
 
 
 UNITS: Final[dict[Quantity, Unit]] = {
@@ -73,20 +93,28 @@ UNITS: Final[dict[Quantity, Unit]] = {
     Quantity.HEAT: Unit.GCAL,
     Quantity.VOLUME: Unit.M3,
 }
+"""Quantities that meters integrate and show on a dial."""
 
 
 class ReadingType(msgspec.Struct, frozen=True, order=True):
-    """One kind of register: a quantity, its tariff zone, its unit and how its values aggregate."""
+    """One kind of register: a quantity, its tariff zone, its unit and how its values aggregate.
+
+    `symbol`: how the field writes a quantity that a meter has several of (`t1`, `M2`), empty when the quantity says it all.
+    `circuit`: number of the heat input of a heat meter.
+    """
 
     quantity: Quantity
     zone: Zone = Zone.ALL
     unit: Unit = Unit.KWH
     aggregation: Aggregation = Aggregation.STATE
+    symbol: str = ""
+    circuit: int = 1
 
     @property
     def code(self) -> str:
-        """The published name of the register: `A+`, `A+:day`, `heat` (contracts_schema/values.json)."""
-        return f"{self.quantity}:{self.zone}" if self.zone else str(self.quantity)
+        """The published name of the register: `A+`, `A+:day`, `heat`, `t1@2` (contracts_schema/values.json)."""
+        circuit = f"@{self.circuit}" if self.circuit > 1 else ""
+        return f"{self.symbol or self.quantity}{f':{self.zone}' if self.zone else ''}{circuit}"
 
 
 def reading_type(code: str) -> ReadingType:
@@ -97,13 +125,49 @@ def reading_type(code: str) -> ReadingType:
         raise ValueError(code) from None
 
 
+CIRCUITS: Final = range(1, 7)
+"""Heat inputs that one heat meter may have."""
+
 REGISTERS: Final[dict[str, ReadingType]] = {
     kind.code: kind
     for quantity, unit in UNITS.items()
     for zone in (Zone if unit in (Unit.KWH, Unit.KVARH) else (Zone.ALL,))
-    for kind in [ReadingType(quantity, zone, unit)]
+    for circuit in (CIRCUITS if quantity is Quantity.HEAT else (1,))
+    for kind in [ReadingType(quantity, zone, unit, circuit=circuit)]
 }
-"""Every published register; only electricity has zones."""
+"""Every published register; only electricity has zones, only heat has circuits."""
+
+_ARCHIVED: Final[tuple[tuple[Quantity, Unit, Aggregation, tuple[str, ...]], ...]] = (
+    (Quantity.HEAT, Unit.GCAL, Aggregation.SUM, ("",)),
+    (Quantity.MASS, Unit.TONNE, Aggregation.SUM, ("M1", "M2", "M3")),
+    (Quantity.VOLUME, Unit.M3, Aggregation.SUM, ("V1", "V2", "V3")),
+    (Quantity.TEMPERATURE, Unit.CELSIUS, Aggregation.MEAN, ("t1", "t2", "t3", "tcw")),
+    (Quantity.PRESSURE, Unit.MPA, Aggregation.MEAN, ("P1", "P2", "P3")),
+    (
+        Quantity.DURATION,
+        Unit.HOUR,
+        Aggregation.DURATION,
+        ("T.normal", "T.low_flow", "T.high_flow", "T.low_difference", "T.failure", "T.reverse_flow", "T.no_power"),
+    ),
+    (Quantity.FAULT, Unit.CODE, Aggregation.CODE, ("faults",)),
+)
+INTERVALS: Final[dict[str, ReadingType]] = {
+    kind.code: kind
+    for kind in (
+        *(
+            ReadingType(quantity, unit=unit, aggregation=Aggregation.SUM)
+            for quantity, unit in UNITS.items()
+            if quantity is not Quantity.HEAT
+        ),
+        *(
+            ReadingType(quantity, unit=unit, aggregation=aggregation, symbol=symbol, circuit=circuit)
+            for quantity, unit, aggregation, symbols in _ARCHIVED
+            for symbol in symbols
+            for circuit in CIRCUITS
+        ),
+    )
+}
+"""Every published kind of interval values: amounts of electricity and water, and what the archive of a heat meter holds by circuit."""
 
 _ZERO: Final = Decimal(0)
 _ONE: Final = Decimal(1)
@@ -126,6 +190,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `register`: published code. `code`: the register's name as the sender wrote it, empty when that is the same.
     `value`: exact, in the register's unit. `previous`: what the sender declares the last value to be, when it does.
     `ratio_applied`, `losses_applied`: whether the value already contains them. `where`: locator of the value in what was received.
+    `volume`: the value is the amount of the whole period and not what a dial showed at an instant (water manual, drain; archives).
     """
 
     register: str
@@ -133,6 +198,26 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code: str = ""
     previous: Decimal | None = None
     quality: Quality = Quality.VALID
+    ratio_applied: bool = False
+    losses_applied: bool = False
+    where: str = ""
+    volume: bool = False
+
+
+class IntervalBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Values of one register over equal intervals: a local day of steps up to an hour, a month of days, a year of months.
+
+    `register`: code of INTERVALS. `day`: first local day of the block. `values`: exact, in the register's unit, in the order of time;
+    None where there is none, never 0 instead. A day has as many values as it has hours: 23, 24 or 25 of them for steps of an hour.
+    `quality`: one a value, empty when every value that is there is valid. `ratio_applied`, `losses_applied`: as in a Reading.
+    `where`: locator of the block in what was received.
+    """
+
+    register: str
+    step: Step
+    day: date
+    values: tuple[Decimal | None, ...]
+    quality: tuple[Quality, ...] = ()
     ratio_applied: bool = False
     losses_applied: bool = False
     where: str = ""
@@ -157,6 +242,7 @@ class MeterReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at_from: AtFrom = AtFrom.ARRIVAL
     where: str = ""
     problems: tuple[Problem, ...] = ()
+    blocks: tuple[IntervalBlock, ...] = ()
 
 
 def consumption(current: Decimal, previous: Decimal, ratio: Decimal = _ONE, losses: Decimal = _ZERO) -> Decimal:

@@ -14,7 +14,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What the channel knows and the file does not say.
 
     `zone`: IANA zone in which local times of the file are read. `agreement`, `meter`, `period` (`YYYY-MM`), `kind`: told beside
-    the file, empty when not. `file_name` is a label and no part of the envelope's identity.
+    the file, empty when not. `ratio_applied`, `losses_applied`: what the values of the file contain already («Вид показаний»,
+    legal-entity manual, figure 14). `file_name` is a label and no part of the envelope's identity.
     """
 
     zone: str = "UTC"
@@ -22,6 +23,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     meter: str = ""
     period: str = ""
     kind: str = ""
+    ratio_applied: bool = False
+    losses_applied: bool = False
     file_name: str = ""
 
 

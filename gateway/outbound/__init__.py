@@ -1,18 +1,25 @@
 """Billing targets: domain to billing, one file per kind. Here stands their contract."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Literal
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import Quality
 
+Guarantee = Literal["A", "B", "C"]
+"""What a billing can do about a lost answer: honour our key (A), be asked whether it holds an item (B), neither (C)."""
+
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """One register's value as billing gets it: the reading, the value before it, and the consumption both give in `unit`."""
+    """One register's value as billing gets it: the reading, the value before it, and the consumption both give in `unit`.
+
+    `volume`: the value is the amount of the whole period, summed up from intervals, and no state of a dial.
+    """
 
     register: str
     value: Decimal
@@ -22,6 +29,7 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     quality: Quality = Quality.VALID
     ratio_applied: bool = False
     losses_applied: bool = False
+    volume: bool = False
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -45,11 +53,16 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(StrEnum):
-    """What billing says of one item: taken, refused for good, or not now."""
+    """What billing says of one item: taken, refused for good, or not now.
+
+    `pending`: billing has it and will give its word later, when it is asked. `unknown`: asked about it, billing does not hold it.
+    """
 
     TAKEN = "taken"
     REFUSED = "refused"
     LATER = "later"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -71,17 +84,19 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A billing connection. Its fields are its settings, from `metergate.toml`.
 
-    `guarantee`: A honours our key, B can be asked whether it holds an item, C neither.
     `rate`: items per second at most, 0 for no cap. `concurrency`: calls at once. `batch`: items a call.
     `per_lane`: readings of one meter that may travel in one call.
     """
-
-    guarantee: ClassVar[Literal["A", "B", "C"]] = "C"
 
     rate: float = 0.0
     concurrency: int = 4
     batch: int = 500
     per_lane: int = 1
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """The class of this billing, which may depend on its settings."""
+        return "C"
 
     def deliver(self, batch: Batch) -> Receipt:  # noqa: ARG002 - the contract's signature
         """Hand a batch over and return billing's word on every item of it.
@@ -90,6 +105,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         (`sent` says whether it may have the batch), Misconfigured when an operator must mend something.
         """
         raise Misconfigured(f"{type(self).__name__} cannot deliver")
+
+    def ask(self, batch: Batch, tried: Mapping[str, str]) -> Receipt:  # noqa: ARG002 - the contract's signature
+        """Ask a billing of class B what became of items whose answer is not known: taken, refused, still pending, or unknown to it.
+
+        `tried`: key -> id of the batch in which the item was last sent. Raises as `deliver` does.
+        """
+        raise Misconfigured(f"{type(self).__name__} cannot be asked")
 
     def close(self) -> None:
         """Let go of connections; a target that keeps none does nothing."""

@@ -13,12 +13,12 @@ from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import Final
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Unavailable
-from gateway.outbound import Answer, Batch, Item, Outcome, Receipt, Target
+from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
 from gateway.outbound.wire import body
 
 COLUMNS: Final = (
@@ -40,9 +40,12 @@ class Files(Target, frozen=True, kw_only=True, dict=True):
     the files were carried away meanwhile. `folder` must be there: nothing is written below a share that is not mounted.
     """
 
-    guarantee: ClassVar[Literal["A", "B", "C"]] = "A"
-
     folder: str
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """The folder remembers every key it was given."""
+        return "A"
 
     def deliver(self, batch: Batch) -> Receipt:
         """Write the items not yet written: the files aside, then their keys (from here on they count as taken), then the files' names."""

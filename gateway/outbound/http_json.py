@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpcore
@@ -18,7 +18,7 @@ import msgspec
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay, wait_exponential_jitter
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
-from gateway.outbound import Answer, Batch, Receipt, Target
+from gateway.outbound import Answer, Batch, Guarantee, Receipt, Target
 from gateway.outbound.wire import body
 
 REFUSALS: Final = frozenset({400, 404, 409, 422})
@@ -35,8 +35,6 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     `url`: `{url}/readings` is called. `timeout`: seconds for the whole attempt with its repeats. `answer_bytes`: longest answer read.
     `attempts`: calls within one attempt while the fault looks like a passing one. `ca`: PEM file of a private certificate authority.
     """
-
-    guarantee: ClassVar[Literal["A", "B", "C"]] = "A"
 
     url: str
     token: str
@@ -61,6 +59,11 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
 
     def __repr__(self) -> str:
         return f"HttpJson({self.url!r})"
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Our contract: a key is honoured for ever."""
+        return "A"
 
     def deliver(self, batch: Batch) -> Receipt:
         """Post the batch, riding out a short fault here; a long one is the worker's to wait for."""

@@ -13,7 +13,7 @@ from gateway.domain.settlement import Settlement
 from gateway.domain.status import ReadingStatus
 from gateway.mapping import Envelope, Format
 from gateway.outbound import Batch, Receipt, Target
-from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet
+from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
 from gateway.pipeline.verdicts import Patience, failed, items, judged, reaped, withdrawn
 from gateway.pipeline.weighing import decode, weigh
 from gateway.steps import step
@@ -28,7 +28,7 @@ TAKES: Final = 10
 
 More than a flapping database costs a good file, and at a lease of 30 s still only minutes."""
 
-__all__ = ["Outcome", "Post", "Repeated", "Replayed", "Taken", "deliver", "reap", "receive", "record", "settle", "translate"]
+__all__ = ["Outcome", "Post", "Repeated", "Replayed", "Taken", "deliver", "new_entry", "reap", "receive", "record", "settle", "translate"]
 
 
 def receive(store: Store, posts: Sequence[Post], *, translated: bool) -> list[Outcome]:

@@ -1,14 +1,42 @@
 """What stands at the door, and whether it was met before: the same key, the same bytes, or something new."""
 
+import hashlib
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
+from gateway.mapping import Envelope
 from gateway.store import Connection, submissions
-from gateway.store.intake import Entry
+from gateway.store.intake import Entry, new_id
+from gateway.store.people import Sender
+
+
+def fingerprint(sender: Sender, sha256: bytes, envelope: Envelope) -> bytes:
+    """What makes two submissions the same: sender, bytes and envelope; the file's name is a label and no part of it."""
+    plain = msgspec.json.encode(msgspec.structs.replace(envelope, file_name=""))
+    return hashlib.sha256(b"\n".join((sender.principal.encode(), sha256, plain))).digest()
+
+
+def new_entry(sender: Sender, envelope: Envelope, body: bytes, *, channel: str, key: str = "") -> Entry:
+    """Make the entry of something that has just arrived on `channel`; `key`: the sender's idempotency key, empty for none."""
+    sha256 = hashlib.sha256(body).digest()
+    return Entry(
+        id=new_id(),
+        sender=sender,
+        sha256=sha256,
+        fingerprint=fingerprint(sender, sha256, envelope),
+        channel=channel,
+        format=envelope.kind,
+        envelope=envelope,
+        received_at=datetime.now(UTC),
+        body=body,
+        key=key,
+        rows=[],
+    )
 
 
 class Post(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """The middle of the line: which format a file has, which meter a reading is about, and what the rules say of it."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
@@ -20,12 +19,6 @@ from gateway.store.people import Sender
 from gateway.store.supply import Known
 
 Found = MeterReading | Problem
-
-
-def fingerprint(sender: Sender, sha256: bytes, envelope: Envelope) -> bytes:
-    """What makes two submissions the same: sender, bytes and envelope; the file's name is a label and no part of it."""
-    plain = msgspec.json.encode(msgspec.structs.replace(envelope, file_name=""))
-    return hashlib.sha256(b"\n".join((sender.principal.encode(), sha256, plain))).digest()
 
 
 def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found]]:

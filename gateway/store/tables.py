@@ -39,6 +39,7 @@ INSTANT: Final = DateTime(timezone=True)
 EMPTY: Final = text("''")
 NOW: Final = text("now()")
 ZERO: Final = text("0")
+FALSE: Final = text("false")
 
 
 def own_id() -> Column[int]:
@@ -161,6 +162,7 @@ credential = Table(
     Column("expires_at", INSTANT),
     Column("revoked_at", INSTANT),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("login", Text, unique=True),
     Index("credential_utility_id_principal_idx", "utility_id", "principal"),
 )
 claim = Table(
@@ -227,6 +229,7 @@ meter_reading = Table(
     Column("same_as", Uuid),
     text_column("place"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("intervals", Boolean, nullable=False, server_default=FALSE),
     UniqueConstraint("submission_id", "ordinal", name="meter_reading_submission"),
     Index("meter_reading_meter_id_period_idx", "meter_id", "period"),
     postgresql_with={"fillfactor": "60"},
@@ -245,6 +248,7 @@ reading = Table(
     Column("ratio_applied", Boolean, nullable=False),
     Column("losses_applied", Boolean, nullable=False),
     text_column("place"),
+    Column("volume", Boolean, nullable=False, server_default=FALSE),
     PrimaryKeyConstraint("meter_reading_id", "ordinal"),
 )
 problem = Table(

@@ -11,13 +11,24 @@ LANGUAGES: Final[tuple[Language, ...]] = ("ru", "uk", "en")
 
 
 @cache
-def _book(language: Language) -> dict[str, dict[str, Any]]:
-    return tomllib.loads((files(__name__) / f"{language}.toml").read_text("utf-8"))
+def book(language: Language) -> dict[str, dict[str, Any]]:
+    """All words of a language: `ru.toml` and, for one room each, `ru_ROOM.toml`. Each word stands once; a table may go on elsewhere."""
+    book: dict[str, dict[str, Any]] = {}
+    pages = (
+        page for page in files(__name__).iterdir() if page.name.endswith(".toml") and page.name[:3] in (f"{language}.", f"{language}_")
+    )
+    for page in sorted(pages, key=lambda page: page.name):
+        for group, words in tomllib.loads(page.read_text("utf-8")).items():
+            there = book.setdefault(group, {})
+            if twice := there.keys() & words.keys():
+                raise ValueError(f"{page.name}: {group}.{min(twice)} stands on another page already")
+            there.update(words)
+    return book
 
 
 def codes(language: Language = "en") -> tuple[str, ...]:
     """Every problem code that has a text."""
-    return tuple(_book(language)["problem"])
+    return tuple(book(language)["problem"])
 
 
 def problem(code: str, language: Language, values: dict[str, str] | None = None) -> tuple[str, str]:
@@ -25,7 +36,7 @@ def problem(code: str, language: Language, values: dict[str, str] | None = None)
 
     The value `register` is a published code and is shown in words.
     """
-    entry = cast("dict[str, str]", _book(language)["problem"][code])
+    entry = cast("dict[str, str]", book(language)["problem"][code])
     filled = dict(values or {})
     if "register" in filled:
         filled["register"] = register(filled["register"], language)
@@ -35,22 +46,25 @@ def problem(code: str, language: Language, values: dict[str, str] | None = None)
 def word(name: str, language: Language, **values: object) -> str:
     """Return a visible word by its dotted name, for instance `status.billed` or `count.partly`. Raises KeyError for an unknown name."""
     group, _, key = name.partition(".")
-    return fill(str(_book(language)[group][key]), values)
+    return fill(str(book(language)[group][key]), values)
 
 
 def known(name: str) -> bool:
     """Whether there is a visible word of that dotted name."""
     group, _, key = name.partition(".")
-    return group != "problem" and key in _book("en").get(group, {})
+    return group != "problem" and key in book("en").get(group, {})
 
 
 def register(code: str, language: Language) -> str:
     """A published register code in words: `A+:night` is «А+, ночь». A code that is none of ours is shown as it is."""
-    quantity, _, zone = code.partition(":")
-    book = _book(language)
-    if quantity not in book["quantity"] or (zone and zone not in book["zone"]):
+    bare, _, circuit = code.partition("@")
+    name, _, zone = bare.partition(":")
+    words = book(language)
+    named = words["quantity"].get(name) or words["symbol"].get(name)
+    if named is None or (zone and zone not in words["zone"]):
         return code
-    return f"{book['quantity'][quantity]}, {str(book['zone'][zone]).lower()}" if zone else str(book["quantity"][quantity])
+    told = f"{named}, {str(words['zone'][zone]).lower()}" if zone else str(named)
+    return f"{told}, {fill(str(words['archive']['circuit']), {'number': circuit})}" if circuit else told
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:

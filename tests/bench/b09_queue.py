@@ -14,7 +14,7 @@ from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope
 from gateway.mapping.canonical_json import CanonicalJson
 from gateway.pipeline import Post
-from gateway.pipeline.weighing import fingerprint
+from gateway.pipeline.arrivals import fingerprint
 from gateway.settings import Limits
 from gateway.store import Store, people
 from gateway.store.intake import Entry, new_id

@@ -7,7 +7,6 @@ function and returns the codes found.
 import ast
 import re
 import string
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import import_module
@@ -18,7 +17,7 @@ import pytest
 
 from gateway import texts
 from gateway.domain.problems import Problem
-from gateway.domain.readings import REGISTERS, Quantity, Unit, Zone
+from gateway.domain.readings import INTERVALS, REGISTERS, Quantity, Unit, Zone
 from gateway.domain.rules import RULES
 from gateway.domain.status import ReadingStatus, SubmissionStatus
 
@@ -60,7 +59,7 @@ def literals() -> set[str]:
     return {node.value for node in found if isinstance(node.value, str)} | {rule.__name__ for rule in RULES}
 
 
-def book(language: str) -> dict[str, Any]:
+def book(language: texts.Language) -> dict[str, Any]:
     """All words of a language, by their dotted names."""
 
     def flat(tree: dict[str, Any], path: str) -> Iterator[tuple[str, str]]:
@@ -70,7 +69,7 @@ def book(language: str) -> dict[str, Any]:
             else:
                 yield f"{path}{name}", value
 
-    return dict(flat(tomllib.loads((ROOT / f"gateway/texts/{language}.toml").read_text("utf-8")), ""))
+    return dict(flat(texts.book(language), ""))
 
 
 def places(text: str) -> set[str]:
@@ -79,14 +78,14 @@ def places(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("language", ["uk", "en"])
-def test_the_languages_say_the_same_things_with_the_same_values(language: str) -> None:
+def test_the_languages_say_the_same_things_with_the_same_values(language: texts.Language) -> None:
     ours, theirs = book("ru"), book(language)
     assert sorted(ours.keys() ^ theirs.keys()) == []
     assert {name: places(text) for name, text in ours.items()} == {name: places(text) for name, text in theirs.items()}
 
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
-def test_every_word_is_a_sentence_or_a_name(language: str) -> None:
+def test_every_word_is_a_sentence_or_a_name(language: texts.Language) -> None:
     for name, text in book(language).items():
         assert text, name
         assert text == text.strip(), name
@@ -136,6 +135,8 @@ def test_states_and_kinds_have_names(language: texts.Language) -> None:
     ):
         assert all(texts.word(f"{group}.{name}", language) for name in names)
     assert len({texts.register(code, language) for code in REGISTERS}) == len(REGISTERS)
+    assert len({texts.register(code, language) for code in INTERVALS}) == len(INTERVALS)
+    assert not any(texts.register(code, language) == code for code in INTERVALS)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def questions(utility: Utility) -> dict[str, httpx.Response]:
     return {
         "agreement_unknown": utility.call("GET", template),
         "body_too_large": utility.submit(b" " * 2_000_001),
+        "flag_invalid": utility.upload(b"{}", "a.json", ratio_applied="perhaps"),
         "forbidden": utility.submit(utility.body({"1": "150"}), key=utility.partner("read", name="reader")),
         "idempotency_key_invalid": utility.submit(utility.body({"1": "150"}), Idempotency_Key="a b"),
         "idempotency_key_reused": utility.submit(utility.body({"1": "151"}), Idempotency_Key="used"),
@@ -96,6 +97,7 @@ def asked(code: str) -> Iterable[str]:
 CODES = (
     "agreement_unknown",
     "body_too_large",
+    "flag_invalid",
     "forbidden",
     "format_not_accepted",
     "idempotency_key_invalid",

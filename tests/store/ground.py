@@ -18,8 +18,8 @@ from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope, formats
 from gateway.outbound import Target
 from gateway.pipeline import Post, Taken
+from gateway.pipeline.arrivals import fingerprint
 from gateway.pipeline.verdicts import Patience
-from gateway.pipeline.weighing import fingerprint
 from gateway.settings import Limits, Settings
 from gateway.settings import Worker as WorkerSettings
 from gateway.store import Store, claims, ledger, people, supply

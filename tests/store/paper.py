@@ -1,10 +1,9 @@
 """A billing that is a folder of paper: it honours no key, and does as the word in its file `mood` says. A real target, of class C."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
-from gateway.outbound import Answer, Batch, Outcome, Receipt, Target
+from gateway.outbound import Answer, Batch, Guarantee, Outcome, Receipt, Target
 
 
 class Paper(Target, frozen=True, kw_only=True):
@@ -47,4 +46,6 @@ class Paper(Target, frozen=True, kw_only=True):
 class Honest(Paper, frozen=True, kw_only=True):
     """The same paper with a clerk who honours keys: class A."""
 
-    guarantee: ClassVar[Literal["A", "B", "C"]] = "A"
+    @property
+    def guarantee(self) -> Guarantee:
+        return "A"

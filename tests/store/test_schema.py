@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from gateway import store
 from gateway.domain.problems import Misconfigured
-from gateway.store import Store, check_schema, ledger_tables, migrate
+from gateway.store import Store, check_schema, interval_tables, ledger_tables, migrate
 from gateway.store.tables import meta
 from tests.conftest import Database
 
@@ -143,6 +143,11 @@ def test_the_page_names_every_table_in_a_sentence(any_database: Database) -> Non
     assert sorted(described) == sorted(tables(any_database.url()))
     assert {name: sentence for name, sentence in described.items() if not re.fullmatch(r"[^.]{20,240}\.", sentence)} == {}
     assert len(described) <= 30
+
+
+def test_blocks_and_drop_files_have_five_tables() -> None:
+    named = {name for name, thing in vars(interval_tables).items() if name in meta.tables and thing is meta.tables[name]}
+    assert named == {"interval_register", "interval_source", "interval_block", "interval_history", "drop_file"}
 
 
 def test_the_ledger_has_seven_tables() -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get
@@ -15,8 +14,8 @@ from gateway.domain.status import SubmissionStatus
 from gateway.domain.windows import month
 from gateway.inbound import views
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.api.parts import Parts, load, parts_of
 from gateway.inbound.auth import key_in, may
+from gateway.inbound.parts import Parts, parts_of, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.integral_workbook import template
@@ -55,7 +54,7 @@ async def list_submissions(
 
 
 def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before: str, limit: int, language: Language) -> SubmissionList:
-    older = _id(before) if before else None
+    older = submission_id(before) if before else None
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         found = submissions.newest(
             connection, sender.utility_id, credential_id=sender.credential_id, status=status or "", before=older, limit=limit + 1
@@ -74,15 +73,8 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
 async def get_submission(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
     """One submission with every row, every problem and its timeline."""
     sender = await _sender(request)
-    found = await asyncio.to_thread(load, parts_of(request), sender, _id(submission), language_of(request), timeline=True)
+    found = await asyncio.to_thread(status_of, parts_of(request), sender, submission_id(submission), language_of(request), timeline=True)
     return Response(msgspec.json.encode(found), media_type="application/json")
-
-
-def _id(text: str) -> UUID:
-    try:
-        return UUID(hex=text.removeprefix("sub_"))
-    except ValueError:
-        raise Rejected(Problem(code="not_found")) from None
 
 
 @get(

@@ -13,8 +13,8 @@ from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.settlement import Method, Settlement, Stage
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.api.parts import parts_of
 from gateway.inbound.auth import key_in, may
+from gateway.inbound.parts import parts_of
 from gateway.inbound.views import ProblemView, problem_view
 from gateway.mapping.json_gate import parse_untrusted_json
 from gateway.settings import Limits

@@ -1,11 +1,8 @@
 """POST /v1/readings and POST /v1/files: what portals send."""
 
 import asyncio
-import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -20,26 +17,21 @@ from litestar.params import Body
 
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.windows import month
-from gateway.inbound import views
+from gateway.inbound import arriving, views
 from gateway.inbound.api.errors import language_of, refusals, undecodable
-from gateway.inbound.api.parts import Parts, load, parts_of, read_words
 from gateway.inbound.auth import Keyring, key_in, may
+from gateway.inbound.parts import Parts, parts_of, read_words, status_of
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
-from gateway.mapping.cells import CellError, text_code
-from gateway.mapping.zip_gate import entries, kind_of
-from gateway.pipeline import Outcome, Post, Repeated
-from gateway.pipeline.weighing import fingerprint
+from gateway.pipeline import Outcome, Post, Repeated, new_entry
 from gateway.steps import step
 from gateway.store import submissions
-from gateway.store.intake import Entry, new_id
+from gateway.store.intake import Entry
 from gateway.store.people import Sender
 from gateway.texts import Language
 
 CANONICAL: Final = "canonical_json"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
-_CODE: Final = 100
 
 
 class _Named(msgspec.Struct):
@@ -104,13 +96,18 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 
 @dataclass
 class FileForm:
-    """A file with its envelope: what the sender knows and the file does not say. `period` is YYYY-MM, `kind` the file's format."""
+    """A file with its envelope: what the sender knows and the file does not say. `period` is YYYY-MM, `kind` the file's format.
+
+    `ratio_applied`, `losses_applied`: `true` when the values contain the meter's ratio or losses already.
+    """
 
     file: UploadFile
     agreement: str = ""
     meter: str = ""
     period: str = ""
     kind: str = ""
+    ratio_applied: str = ""
+    losses_applied: str = ""
 
 
 @post(
@@ -131,73 +128,18 @@ async def submit_file(
     """
     parts, sender = parts_of(request), request.scope["state"]["sender"]
     body = await data.file.read()
-    limits = parts.settings.limits
-    if len(body) > limits.file_bytes:
-        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
-    envelope = _envelope(data, parts)
-    await asyncio.to_thread(_look, body, parts)
     await read_words(parts, sender.utility_id)
+    told = {name: getattr(data, name) for name in ("agreement", "meter", "period", "kind", "ratio_applied", "losses_applied")}
+    zone = arriving.zone_of(parts.profiles[sender.utility_id], parts.settings.zone)
+    envelope = arriving.envelope(told, parts.formats, zone=zone, file_name=arriving.label(data.file.filename))
+    await asyncio.to_thread(arriving.look, body, parts.settings.limits)
     post_ = _post(request, sender, envelope, body, [])
     [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
     return await _answered(request, post_.entry, outcome)
 
 
-def _look(body: bytes, parts: Parts) -> None:
-    """What the door refuses of a file at once: wrong magic, a broken or hostile container. Everything else is the submission's verdict."""
-    kind = kind_of(body)
-    if kind == "xlsx":
-        entries(body, parts.settings.limits)
-    elif kind not in ("xls", "json", "text"):
-        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
-
-
-def _envelope(form: FileForm, parts: Parts) -> Envelope:
-    problems = []
-    for name in ("agreement", "meter", "period", "kind"):
-        try:
-            text_code(getattr(form, name))
-        except CellError as error:
-            problems.append(error.at(name))
-    unreadable = {problem.where for problem in problems}
-    if form.period and "period" not in unreadable:
-        try:
-            month(form.period)
-        except ValueError:
-            problems.append(Problem(code="period_invalid", where="period", values={"period": form.period[:_CODE]}))
-    if form.kind and "kind" not in unreadable and form.kind not in parts.formats:
-        problems.append(Problem(code="format_unknown", where="kind", values={"format": form.kind[:_CODE]}))
-    if problems:
-        raise Rejected(*problems)
-    return Envelope(
-        zone=parts.settings.zone,
-        agreement=form.agreement,
-        meter=form.meter,
-        period=form.period,
-        kind=form.kind,
-        file_name=_label(form.file.filename),
-    )
-
-
-def _label(name: str) -> str:
-    """A file's name is a label: the last part of whatever path came, without control characters; nothing is ever stored under it."""
-    return "".join(char for char in PurePath(name.replace("\\", "/")).name if char.isprintable())[:200]
-
-
 def _post(request: Request[Any, Any, Any], sender: Sender, envelope: Envelope, body: bytes, found: list[Any]) -> Post:
-    sha256 = hashlib.sha256(body).digest()
-    entry = Entry(
-        id=new_id(),
-        sender=sender,
-        sha256=sha256,
-        fingerprint=fingerprint(sender, sha256, envelope),
-        channel="api",
-        format=envelope.kind,
-        envelope=envelope,
-        received_at=datetime.now(UTC),
-        body=body,
-        key=_idempotency_key(request),
-        rows=[],
-    )
+    entry = new_entry(sender, envelope, body, channel="api", key=_idempotency_key(request))
     language, parts = language_of(request), parts_of(request)
     return Post(
         entry=entry,
@@ -233,7 +175,7 @@ async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outc
 
 def _first_receipt(parts: Parts, entry: Entry, submission: UUID, language: Language) -> bytes:
     """The receipt of what was met before; a new key is bound to it, so that it gets this answer ever after."""
-    said = msgspec.json.encode(load(parts, entry.sender, submission, language))
+    said = msgspec.json.encode(status_of(parts, entry.sender, submission, language))
     if entry.key:
         sender = entry.sender
         with parts.store.transaction(sender.utility_id) as connection:

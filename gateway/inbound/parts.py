@@ -1,4 +1,4 @@
-"""What the handlers of the API work with, and the one way they load a submission."""
+"""What every channel works with, and the one way they all load a submission."""
 
 import asyncio
 from collections.abc import Mapping
@@ -47,8 +47,11 @@ async def read_words(parts: Parts, utility: int) -> None:
         parts.profiles[utility] = await asyncio.to_thread(read)
 
 
-def load(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:
-    """A submission of this sender with its rows. Raises Rejected(not_found) alike for an absent one and another's."""
+def status_of(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:
+    """A submission of this sender with its rows, the same for every channel.
+
+    Raises Rejected(not_found) alike for an absent one and another's.
+    """
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
         if found is None:
@@ -58,3 +61,11 @@ def load(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timelin
         lines = submissions.timeline(connection, id_) if timeline else []
         rows = submissions.rows(connection, id_)
     return views.detail(found, rows, problems, language, profiles, lines)
+
+
+def submission_id(text: str) -> UUID:
+    """The id in a submission's public name. Raises Rejected(not_found) for what can be none."""
+    try:
+        return UUID(hex=text.removeprefix("sub_"))
+    except ValueError:
+        raise Rejected(Problem(code="not_found")) from None

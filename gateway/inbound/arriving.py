@@ -1,0 +1,71 @@
+"""How a file comes in, whatever its channel: what is refused at the door, and what the channel knows of it beside its bytes."""
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.profile import Profile
+from gateway.domain.windows import month
+from gateway.mapping import Envelope, Format
+from gateway.mapping.cells import CellError, text_code
+from gateway.mapping.zip_gate import entries, kind_of
+from gateway.settings import Limits
+
+_SHOWN: Final = 100
+
+
+def look(body: bytes, limits: Limits) -> None:
+    """Refuse a file at once for its size, wrong magic, a broken or hostile container; the rest is its verdict later. Raises Rejected."""
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    kind = kind_of(body)
+    if kind == "xlsx":
+        entries(body, limits)
+    elif kind not in ("xls", "json", "text"):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+
+
+def label(name: str) -> str:
+    """A file's name is a label: the last part of whatever path came, without control characters; nothing is ever stored under it."""
+    return "".join(char for char in PurePath(name.replace("\\", "/")).name if char.isprintable())[:200]
+
+
+def zone_of(profiles: Mapping[str, Profile], default: str) -> str:
+    """The zone in which a utility's files tell the time: that of its profiles when they agree, else the installation's."""
+    zones = {profile.zone for profile in profiles.values()}
+    return zones.pop() if len(zones) == 1 else default
+
+
+def envelope(told: Mapping[str, str], formats: Mapping[str, Format], *, zone: str, file_name: str = "") -> Envelope:
+    """What a sender says beside a file: `agreement`, `meter`, `period`, `kind` and the two flags of «Вид показаний».
+
+    Raises Rejected with every problem, each at the name of its field.
+    """
+    problems = []
+    for name in ("agreement", "meter", "period", "kind"):
+        try:
+            text_code(told.get(name, ""))
+        except CellError as error:
+            problems.append(error.at(name))
+    unreadable = {problem.where for problem in problems}
+    period, kind = told.get("period", ""), told.get("kind", "")
+    if period and "period" not in unreadable:
+        try:
+            month(period)
+        except ValueError:
+            problems.append(Problem(code="period_invalid", where="period", values={"period": period[:_SHOWN]}))
+    if kind and "kind" not in unreadable and kind not in formats:
+        problems.append(Problem(code="format_unknown", where="kind", values={"format": kind[:_SHOWN]}))
+    flags = {name: _flag(told.get(name, ""), name, problems) for name in ("ratio_applied", "losses_applied")}
+    if problems:
+        raise Rejected(*problems)
+    return Envelope(
+        zone=zone, agreement=told.get("agreement", ""), meter=told.get("meter", ""), period=period, kind=kind, file_name=file_name, **flags
+    )
+
+
+def _flag(text: str, name: str, problems: list[Problem]) -> bool:
+    if text.lower() not in ("", "true", "false", "1", "0"):
+        problems.append(Problem(code="flag_invalid", where=name, values={"value": text[:_SHOWN]}))
+    return text.lower() in ("true", "1")
