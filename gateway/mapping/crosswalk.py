@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.problems import Misconfigured
-from gateway.mapping.cells import Cell
+from gateway.domain.problems import Misconfigured, Rejected
+from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.tables import Table
 
 META: Final = "_meta"
@@ -50,6 +50,19 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def lookup(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
     """Every folded word -> what it means."""
     return {fold(word): meaning for meaning, several in words.items() for word in several}
+
+
+def told(tables: Sequence[Table]) -> dict[str, tuple[str, str]]:
+    """What a template's hidden sheet says: name -> what is written and its place; empty without that sheet. Raises Rejected."""
+    table = next((table for table in tables if table.name == META), None)
+    found: dict[str, tuple[str, str]] = {}
+    for index, row in enumerate(table.rows if table is not None else ()):
+        if table is not None and len(row) > 1 and isinstance(row[0], str):
+            try:
+                found[row[0]] = cell_code(row[1]), table.where(index, 1)
+            except CellError as error:
+                raise Rejected(error.at(table.where(index, 1))) from error
+    return found
 
 
 def read_columns(document: bytes) -> Columns:

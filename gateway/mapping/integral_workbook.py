@@ -13,7 +13,7 @@ from gateway.domain.supply import Meter, key
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
-from gateway.mapping.crosswalk import META, Columns, fold, lookup, read_columns
+from gateway.mapping.crosswalk import META, Columns, fold, lookup, read_columns, told
 from gateway.mapping.tables import Table, letters, read_tables
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -64,28 +64,19 @@ def template(meters: Sequence[Meter], *, agreement: str, period: str, language: 
 
 def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
     """Fill agreement and period from the hidden sheet. Raises Rejected when it contradicts the envelope or names another template."""
-    table = next((table for table in tables if table.name == META), None)
-    if table is None:
-        return envelope
-    told: dict[str, tuple[str, str]] = {}
-    for index, row in enumerate(table.rows):
-        if len(row) > 1 and isinstance(row[0], str):
-            try:
-                told[row[0]] = cell_code(row[1]), table.where(index, 1)
-            except CellError as error:
-                raise Rejected(error.at(table.where(index, 1))) from error
+    written = told(tables)
     expected = {"template": COLUMNS.template, "version": str(COLUMNS.version), "agreement": envelope.agreement, "period": envelope.period}
     for name, wanted in expected.items():
-        written, where = told.get(name, ("", META))
-        if written and wanted and key(written) != key(wanted):
-            raise Rejected(Problem(code="template_mismatch", where=where, values={"name": name, "written": written, "expected": wanted}))
-    period = told.get("period", ("", META))
+        said, where = written.get(name, ("", META))
+        if said and wanted and key(said) != key(wanted):
+            raise Rejected(Problem(code="template_mismatch", where=where, values={"name": name, "written": said, "expected": wanted}))
+    period = written.get("period", ("", META))
     try:
         if period[0]:
             month(period[0])
     except ValueError as error:
         raise Rejected(Problem(code="period_invalid", where=period[1], values={"period": period[0]})) from error
-    agreement = told.get("agreement", ("", META))[0]
+    agreement = written.get("agreement", ("", META))[0]
     return msgspec.structs.replace(envelope, agreement=envelope.agreement or agreement, period=envelope.period or period[0])
 
 

@@ -1,5 +1,6 @@
 """The one reader of tables: a workbook's bytes become sheets of cells, each cell with the name its sender knows it by."""
 
+import threading
 import time as clock
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -41,8 +42,49 @@ def letters(column: int) -> str:
     return text
 
 
+def look(body: bytes, limits: Limits) -> tuple[Table, ...]:
+    """What `read_tables` gives, for formats that only wonder whether a file is theirs; empty when the file cannot be read.
+
+    The file is read once, however many ask: what was found, be it a refusal, is kept for this thread until `read_tables` takes it.
+    """
+    if not _looked.at(body, limits):
+        _looked.tables, _looked.problems = (), ()
+        try:
+            _looked.tables = _read(body, limits)
+        except Rejected as refused:
+            _looked.problems = refused.problems
+        _looked.body, _looked.limits = body, limits
+    return _looked.tables
+
+
 def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
     """Every worksheet of an xlsx or xls workbook, hidden ones marked. Raises Rejected."""
+    if not _looked.at(body, limits):
+        return _read(body, limits)
+    tables, problems = _looked.tables, _looked.problems
+    _looked.body, _looked.limits, _looked.tables, _looked.problems = None, None, (), ()
+    if problems:
+        raise Rejected(*problems)
+    return tables
+
+
+class _Looked(threading.local):
+    """The file that this thread looked at last, and its sheets or the problems it was refused with."""
+
+    def __init__(self) -> None:
+        self.body: bytes | None = None
+        self.limits: Limits | None = None
+        self.tables: tuple[Table, ...] = ()
+        self.problems: tuple[Problem, ...] = ()
+
+    def at(self, body: bytes, limits: Limits) -> bool:
+        return self.body is body and self.limits == limits
+
+
+_looked: Final = _Looked()
+
+
+def _read(body: bytes, limits: Limits) -> tuple[Table, ...]:
     kind = kind_of(body)
     if kind not in ("xlsx", "xls", "zip"):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
