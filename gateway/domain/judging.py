@@ -8,9 +8,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.intervals import amounts, total
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, REGISTERS, Aggregation, AtFrom, MeterReading, Quantity, Reading, Zone
+from gateway.domain.readings import EXACT, INTERVALS, REGISTERS, Aggregation, AtFrom, MeterReading, Quantity, Reading, Zone
 from gateway.domain.rules import Case, Value, check, duplicate_reading, used
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
@@ -19,6 +20,7 @@ from gateway.domain.windows import bounds, open_periods, period_end, period_of
 _FIRST_INSTANT: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_SLACK: Final = timedelta(days=1)
 """How far ahead of our clock a sender's may be: a reading taken later than that has not been taken."""
+_NONE: Final = Decimal(0)
 _NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
 
 
@@ -27,7 +29,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `period` is empty when it could not be settled. `duplicate`: the same values are known already, nothing need be written or sent.
     `earlier_wanted`: registers that already have a later value, so that the value before this one has to be looked up;
-    judge again with what was found.
+    judge again with what was found. `volumes`: amounts of the period that the interval values add up to, for the registers that the
+    registry knows of the meter.
     """
 
     new: MeterReading
@@ -40,6 +43,7 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: ReadingStatus
     duplicate: bool = False
     earlier_wanted: tuple[int, ...] = ()
+    volumes: tuple[Value, ...] = ()
 
 
 def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, earlier: Mapping[int, Decimal | None] = _NOTHING) -> Judged:
@@ -71,9 +75,11 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
             else:
                 known = _known(register, period, at, profile)
             values.append(_value(reading, register, known, meter, profile))
+    if new.blocks:
+        problems = [*problems, *_strangers(new, meter)]
     case = Case(new, meter, tuple(values), period, at, arrival, profile)
     problems += check(case)
-    if not values and not any(problem.severity is Severity.ERROR for problem in problems):
+    if not values and not new.blocks and not any(problem.severity is Severity.ERROR for problem in problems):
         problems.append(Problem(code="value_missing", where=new.where))
     return Judged(
         new=new,
@@ -86,6 +92,7 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
         status=verdict(problems) if problems else ReadingStatus.ACCEPTED,
         duplicate=any(problem.code == duplicate_reading.__name__ for problem in problems),
         earlier_wanted=tuple(wanted),
+        volumes=_volumes(new, meter, period, values) if new.blocks and period else (),
     )
 
 
@@ -162,6 +169,59 @@ def _value(reading: Reading, register: Register, known: Decimal | None, meter: M
     previous = told if told is not None and (known is None or profile.reading.previous == "declared") else known
     consumption = None if previous is None else used(meter, reading, reading.value, previous)
     return Value(reading, register, known, previous, consumption)
+
+
+def amount(reading: Reading, meter: Meter) -> Value:
+    """An amount of a period beside its register: consumption is the amount with the ratio and losses that it does not contain yet."""
+    register = meter.register(reading.register) or Register(id=0, code=reading.register, digits=0, decimals=0)
+    return Value(reading, register, None, None, used(meter, reading, reading.value, _NONE))
+
+
+def _measured(meter: Meter) -> set[tuple[Quantity, int]]:
+    """What a meter measures by the registry, zones aside: quantity and circuit."""
+    kinds = (REGISTERS[register.code] for register in meter.registers if register.code in REGISTERS)
+    return {(kind.quantity, kind.circuit) for kind in kinds}
+
+
+def _strangers(new: MeterReading, meter: Meter) -> Iterable[Problem]:
+    """Interval values of what this meter does not measure; all that the archive of a heat meter holds belongs to one of its circuits."""
+    measured = _measured(meter)
+    heat = {circuit for quantity, circuit in measured if quantity is Quantity.HEAT}
+    told: set[str] = set()
+    for block in new.blocks:
+        kind = INTERVALS.get(block.register)
+        known = kind is not None and (
+            (kind.quantity, kind.circuit) in measured or (kind.circuit in heat and block.register not in REGISTERS)
+        )
+        if not known and block.register not in told:
+            told.add(block.register)
+            yield Problem(code="register_unknown", where=block.where, values={"register": block.register, "meter": meter.serial})
+
+
+def _volumes(new: MeterReading, meter: Meter, period: str, values: Iterable[Value]) -> tuple[Value, ...]:
+    """The amounts of the period, but for registers whose dial was read too."""
+    measured, dials = _measured(meter), {value.register.code for value in values}
+    found = []
+    for code, blocks in amounts(new.blocks).items():
+        kind = INTERVALS[code]
+        amount_ = total(blocks, period) if code not in dials and (kind.quantity, kind.circuit) in measured and code in REGISTERS else None
+        if amount_ is not None:
+            first, last = blocks[0], blocks[-1]
+            reading = Reading(
+                register=code,
+                value=amount_,
+                ratio_applied=first.ratio_applied,
+                losses_applied=first.losses_applied,
+                where=_from_to(first.where, last.where),
+                volume=True,
+            )
+            found.append(amount(reading, meter))
+    return tuple(found)
+
+
+def _from_to(first: str, last: str) -> str:
+    """The place from the beginning of one block to the end of another: `Sheet1!B2:AF25`."""
+    return first if first == last or ":" not in last else f"{first.partition(':')[0]}:{last.rpartition(':')[2]}"
 
 
 def _names(reading: Reading, meter: Meter) -> dict[str, str]:

@@ -24,6 +24,8 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `per_period`: `one` means a second reading corrects the first, `many` that each stands for itself.
     `together`: all registers of a meter must come in one submission (legal-entity manual 5.2).
     `hold`: seconds a reading waits before it is sent, so that the sender may still take it back.
+    `intervals`: whether interval values sent again with other content `replace` the earlier ones, which move to their history
+    (legal-entity manual 5.2, F-056), or are refused because what a device archived does not change (`keep`).
     """
 
     at: AtSource = "arrival"
@@ -31,6 +33,7 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     per_period: Literal["one", "many"] = "one"
     together: bool = True
     hold: Annotated[int, msgspec.Meta(ge=0)] = 0
+    intervals: Literal["replace", "keep"] = "replace"
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

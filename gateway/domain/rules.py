@@ -8,11 +8,12 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.intervals import amounts, expected, within
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, MeterReading, Quality, Reading, consumption
+from gateway.domain.readings import EXACT, REGISTERS, MeterReading, Quality, Reading, Unit, consumption
 from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import bounds, days
+from gateway.domain.windows import bounds, days, month
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -121,7 +122,7 @@ def zone_missing(case: Case) -> Iterator[Objection]:
 
     One that came but could not be read is told of at its own place and not missed here.
     """
-    if not case.profile.reading.together:
+    if not case.profile.reading.together or not case.new.readings:
         return
     came = {value.register.id for value in case.values}
     for register in case.meter.registers:
@@ -171,6 +172,48 @@ def duplicate_reading(case: Case) -> Iterator[Objection]:
     yield case.new.where, {"period": case.period, "meter": case.meter.serial}
 
 
+def interval_count_wrong(case: Case) -> Iterator[Objection]:
+    """A block must have a value's place for every interval of its day, month or year: 23, 24 or 25 hours by the zone (V-10)."""
+    for block in case.new.blocks:
+        wanted = expected(block.step, block.day, case.profile.zone)
+        if len(block.values) != wanted:
+            yield block.where, {"day": block.day.isoformat(), "count": str(len(block.values)), "expected": str(wanted)}
+
+
+def interval_negative(case: Case) -> Iterator[Objection]:
+    """Amounts of electricity and water are never below zero; in the archive of a heat meter reverse flow and differences may be."""
+    if any(problem.code == interval_negative.__name__ for problem in case.new.problems):
+        return
+    for block in case.new.blocks:
+        kind = REGISTERS.get(block.register)
+        if kind is None or kind.unit is Unit.GCAL:
+            continue
+        low = min((value for value in block.values if value is not None), default=_ZERO)
+        if low < 0:
+            yield block.where, {"value": text(low), "day": block.day.isoformat()}
+
+
+def interval_missing(case: Case) -> Iterator[Objection]:
+    """Intervals without a value: they are not counted as zero, so the amount of the period is too small (V-10)."""
+    for code, blocks in amounts(case.new.blocks).items():
+        lacking = [(block, block.values.count(None)) for block in blocks if None in block.values]
+        if lacking:
+            first = lacking[0][0]
+            told = {"register": code, "count": str(sum(n for _, n in lacking)), "day": first.day.isoformat()}
+            yield first.where, told
+
+
+def interval_outside_period(case: Case) -> Iterator[Objection]:
+    """Values outside the period are kept and not counted for it; heat reports may run from the 16th to the 15th."""
+    if not case.period:
+        return
+    first = month(case.period)
+    for code, blocks in amounts(case.new.blocks).items():
+        outside = [block for block in blocks if not within(block, first)]
+        if outside:
+            yield outside[0].where, {"register": code, "period": case.period, "day": outside[0].day.isoformat()}
+
+
 RULES: Final[dict[Rule, Severity]] = {
     entry_closed: Severity.ERROR,
     window_not_open: Severity.ERROR,
@@ -187,6 +230,10 @@ RULES: Final[dict[Rule, Severity]] = {
     litres_suspected: Severity.HINT,
     red_digits_suspected: Severity.HINT,
     duplicate_reading: Severity.HINT,
+    interval_count_wrong: Severity.ERROR,
+    interval_negative: Severity.ERROR,
+    interval_missing: Severity.WARNING,
+    interval_outside_period: Severity.HINT,
 }
 """Every rule with its weight unless the profile says otherwise."""
 

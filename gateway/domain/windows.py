@@ -48,6 +48,12 @@ def shift(first: date, months: int) -> date:
     return date(first.year + years, index + 1, 1)
 
 
+def days_in(period: str) -> tuple[date, date]:
+    """First and last day of a period."""
+    first = month(period)
+    return first, shift(first, 1) - timedelta(days=1)
+
+
 def _day(first: date, day: int) -> date:
     return min(first + timedelta(days=day - 1), shift(first, 1) - timedelta(days=1))
 

@@ -10,6 +10,7 @@ import msgspec
 from gateway import texts
 from gateway.domain.problems import Problem
 from gateway.domain.profile import Profile
+from gateway.domain.readings import EXACT
 from gateway.domain.status import SubmissionStatus
 from gateway.store.intake import Entry, Row
 from gateway.store.submissions import FoundProblem, FoundRow, FoundValue, Happening, Submission
@@ -28,12 +29,25 @@ class ProblemView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ValueView(msgspec.Struct, frozen=True, kw_only=True):
-    """One register's value with what it was compared with; numbers travel as text, exactly."""
+    """One register's value with what it was compared with; numbers travel as text, exactly.
+
+    `volume`: the value is the amount of the period that interval values add up to.
+    """
 
     register: str
     value: Decimal
     previous: Decimal | None
     consumption: Decimal | None
+    volume: bool = False
+
+
+class DeltaView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a meter's dials and its interval values say of the period, and the difference («Дельта»), of which 0 is best."""
+
+    quantity: str
+    integral: Decimal
+    interval: Decimal
+    delta: Decimal
 
 
 class ReadingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +67,7 @@ class ReadingView(msgspec.Struct, frozen=True, kw_only=True):
     next_attempt_at: datetime | None
     values: list[ValueView]
     problems: list[ProblemView]
+    deltas: list[DeltaView] = []
 
 
 class Counters(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,8 +213,15 @@ def _reading(row: FoundRow, language: Language, profiles: Mapping[str, Profile])
         revision=row.revision,
         same_as=None if row.same_as is None else f"rdg_{row.same_as.hex}",
         next_attempt_at=row.next_attempt_at,
-        values=[ValueView(register=v.register, value=v.value, previous=v.previous, consumption=v.consumption) for v in row.values],
+        values=[
+            ValueView(register=v.register, value=v.value, previous=v.previous, consumption=v.consumption, volume=v.volume)
+            for v in row.values
+        ],
         problems=[problem_view(problem, language) for problem in row.problems],
+        deltas=[
+            DeltaView(quantity=d.quantity, integral=d.integral, interval=d.interval, delta=EXACT.subtract(d.integral, d.interval))
+            for d in row.deltas
+        ],
     )
 
 
@@ -231,7 +253,12 @@ def _found(ordinal: int, row: Row) -> FoundRow:
         same_as=row.same_as,
         values=[
             FoundValue(
-                register=v.register.code, value=v.reading.value, previous=v.previous, consumption=v.consumption, where=v.reading.where
+                register=v.register.code,
+                value=v.reading.value,
+                previous=v.previous,
+                consumption=v.consumption,
+                where=v.reading.where,
+                volume=v.reading.volume,
             )
             for v in row.values
         ],

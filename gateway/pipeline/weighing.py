@@ -13,6 +13,7 @@ from gateway.domain.readings import MeterReading
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import key
 from gateway.mapping import Envelope, Format
+from gateway.pipeline import blocks
 from gateway.store import Connection, intake, people, readings, supply
 from gateway.store.intake import Entry, Row
 from gateway.store.people import Sender
@@ -51,6 +52,10 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         for new in news:
             told = _filled(new, entry.envelope)
             entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, gone))
+        if any(new.blocks for new in news):
+            policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
+            keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
+            blocks.compare(connection, utility, entry, keep)
 
 
 def _filled(new: MeterReading, envelope: Envelope) -> MeterReading:
@@ -94,12 +99,12 @@ def _row(
         earlier = readings.before(connection, known.meter.id, judged.earlier_wanted, judged.period, judged.at)
         judged = judge(new, known.meter, profile, entry.received_at, earlier)
     row.target = profile.target
-    row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values
+    row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
     row.problems, row.status = judged.problems, judged.status
     if entry.format not in profile.formats:
         row.status = ReadingStatus.REJECTED
         row.problems += (Problem(code="format_not_accepted", where=new.where, values={"format": entry.format}),)
-    if row.status is ReadingStatus.ACCEPTED:
+    if row.status is ReadingStatus.ACCEPTED and judged.values:
         _believe(row, judged, known, profile, gone)
     return row
 

@@ -14,7 +14,8 @@ from gateway.domain.readings import MeterReading
 from gateway.domain.rules import Value
 from gateway.domain.status import ReadingStatus, SubmissionStatus, sources, submission_status
 from gateway.mapping import Envelope
-from gateway.store import ledger
+from gateway.store import intervals, ledger
+from gateway.store.columns import EVENT, METER_READING, PROBLEM, READING, SUBMISSION
 from gateway.store.people import Sender
 from gateway.store.rows import Together, array
 from gateway.store.supply import Known
@@ -56,6 +57,7 @@ class Entry(msgspec.Struct, kw_only=True):
     waiting: str = ""
     problems: tuple[Problem, ...] = ()
     rows: list[Row] = []
+    compared: intervals.Compared | None = None
 
     def counts(self) -> tuple[int, int, int]:
         """How many of the rows are accepted, wait for a person, are rejected."""
@@ -71,72 +73,6 @@ class Entry(msgspec.Struct, kw_only=True):
 def new_id() -> UUID:
     """A time-ordered id (UUIDv7)."""
     return uuid7()
-
-
-CLAIM: Final = {"utility_id": "int", "sha256": "bytea", "body": "bytea"}
-SUBMISSION: Final = {
-    "id": "uuid",
-    "utility_id": "int",
-    "credential_id": "bigint",
-    "sha256": "bytea",
-    "fingerprint": "bytea",
-    "channel": "text",
-    "format": "text",
-    "file_name": "text",
-    "envelope": "jsonb",
-    "status": "text",
-    "total": "int",
-    "accepted": "int",
-    "in_review": "int",
-    "rejected": "int",
-    "received_at": "timestamptz",
-}
-METER_READING: Final = {
-    "id": "uuid",
-    "utility_id": "int",
-    "submission_id": "uuid",
-    "ordinal": "int",
-    "meter_id": "bigint",
-    "agreement": "text",
-    "meter": "text",
-    "period": "text",
-    "at": "timestamptz",
-    "revision": "smallint",
-    "status": "text",
-    "same_as": "uuid",
-    "place": "text",
-}
-READING: Final = {
-    "utility_id": "int",
-    "meter_reading_id": "uuid",
-    "ordinal": "smallint",
-    "register": "text",
-    "value": "numeric",
-    "previous": "numeric",
-    "consumption": "numeric",
-    "quality": "text",
-    "ratio_applied": "boolean",
-    "losses_applied": "boolean",
-    "place": "text",
-}
-PROBLEM: Final = {
-    "utility_id": "int",
-    "submission_id": "uuid",
-    "meter_reading_id": "uuid",
-    "code": "text",
-    "severity": "text",
-    "place": "text",
-    "values": "jsonb",
-}
-EVENT: Final = {
-    "utility_id": "int",
-    "entity": "text",
-    "entity_id": "uuid",
-    "from_state": "text",
-    "to_state": "text",
-    "actor": "text",
-    "reason": "text",
-}
 
 
 def receive(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
@@ -157,6 +93,7 @@ def take(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
     _keep(together, entries, translated=True)
     _rows(together, entries)
     new = _written(connection, together, [])
+    _believe_blocks(connection, entries)
     _enqueue(connection, entries)
     return new
 
@@ -171,6 +108,7 @@ def finish(connection: Connection, entry: Entry) -> bool:
     _rows(together, [entry])
     together.put("event", EVENT, [_verdict(entry)])
     _written(connection, together, [])
+    _believe_blocks(connection, [entry])
     _enqueue(connection, [entry])
     return True
 
@@ -269,10 +207,18 @@ def _rows(together: Together, entries: Sequence[Entry]) -> None:
     _move_registers(together, (row for entry in entries for row in entry.rows if row.status is ReadingStatus.QUEUED))
 
 
+def _believe_blocks(connection: Connection, entries: Iterable[Entry]) -> None:
+    """Keep the interval values of the rows that are on their way to billing."""
+    for entry in entries:
+        if entry.compared is not None:
+            believed = {row.id for row in entry.rows if row.status is ReadingStatus.QUEUED}
+            intervals.merge(connection, entry.sender.utility_id, entry.compared, believed)
+
+
 def _value(value: Value) -> tuple[object, ...]:
     told = value.reading
     flags = told.quality, told.ratio_applied, told.losses_applied
-    return (value.register.code, told.value, value.previous, value.consumption, *flags, told.where)
+    return (value.register.code, told.value, value.previous, value.consumption, *flags, told.where, told.volume)
 
 
 def _problem(problem: Problem) -> tuple[str, str, str, str]:
@@ -296,6 +242,7 @@ def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[ob
         row.status.value,
         row.same_as,
         new.where,
+        bool(new.blocks),
     )
 
 
@@ -306,40 +253,51 @@ _QUEUED_ONCE: Final = tuple(
 
 
 def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction."""
-    corrected = {(row.known.meter.id, row.period) for entry in entries for row in entry.rows if row.known is not None and row.corrects}
+    """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction.
+
+    Interval values correct interval values, dial readings dial readings.
+    """
+    places = {row.id: _place(row) for entry in entries for row in entry.rows}
+    corrected = {places[row.id] for entry in entries for row in entry.rows if row.corrects} - {None}
     if not corrected:
         return
-    again: dict[tuple[int, str], list[Row]] = {}
+    again: dict[tuple[int, str, bool], list[Row]] = {}
     for entry in entries:
         for row in entry.rows:
-            place = (row.known.meter.id, row.period) if row.known is not None else None
-            if place in corrected and row.status is ReadingStatus.ACCEPTED and row.same_as is None:
+            place = places[row.id]
+            if place is not None and place in corrected and row.status is ReadingStatus.ACCEPTED and row.same_as is None:
                 again.setdefault(place, []).append(row)
     olds = connection.exec_driver_sql(
         "with old as (select id, utility_id, status, revision, meter_id, period from meter_reading "
-        "where (meter_id, period) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[])) "
+        "where (meter_id, period, intervals) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
         "and status = any(%(from)s) and same_as is null order by id for update), "
         "gone as (update meter_reading m set status = 'superseded' from old where m.id = old.id), "
         "told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor) "
         "select utility_id, 'meter_reading', id, status, 'superseded', 'metergate' from old) "
-        "select m.meter_id, m.period, max(m.revision) as revision from meter_reading m "
-        "where (m.meter_id, m.period) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[])) "
+        "select m.meter_id, m.period, m.intervals, max(m.revision) as revision from meter_reading m "
+        "where (m.meter_id, m.period, m.intervals) in "
+        "(select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
         "and m.same_as is null and (m.status = any(%(sent)s) or exists (select from delivery_closed c where c.subject_id = m.id)) "
-        "group by m.meter_id, m.period",
+        "group by m.meter_id, m.period, m.intervals",
         {
-            "meters": [m for m, _ in again],
-            "periods": [p for _, p in again],
+            "meters": [m for m, _, _ in again],
+            "periods": [p for _, p, _ in again],
+            "natures": [i for _, _, i in again],
             "from": list(sources(ReadingStatus.SUPERSEDED)),
             "sent": [*_QUEUED_ONCE],
         },
     )
-    newest = {(old.meter_id, old.period): old.revision for old in olds}
+    newest = {(old.meter_id, old.period, old.intervals): old.revision for old in olds}
     for place, rows in again.items():
         for step, row in enumerate(rows, start=1):
             row.revision = newest.get(place, -1) + step
         for row in rows[:-1]:
             row.status = ReadingStatus.SUPERSEDED
+
+
+def _place(row: Row) -> tuple[int, str, bool] | None:
+    """What a correction corrects: a period of a meter, its interval values apart from what its dials showed."""
+    return None if row.known is None else (row.known.meter.id, row.period, bool(row.new.blocks))
 
 
 def _move_registers(together: Together, rows: Iterable[Row]) -> None:

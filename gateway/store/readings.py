@@ -24,6 +24,7 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     quality: str
     ratio_applied: bool
     losses_applied: bool
+    volume: bool
 
 
 class Outgoing(msgspec.Struct, gc=False):
@@ -42,7 +43,7 @@ class Outgoing(msgspec.Struct, gc=False):
 
 _OUTGOING: Final = """
 select m.id, m.status, m.agreement, p.code, m.meter, m.period, m.at, m.revision,
-  r.register, r.value, r.previous, r.consumption, r.quality, r.ratio_applied, r.losses_applied
+  r.register, r.value, r.previous, r.consumption, r.quality, r.ratio_applied, r.losses_applied, r.volume
 from meter_reading m join reading r on r.meter_reading_id = m.id join meter on meter.id = m.meter_id
 join usage_point p on p.id = meter.usage_point_id
 where m.id = any(%(ids)s::uuid[]) order by m.id, r.ordinal"""

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from gateway.store.readings import BELIEVED
 from gateway.store.rows import array
 
 
@@ -38,6 +39,15 @@ class FoundValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     previous: Decimal | None
     consumption: Decimal | None
     where: str
+    volume: bool = False
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the dials of a meter say of a period and what its interval values say, of one quantity (legal-entity manual, figure 14)."""
+
+    quantity: str
+    integral: Decimal
+    interval: Decimal
 
 
 class FoundProblem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,6 +77,7 @@ class FoundRow(msgspec.Struct, kw_only=True, gc=False):
     tries: int = 0
     values: list[FoundValue] = []
     problems: list[FoundProblem] = []
+    deltas: list[Delta] = []
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,21 +196,36 @@ def rows(connection: Connection, submission: UUID) -> list[FoundRow]:
             tries=row.tries,
             values=[],
             problems=[],
+            deltas=[],
         )
         for row in connection.exec_driver_sql(_ROWS, {"id": submission})
     }
     values = connection.exec_driver_sql(
-        "select meter_reading_id, register, value, previous, consumption, place from reading "
+        "select meter_reading_id, register, value, previous, consumption, place, volume from reading "
         "where meter_reading_id = any(%(ids)s::uuid[]) order by meter_reading_id, ordinal",
         {"ids": array(found, "uuid")},
     )
-    for id_, register, value, previous, consumption, place in values:
-        known = FoundValue(register=register, value=value, previous=previous, consumption=consumption, where=place)
+    for id_, register, value, previous, consumption, place, volume in values:
+        known = FoundValue(register=register, value=value, previous=previous, consumption=consumption, where=place, volume=volume)
         found[id_].values.append(known)
     for id_, problem in problems(connection, submission):
         if id_ is not None:
             found[id_].problems.append(problem)
+    believed = {"id": submission, "live": array(BELIEVED, "text")}
+    for id_, quantity, integral, interval in connection.exec_driver_sql(_DELTAS, believed):
+        found[id_].deltas.append(Delta(quantity=quantity, integral=integral, interval=interval))
     return list(found.values())
+
+
+_DELTAS: Final = """
+with mine as (select id, meter_id, period from meter_reading where submission_id = %(id)s and meter_id is not null and period <> ''),
+live as (select mine.id, o.id as other from mine join meter_reading o on o.meter_id = mine.meter_id and o.period = mine.period
+  where o.status = any(%(live)s::text[]) and o.same_as is null)
+select live.id, regexp_replace(r.register, ':[a-z_]+', '') as quantity,
+  coalesce(sum(r.consumption) filter (where not r.volume and r.register like '%%:%%'), sum(r.consumption) filter (where not r.volume)),
+  sum(r.consumption) filter (where r.volume)
+from live join reading r on r.meter_reading_id = live.other group by 1, 2
+having bool_or(r.volume) and bool_or(not r.volume and r.consumption is not null) order by 1, 2"""
 
 
 def problems(connection: Connection, submission: UUID) -> list[tuple[UUID | None, FoundProblem]]:

@@ -1,0 +1,57 @@
+"""What interval values come to: how many a block must hold, and what they add up to for a period."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, Step
+from gateway.domain.windows import month, shift
+
+MINUTES: Final = {Step.QUARTER: 15, Step.HALF_HOUR: 30, Step.HOUR: 60}
+"""Steps whose block is a local day."""
+_COARSE_FIRST: Final = (Step.MONTH, Step.DAY, Step.HOUR, Step.HALF_HOUR, Step.QUARTER)
+_DIGITS: Final = 60
+"""Enough for a sum of any values that a gate lets in: nothing is rounded."""
+
+
+@lru_cache(maxsize=4096)
+def expected(step: Step, day: date, zone: str) -> int:
+    """How many values a block that begins on `day` has: 23, 24 or 25 hours, 28 to 31 days, 12 months; 0 when none begins there."""
+    if step in MINUTES:
+        here = ZoneInfo(zone)
+        start, end = (datetime.combine(one, time(), here) for one in (day, day + timedelta(days=1)))
+        return int((end.timestamp() - start.timestamp()) // 60) // MINUTES[step]
+    if step is Step.DAY:
+        return (shift(day, 1) - day).days if day.day == 1 else 0
+    return 12 if (day.month, day.day) == (1, 1) else 0
+
+
+def within(block: IntervalBlock, first: date) -> tuple[Decimal | None, ...]:
+    """The values of a block that lie in the month beginning on `first`."""
+    if block.step is Step.MONTH:
+        return block.values[first.month - 1 : first.month] if block.day.year == first.year else ()
+    return block.values if first <= block.day < shift(first, 1) else ()
+
+
+def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
+    """The blocks that make up a period's amount, by code: only of codes whose values may be added up, each in its coarsest step.
+
+    A file that holds hours and days of one register says the same amount twice; the days are what its meter itself summed up.
+    """
+    found: dict[str, dict[Step, list[IntervalBlock]]] = {}
+    for block in blocks:
+        kind = INTERVALS.get(block.register)
+        if kind is not None and kind.aggregation is Aggregation.SUM:
+            found.setdefault(block.register, {}).setdefault(block.step, []).append(block)
+    return {code: next(steps[step] for step in _COARSE_FIRST if step in steps) for code, steps in found.items()}
+
+
+def total(blocks: Iterable[IntervalBlock], period: str) -> Decimal | None:
+    """The exact sum of the values that lie in a period (`YYYY-MM`), None when not one does."""
+    first = month(period)
+    values = [value for block in blocks for value in within(block, first) if value is not None]
+    with localcontext(prec=_DIGITS):
+        return sum(values, Decimal(0)) if values else None
