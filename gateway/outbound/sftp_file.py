@@ -1,0 +1,378 @@
+"""Hands batches to a billing as text files over SFTP and reads its acknowledgement files back (contracts_schema/sftp_file.md)."""
+
+import errno
+import logging
+import re
+import socket
+import struct
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from time import monotonic
+from typing import Annotated, Final
+
+import msgspec
+import paramiko
+from paramiko.hostkeys import HostKeyEntry
+from paramiko.ssh_exception import IncompatiblePeer
+
+from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
+from gateway.outbound.text_file import FIELDS, WORDS, Layout, Unbelievable, Word, answer
+
+log = logging.getLogger("metergate")
+
+OPERATOR: Final = frozenset({errno.ENOENT, errno.EACCES})
+"""Refusals of the server that time does not mend: no such folder, no right to it."""
+BROKEN: Final = (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError, ValueError, IndexError, struct.error)
+"""How a connection or its other end fails; the last three are what an answer that is no SSH or SFTP comes to."""
+REMEMBERED: Final = 1000
+RAW_BYTES: Final = 1024 * 1024
+
+
+class SftpFile(Target, frozen=True, kw_only=True, dict=True):
+    """A billing that takes files from a folder and puts its answers into another.
+
+    `host_key`: its line of a known_hosts file; no other key is ever accepted. `password` or `key_file` with its `passphrase`.
+    `folder`, `acks`: where files are put and answers are looked for. `name`: of a file, `ack`: of its answer, `{name}` being the file's
+    without its ending. `columns`: header -> field, in their order. `codes`: register -> billing's code. `words`: billing's word on a row ->
+    taken, refused, later or pending. `timeout`: seconds for a whole attempt. `ack_bytes`: longest answer read.
+    """
+
+    host: str
+    user: str
+    host_key: str
+    folder: str
+    acks: str
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 22
+    password: str = ""
+    key_file: str = ""
+    passphrase: str = ""
+    name: str = "{batch}.csv"
+    ack: str = "{name}.ack.csv"
+    encoding: str = "cp1251"
+    delimiter: str = ";"
+    decimal: str = ","
+    columns: dict[str, str] = msgspec.field(default_factory=lambda: {field: field for field in FIELDS})
+    header: bool = True
+    control: bool = True
+    codes: dict[str, str] = msgspec.field(default_factory=dict)
+    words: dict[str, str] = msgspec.field(default_factory=lambda: dict(WORDS))
+    timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
+    ack_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16 * 1024 * 1024
+    concurrency: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError naming the setting that cannot be; a secret is not shown."""
+        if not self.host or not self.user or not self.folder or not self.acks:
+            raise ValueError("host, user, folder and acks: none of them may be empty")
+        if bool(self.password) == bool(self.key_file):
+            raise ValueError("password, key_file: exactly one of them is wanted")
+        for setting, hole in (("name", "batch"), ("ack", "name")):
+            if not re.fullmatch(rf"(?!\.)[^{{}}/\x00-\x1f]*\{{{hole}\}}[^{{}}/\x00-\x1f]*(?<!\.part)", getattr(self, setting)):
+                raise ValueError(f"{setting}: a file's name with {{{hole}}} in it is wanted, and nothing else in braces")
+        if self.folder.rstrip("/") == self.acks.rstrip("/") and self.ack == "{name}.csv":
+            raise ValueError("ack: an answer cannot have the name of its file")
+        _ = self._layout, self._pinned, self._key
+
+    def __repr__(self) -> str:
+        return f"SftpFile({self.user}@{self.host}:{self.port})"
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """Its folders tell what it was given and what it said."""
+        return "B"
+
+    def deliver(self, batch: Batch) -> Receipt:
+        """Put the batch into the folder as one file; every item of it is pending until its acknowledgement is there."""
+        file = self._file(batch.id)
+        content, refused = self._layout.write(batch.items)
+        if content:
+            with self._call() as call:
+                call.hand_over(file, content)
+        return Receipt(
+            answers=tuple(
+                Answer(key=item.key, outcome=Outcome.REFUSED, reason=refused[item.key])
+                if item.key in refused
+                else Answer(key=item.key, outcome=Outcome.PENDING)
+                for item in batch.items
+            )
+        )
+
+    def ask(self, batch: Batch, tried: Mapping[str, str]) -> Receipt:
+        """Read the acknowledgements of the files the items are in. A file that never got its name is taken away: its items are unknown."""
+        files: dict[str, list[Item]] = {}
+        for item in batch.items:
+            if item.key in tried:
+                files.setdefault(self._file(tried[item.key]), []).append(item)
+        answers: list[Answer] = []
+        lines: list[str] = []
+        with self._call() as call:
+            for file, items in files.items():
+                words = call.acknowledged(file)
+                if words is None and call.take_back(file):
+                    answers += [Answer(key=item.key, outcome=Outcome.UNKNOWN) for item in items]
+                    continue
+                whole = [word for word in words or () if word.key == file and word.outcome is Outcome.REFUSED]
+                told = _by_key(words or ())
+                for item in items:
+                    said = whole[:1] or told.get(item.key, [])
+                    lines += [word.line for word in said]
+                    answers.append(answer(item, said) or Answer(key=item.key, outcome=Outcome.PENDING))
+        return Receipt(answers=tuple(answers), raw="\n".join(lines).encode()[:RAW_BYTES])
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return Layout(
+            encoding=self.encoding,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            columns=self.columns,
+            header=self.header,
+            control=self.control,
+            codes=self.codes,
+            words=self.words,
+        )
+
+    @cached_property
+    def _pinned(self) -> tuple[paramiko.PKey, ...]:
+        """The keys of `host_key`: lines of a known_hosts file, or of a public key."""
+        keys: list[paramiko.PKey] = []
+        for line in self.host_key.splitlines():
+            fields = line.split()
+            if not fields or line.startswith("#"):
+                continue
+            text = " ".join(["*", *fields] if len(fields) > 1 and fields[1].startswith("AAAA") else fields)
+            try:
+                entry = HostKeyEntry.from_line(text)
+            except (paramiko.SSHException, *BROKEN) as error:
+                raise ValueError("host_key: no line of a known_hosts file") from error
+            if entry is None or text.startswith("@"):
+                raise ValueError("host_key: no line of a known_hosts file, or of a key of no known kind")
+            keys.append(entry.key)
+        if not keys:
+            raise ValueError("host_key: the line of a known_hosts file is wanted; ssh-keyscan shows it, its owner confirms it")
+        return tuple(keys)
+
+    @cached_property
+    def _key(self) -> paramiko.PKey | None:
+        if not self.key_file:
+            return None
+        for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+            try:
+                return kind.from_private_key_file(self.key_file, self.passphrase or None)
+            except OSError as error:
+                raise ValueError(f"key_file: {error.strerror}") from error
+            except (paramiko.SSHException, ValueError, TypeError, IndexError):
+                continue  # of another kind, or no key at all, or another passphrase: the library does not tell them apart
+        raise ValueError("key_file: no private key (Ed25519, ECDSA or RSA), or not with this passphrase")
+
+    @cached_property
+    def _memory(self) -> "_Memory":
+        return _Memory()
+
+    def _file(self, batch: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", batch):
+            raise Misconfigured(f"{batch!r} cannot be the name of a file")
+        return self.name.replace("{batch}", batch)
+
+    @contextmanager
+    def _call(self) -> "Iterator[_Call]":
+        """A connection for one attempt, which ends when its time is over; whatever goes wrong is one of the three errors."""
+        call = _Call(self)
+        late = monotonic() + self.timeout
+        try:
+            with _connection(self, late) as files:
+                call.begin(files)
+                yield call
+        except paramiko.BadHostKeyException as error:
+            raise Misconfigured(f"{self}: another host key than `host_key`: {_print(error.key)}, nothing was sent") from error
+        except IncompatiblePeer as error:
+            raise Misconfigured(f"{self}: {error}") from error
+        except paramiko.AuthenticationException as error:
+            if "EOF" in str(error) or "timeout" in str(error):  # paramiko's words for a peer that went away meanwhile
+                raise Unavailable(f"{self}: {error}", sent=False) from error
+            raise Misconfigured(f"{self}: {error}") from error
+        except BROKEN as error:
+            if isinstance(error, OSError) and error.errno in OPERATOR and not call.sent:
+                raise Misconfigured(f"{self}: {call.doing}: {error.strerror}") from error
+            why = f"not done within {self.timeout:g} s" if monotonic() >= late else str(error) or type(error).__name__
+            raise Unavailable(f"{self}: {call.doing}: {why}", sent=call.sent) from error
+
+
+class _Memory:
+    """What one process knows of a billing's folders: answers read before, and parts of its own that it could not take away."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.litter: set[str] = set()
+        self._read: dict[str, tuple[tuple[int, int], tuple[Word, ...] | None]] = {}
+
+    def recall(self, name: str, version: tuple[int, int]) -> tuple[bool, tuple[Word, ...] | None]:
+        """Whether this version of an answer was read, and what it said; None for one that was not believed."""
+        known = self._read.get(name)
+        return (True, known[1]) if known and known[0] == version else (False, None)
+
+    def keep(self, name: str, version: tuple[int, int], words: tuple[Word, ...] | None) -> None:
+        """Remember what an answer said; the oldest are forgotten."""
+        with self.lock:
+            self._read.pop(name, None)
+            self._read[name] = (version, words)
+            while len(self._read) > REMEMBERED:
+                del self._read[next(iter(self._read))]
+
+
+class _Call:
+    """One attempt: `doing` says at what it is, `sent` whether billing may have the file."""
+
+    def __init__(self, target: SftpFile) -> None:
+        self.sent = False
+        self.doing = "connecting"
+        self._target = target
+        self._memory = target._memory  # noqa: SLF001 - the two are one thing in two classes
+        self._layout = target._layout  # noqa: SLF001
+        self._files: paramiko.SFTPClient
+
+    def begin(self, files: paramiko.SFTPClient) -> None:
+        """See that both folders are there, and take away what earlier attempts left."""
+        self._files = files
+        for folder in (self._target.folder, self._target.acks):
+            self.doing = folder
+            files.stat(folder)
+        with self._memory.lock:
+            litter, self._memory.litter = self._memory.litter, set()
+        for part in litter:
+            with suppress(OSError):  # it may be gone, and a connection that is gone shows at the next step
+                files.remove(part)
+
+    def hand_over(self, file: str, content: bytes) -> None:
+        """Write the whole file beside its name, then give it the name: before that nothing can be taken."""
+        final = self._place(file)
+        part = f"{final}.part"
+        self.doing = final
+        if self._stat(final) is not None:
+            return
+        try:
+            with self._files.open(part, "wb") as writing:
+                writing.write(content)
+            size = self._files.stat(part).st_size
+            if size != len(content):
+                raise paramiko.SFTPError(f"{size} of {len(content)} bytes were kept")
+            self._rename(part, final)
+        except BROKEN:
+            if not self.sent:
+                with self._memory.lock:
+                    self._memory.litter.add(part)
+            raise
+
+    def acknowledged(self, file: str) -> tuple[Word, ...] | None:
+        """Billing's words on a file; None when there is no acknowledgement, and none (once said in the log) when it is not believed."""
+        name = self._target.ack.replace("{name}", file.rpartition(".")[0] or file)
+        self.doing = path = f"{self._target.acks.rstrip('/')}/{name}"
+        there = self._stat(path)
+        if there is None:
+            return None
+        size = there.st_size or 0
+        version = (size, there.st_mtime or 0)
+        seen, words = self._memory.recall(path, version)
+        if not seen:
+            try:
+                words = self._layout.read(self._bytes(path, size))
+            except Unbelievable as reason:
+                facts = {"target": str(self._target), "file": path, "why": str(reason)}
+                log.warning("target.acknowledgement_not_believed", extra={"facts": facts})
+            self._memory.keep(path, version, words)
+        return words or ()
+
+    def take_back(self, file: str) -> bool:
+        """Take away the part of a file that never got its name. True: it was there, so billing was never handed the file."""
+        self.doing = final = self._place(file)
+        if self._stat(final) is not None:
+            return False
+        try:
+            self._files.remove(f"{final}.part")
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _place(self, file: str) -> str:
+        return f"{self._target.folder.rstrip('/')}/{file}"
+
+    def _stat(self, path: str) -> paramiko.SFTPAttributes | None:
+        try:
+            return self._files.stat(path)
+        except FileNotFoundError:
+            return None
+
+    def _bytes(self, path: str, size: int) -> bytes:
+        if size > self._target.ack_bytes:
+            raise Unbelievable(f"{size} bytes, more than {self._target.ack_bytes}")
+        with self._files.open(path, "rb") as file:
+            file.prefetch(size)
+            return file.read(size)
+
+    def _rename(self, part: str, final: str) -> None:
+        """Give the file its name, by the plain rename where the server has no other. What the server still holds tells whether it did."""
+        refusal = OSError("not renamed")
+        for rename in (self._files.posix_rename, self._files.rename):
+            self.sent = True
+            try:
+                rename(part, final)
+            except OSError as error:
+                self._files.stat(part)  # neither an answer nor a part: nobody knows
+                self.sent = False
+                refusal = error
+            else:
+                return
+        raise refusal
+
+
+@contextmanager
+def _connection(target: SftpFile, late: float) -> Iterator[paramiko.SFTPClient]:
+    """Connect to the one host whose key is pinned. At the end of its time the socket is shut, under whatever waits for it."""
+    wire = socket.create_connection((target.host, target.port), timeout=max(min(late - monotonic(), 10.0), 0.001))
+    clock = threading.Timer(late - monotonic(), _cut, (wire,))
+    clock.daemon = True
+    clock.start()
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.RejectPolicy())
+    place = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
+    for key in target._pinned:  # noqa: SLF001 - the two are one thing
+        client.get_host_keys().add(place, key.get_name(), key)
+    try:
+        client.connect(
+            target.host,
+            target.port,
+            target.user,
+            target.password or None,
+            target._key,  # noqa: SLF001
+            timeout=target.timeout,
+            banner_timeout=target.timeout,
+            auth_timeout=target.timeout,
+            channel_timeout=target.timeout,
+            allow_agent=False,
+            look_for_keys=False,
+            sock=wire,
+        )
+        yield client.open_sftp()
+    finally:
+        clock.cancel()
+        client.close()
+        wire.close()
+
+
+def _cut(wire: socket.socket) -> None:
+    with suppress(OSError):
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _by_key(words: tuple[Word, ...]) -> dict[str, list[Word]]:
+    found: dict[str, list[Word]] = {}
+    for word in words:
+        found.setdefault(word.key, []).append(word)
+    return found
+
+
+def _print(key: paramiko.PKey) -> str:
+    return f"{key.get_name()} {key.fingerprint}"
