@@ -57,7 +57,7 @@ class Child:
         """Start it with nothing of our environment but the way to this package."""
         environment = {"PYTHONPATH": str(Path(gateway.__file__).parents[1]), "PATH": os.defpath, "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gateway.mapping.workbook"],
+            [sys.executable, "-P", "-m", "gateway.mapping.opener"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

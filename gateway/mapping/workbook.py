@@ -14,7 +14,6 @@ from lxml import etree
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.mapping import child
 from gateway.mapping.zip_gate import entries, unpack
 from gateway.settings import Limits
 
@@ -71,13 +70,14 @@ def read(body: bytes, limits: Limits, *, is_zip: bool) -> list[Sheet]:
     return [_examined(sheet, by_name[sheet.name], limits) if sheet.name in by_name else sheet for sheet in found]
 
 
-def explain(body: bytes, limits: Limits) -> None:
+def explain(body: bytes, limits: Limits) -> list[Sheet]:
     """Walk every cell of an xlsx without building anything. Raises Rejected with the limit or reference that calamine stumbles over."""
     if body[:2] != b"PK":
-        return
+        return []
     parts = _parts(body, limits)
     for part, name in _sheet_names(parts).items():
         _Walk(name, limits).run(parts[part])
+    return []
 
 
 def _parts(body: bytes, limits: Limits) -> dict[str, bytearray]:
@@ -266,27 +266,3 @@ def _column(letters: str) -> int:
 
 def _limit(code: str, where: str, limit: int) -> Rejected:
     return Rejected(Problem(code=code, where=where[:100], values={"limit": str(limit)}))
-
-
-def _serve() -> None:
-    while (request := child.receive()) is not None:
-        task, limits, body = request
-        del request
-        child.obey(limits)
-        try:
-            sheets: list[Sheet] = []
-            if task == "explain":
-                explain(body, limits)
-            else:
-                sheets = read(body, limits, is_zip=task == "xlsx")
-            child.reply(child.Done(msgspec.Raw(msgspec.msgpack.encode(sheets)), child.peak()))
-        except Rejected as refused:
-            child.reply(child.Refusal(refused.problems, child.peak()))
-        except BaseException as error:  # noqa: BLE001 - a panic of the reader is no Exception
-            code = "file_too_costly" if isinstance(error, MemoryError) else "xlsx_structure"
-            child.reply(child.Refusal((Problem(code=code, values={"reason": type(error).__name__}),), child.peak(), leaving=True))
-            return
-
-
-if __name__ == "__main__":
-    _serve()
