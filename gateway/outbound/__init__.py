@@ -85,13 +85,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A billing connection. Its fields are its settings, from `metergate.toml`.
 
     `rate`: items per second at most, 0 for no cap. `concurrency`: calls at once. `batch`: items a call.
-    `per_lane`: readings of one meter that may travel in one call.
+    `per_lane`: readings of one meter that may travel in one call. Of class B: `poll`: seconds between two questions about an item that
+    billing still has pending; `overdue`: seconds after its last sending when a pending item becomes doubtful and a person is asked instead.
     """
 
     rate: float = 0.0
     concurrency: int = 4
     batch: int = 500
     per_lane: int = 1
+    poll: float = 60.0
+    overdue: float = 86400.0
 
     @property
     def guarantee(self) -> Guarantee:
@@ -102,14 +105,16 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Hand a batch over and return billing's word on every item of it.
 
         Raises Rejected when billing refuses the call for good, Unavailable when it cannot be reached or its answer was lost
-        (`sent` says whether it may have the batch), Misconfigured when an operator must mend something.
+        (`sent` says whether it may have the batch), Misconfigured when an operator must mend something. An item answered as pending is
+        asked about later; an item that is not answered at all counts as one whose answer was lost.
         """
         raise Misconfigured(f"{type(self).__name__} cannot deliver")
 
     def ask(self, batch: Batch, tried: Mapping[str, str]) -> Receipt:  # noqa: ARG002 - the contract's signature
         """Ask a billing of class B what became of items whose answer is not known: taken, refused, still pending, or unknown to it.
 
-        `tried`: key -> id of the batch in which the item was last sent. Raises as `deliver` does.
+        `tried`: key -> id of the batch in which the item was last sent. An item that is not answered waits and is asked about again.
+        Changes nothing at billing. Raises as `deliver` does.
         """
         raise Misconfigured(f"{type(self).__name__} cannot be asked")
 

@@ -1,7 +1,7 @@
 """The line: receive, translate, deliver, settle. Read from top to bottom, it is what happens to a reading."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -14,7 +14,19 @@ from gateway.domain.status import ReadingStatus
 from gateway.mapping import Envelope, Format
 from gateway.outbound import Batch, Receipt, Target
 from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
-from gateway.pipeline.verdicts import Patience, failed, items, judged, reaped, withdrawn
+from gateway.pipeline.verdicts import (
+    Going,
+    Objections,
+    Patience,
+    answered,
+    failed,
+    items,
+    judged,
+    must_be_asked,
+    reaped,
+    unanswered,
+    withdrawn,
+)
 from gateway.pipeline.weighing import decode, weigh
 from gateway.steps import step
 from gateway.store import Connection, Store, claims, intake, ledger, people, readings, settlements, submissions
@@ -122,7 +134,8 @@ def deliver(
     """Claim a batch of due readings and push it into billing; write what came of every one. False: nothing is due.
 
     The attempt stands in the database before the first byte goes out, and billing's answer is written to the same batch until that
-    succeeds or another worker has reaped it: what happened is never sent again because our own database hiccuped.
+    succeeds or another worker has reaped it: what happened is never sent again because our own database hiccuped. What a billing of
+    class B may hold is asked about first.
     """
     with store.transaction() as connection:
         held = claims.claim(
@@ -138,9 +151,10 @@ def deliver(
         if held is None:
             return False
         going = readings.outgoing(connection, [item.subject for item in held.items])
+        tried = claims.tried(connection, [item.id for item in held.items if must_be_asked(item, target.guarantee)], skew=skew)
     flying.add(held.id)
     try:
-        _carry(store, held, going, target, patience, lease=lease, skew=skew)
+        _carry(store, held, going, tried, target, patience, lease=lease, skew=skew)
     finally:
         flying.discard(held.id)
     return True
@@ -149,7 +163,8 @@ def deliver(
 def _carry(
     store: Store,
     held: claims.Held,
-    going: Mapping[UUID, readings.Outgoing],
+    outgoing: Mapping[UUID, readings.Outgoing],
+    tried: Mapping[UUID, claims.Tried],
     target: Target,
     patience: Patience,
     *,
@@ -157,29 +172,77 @@ def _carry(
     skew: timedelta,
 ) -> None:
     step("deliver.claimed", batch=held.id, items=len(held.items))
-    sent, gone = items(held, going)
+    going, gone = items(held, outgoing)
+    verdicts, objections = withdrawn(gone), Objections()
     said: Receipt | Exception = Receipt(answers=())
-    if sent:
-        with store.transaction() as connection:
-            if not claims.sending(connection, held.id, lease=lease, skew=skew):
-                return
+    asked = [(claimed, item) for claimed, item in going if must_be_asked(claimed, target.guarantee)]
+    if asked:
+        keys = {item.key: str(tried[claimed.id].batch) for claimed, item in asked if claimed.id in tried}
+        said = _call(held, lambda: target.ask(_batch(held, asked), keys))
+        if isinstance(said, Receipt):
+            going, known, objections = answered(going, outgoing, tried, said, target, patience)
+        else:
+            going, known = [], unanswered(going, said, target, patience)
+        verdicts += known
+    if going:
+        left = _begin(store, held, going, verdicts, objections, said, lease=lease, skew=skew)
+        if left is None:
+            return
         step("deliver.sending", batch=held.id)
-        try:
-            said = target.deliver(Batch(id=str(held.id), items=tuple(item for _, item in sent)))
-        except (Rejected, Unavailable, Misconfigured) as error:
-            said = error
-        except Exception as error:
-            log.exception("deliver.failed", extra={"facts": {"batch": held.id}})
-            said = error
+        said = _call(held, lambda: target.deliver(_batch(held, going)))
         step("deliver.sent", batch=held.id)
-    verdicts, objections = (
-        judged(sent, said, target.guarantee, patience) if isinstance(said, Receipt) else failed(sent, said, target.guarantee, patience)
-    )
-    record(store, held, verdicts + withdrawn(gone), objections, said, patience, skew=skew)
+        if isinstance(said, Receipt):
+            known, more = judged(going, said, target.guarantee, patience, target.poll)
+        else:
+            known, more = failed(going, said, target.guarantee, patience)
+        verdicts, objections = known + left, objections | more
+    record(store, held, verdicts, objections, said, patience, skew=skew)
+
+
+def _batch(held: claims.Held, going: Going) -> Batch:
+    return Batch(id=str(held.id), items=tuple(item for _, item in going))
+
+
+def _call(held: claims.Held, call: Callable[[], Receipt]) -> Receipt | Exception:
+    """What billing said, or what went wrong."""
+    try:
+        return call()
+    except (Rejected, Unavailable, Misconfigured) as error:
+        return error
+    except Exception as error:
+        log.exception("deliver.failed", extra={"facts": {"batch": held.id}})
+        return error
+
+
+def _begin(
+    store: Store,
+    held: claims.Held,
+    going: Going,
+    known: Sequence[ledger.Verdict],
+    objections: Objections,
+    asked: Receipt | Exception,
+    *,
+    lease: timedelta,
+    skew: timedelta,
+) -> list[ledger.Verdict] | None:
+    """Begin to send, and write in the same transaction what is known of all that is not sent: a crash may put only in doubt what was sent.
+
+    Returns the verdicts that must wait for the end, because their lanes are still held by what is sent. None: the batch was reaped.
+    """
+    lanes = {claimed.lane for claimed, _ in going}
+    now, left = [v for v in known if v.lane not in lanes], [v for v in known if v.lane in lanes]
+    sent = [claimed.id for claimed, _ in going] if len(going) < len(held.items) else None
+    answer = asked.raw if isinstance(asked, Receipt) else b""
+    with store.transaction() as connection:
+        if not claims.sending(connection, held.id, lease=lease, skew=skew, items=sent, answer=answer):
+            return None
+        if now:
+            _apply(connection, held, now, objections, skew)
+    return left
 
 
 def reap(store: Store, guarantees: Mapping[int, str], patience: Patience, *, skew: timedelta) -> bool:
-    """Take one batch whose worker died and finish it by the target's class: A goes again, C is in doubt. False: there is none.
+    """Take one batch whose worker died and finish it by the target's class: A again, B asked first, C in doubt. False: there is none.
 
     `guarantees`: the classes of the targets known here; the batches of others wait for somebody who knows them.
     """
@@ -232,19 +295,27 @@ def _write(
 ) -> bool:
     if not ledger.fence(connection, held.id, answer=raw, phase=phase):
         return False
+    _apply(connection, held, verdicts, objections, skew)
+    return True
+
+
+def _apply(
+    connection: Connection, held: claims.Held, verdicts: Sequence[ledger.Verdict], objections: Mapping[UUID, Problem], skew: timedelta
+) -> None:
+    """Write verdicts and what they mean for their readings, behind the fence."""
     subjects = {item.id: item.subject for item in held.items}
     moves: dict[ReadingStatus, list[tuple[UUID, str]]] = {}
     for verdict in verdicts:
         if verdict.becomes is not None:
             reason = verdict.reference or verdict.problem or ""
             moves.setdefault(verdict.becomes, []).append((subjects[verdict.delivery], reason))
+    objected = {v.delivery: objections[v.delivery] for v in verdicts if v.delivery in objections}
     if moves:
-        readings.hold(connection, (id_ for rows in moves.values() for id_, _ in rows), registers=bool(objections))
+        readings.hold(connection, (id_ for rows in moves.values() for id_, _ in rows), registers=bool(objected))
     ledger.finish(connection, target=held.target_id, batch=held.id, utility=held.utility_id, verdicts=verdicts, skew=skew)
     for status, rows in moves.items():
         readings.move(connection, status, rows, actor=f"target:{held.target_id}")
-    readings.object_to(connection, held.utility_id, {subjects[id_]: problem for id_, problem in objections.items()})
-    return True
+    readings.object_to(connection, held.utility_id, {subjects[id_]: problem for id_, problem in objected.items()})
 
 
 def settle(store: Store, sender: Sender, words: Sequence[Settlement]) -> list[tuple[str, Problem | None]]:

@@ -11,13 +11,18 @@ import msgspec
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
 from gateway.domain.readings import REGISTERS, Quality
 from gateway.domain.status import ReadingStatus
-from gateway.outbound import Item, Outcome, Receipt, Value
+from gateway.outbound import Item, Outcome, Receipt, Target, Value
 from gateway.settings import Worker
-from gateway.store.claims import Claimed, Held
-from gateway.store.ledger import DEAD, DELAYED, PARKED, READY, REFUSED, TAKEN, WITHDRAWN, Verdict
+from gateway.store.claims import Claimed, Held, Tried
+from gateway.store.ledger import ASKED, DEAD, DELAYED, PARKED, READY, REFUSED, TAKEN, WITHDRAWN, Verdict
 from gateway.store.readings import Outgoing
 
 _dice: Final = random.SystemRandom()
+
+OPEN: Final = frozenset({"answer_lost", "awaiting", "target_failed"})
+"""Problems of a delivery that billing may hold."""
+GONE: Final = frozenset({ReadingStatus.SUPERSEDED, ReadingStatus.WITHDRAWN})
+"""States of a reading that is not to be sent any more."""
 
 
 class Patience(msgspec.Struct, frozen=True):
@@ -55,7 +60,7 @@ def items(held: Held, outgoing: Mapping[UUID, Outgoing]) -> tuple[Going, list[Cl
     going, gone = [], []
     for claimed in held.items:
         reading = outgoing.get(claimed.subject)
-        live = reading is not None and (reading.status not in (ReadingStatus.SUPERSEDED, ReadingStatus.WITHDRAWN) or claimed.tries > 0)
+        live = reading is not None and (reading.status not in GONE or claimed.tries > 0)
         if reading is not None and live:
             going.append((claimed, _item(reading)))
         else:
@@ -74,6 +79,7 @@ def _item(reading: Outgoing) -> Item:
             quality=Quality(value.quality),
             ratio_applied=value.ratio_applied,
             losses_applied=value.losses_applied,
+            volume=value.volume,
         )
         for value in reading.values
     )
@@ -89,25 +95,82 @@ def _item(reading: Outgoing) -> Item:
     )
 
 
-def judged(sent: Going, receipt: Receipt, guarantee: str, patience: Patience) -> tuple[list[Verdict], Objections]:
-    """Billing answered: every item by its own word; of one it did not speak of nobody knows, as if its answer were lost."""
+def must_be_asked(claimed: Claimed, guarantee: str) -> bool:
+    """Tell whether billing may hold this delivery and can be asked whether it does."""
+    return guarantee == "B" and claimed.problem in OPEN
+
+
+def judged(sent: Going, receipt: Receipt, guarantee: str, patience: Patience, poll: float = 60.0) -> tuple[list[Verdict], Objections]:
+    """Billing answered: every item by its own word; of one it did not speak of nobody knows, as if its answer were lost.
+
+    `poll`: seconds until it is asked about one that it has pending.
+    """
     answers = {answer.key: answer for answer in receipt.answers}
     verdicts: list[Verdict] = []
     objections: Objections = {}
     for claimed, item in sent:
         answer = answers.get(item.key)
-        if answer is None:
-            verdicts.append(_doubt(claimed) if guarantee == "C" else _again(claimed, "answer_lost", patience))
-        elif answer.outcome is Outcome.LATER:
-            verdicts.append(_again(claimed, "billing_unavailable", patience))
-        elif answer.outcome is Outcome.TAKEN:
-            verdict = Verdict(
-                claimed.id, claimed.lane, "taken", closed=TAKEN, reference=answer.reference, becomes=ReadingStatus.ACKNOWLEDGED
-            )
-            verdicts.append(verdict)
-        else:
-            verdicts.append(_refused(claimed, objections, answer.reason))
+        match answer.outcome if answer else Outcome.UNKNOWN:
+            case Outcome.TAKEN if answer:
+                verdicts.append(_taken(claimed, answer.reference))
+            case Outcome.REFUSED if answer:
+                verdicts.append(_refused(claimed, objections, answer.reason))
+            case Outcome.LATER:
+                verdicts.append(_again(claimed, "billing_unavailable", patience))
+            case Outcome.PENDING if guarantee != "C":
+                verdicts.append(_awaiting(claimed, "pending", poll))
+            case _:
+                verdicts.append(_lost(claimed, guarantee, patience))
     return verdicts, objections
+
+
+def answered(
+    going: Going,
+    outgoing: Mapping[UUID, Outgoing],
+    tried: Mapping[UUID, Tried],
+    receipt: Receipt,
+    target: Target,
+    patience: Patience,
+) -> tuple[Going, list[Verdict], Objections]:
+    """Billing was asked about those of a batch that it may hold: what goes out now, and the verdicts on what does not.
+
+    What it does not hold goes out, unless it is not wanted any more. What stands in its lane behind one that still waits stays there.
+    """
+    answers = {answer.key: answer for answer in receipt.answers}
+    out: Going = []
+    verdicts: list[Verdict] = []
+    objections: Objections = {}
+    waiting: set[int] = set()
+    for claimed, item in going:
+        asked = must_be_asked(claimed, target.guarantee)
+        answer = answers.get(item.key) if asked else None
+        if claimed.lane in waiting:
+            continue
+        if answer and answer.outcome is Outcome.TAKEN:
+            verdicts.append(_taken(claimed, answer.reference, tried=0))
+        elif answer and answer.outcome is Outcome.REFUSED:
+            verdicts.append(_refused(claimed, objections, answer.reason, tried=0))
+        elif not asked or (answer and answer.outcome is Outcome.UNKNOWN and outgoing[claimed.subject].status not in GONE):
+            out.append((claimed, item))
+        elif answer and answer.outcome is Outcome.UNKNOWN:
+            verdicts += withdrawn([claimed])
+        else:
+            waiting.add(claimed.lane)
+            pending = answer is not None and answer.outcome is Outcome.PENDING
+            verdicts.append(_pending(claimed, tried.get(claimed.id), target) if pending else _unanswered(claimed, patience))
+    return out, verdicts, objections
+
+
+def unanswered(going: Going, error: Exception, target: Target, patience: Patience) -> list[Verdict]:
+    """Asking failed, and nothing was sent: what was asked about stays open, what is fresh waits unsent."""
+    wanted = error.retry_after if isinstance(error, Unavailable) else None
+    code = "billing_unavailable" if isinstance(error, Unavailable) else "target_misconfigured"
+    return [
+        _unanswered(claimed, patience, wanted)
+        if must_be_asked(claimed, target.guarantee)
+        else Verdict(claimed.id, claimed.lane, "unsent", lane_state=DELAYED, wait=patience.wait(1, wanted), problem=code, tried=0)
+        for claimed, _ in going
+    ]
 
 
 def failed(sent: Going, error: Exception, guarantee: str, patience: Patience) -> tuple[list[Verdict], Objections]:
@@ -117,17 +180,14 @@ def failed(sent: Going, error: Exception, guarantee: str, patience: Patience) ->
         case Rejected(problems=problems):
             reason = problems[0].values.get("reason", "") if problems else ""
             return [_refused(claimed, objections, reason) for claimed, _ in sent], objections
-        case Unavailable(sent=True) if guarantee == "C":
-            return [_doubt(claimed) for claimed, _ in sent], objections
-        case Unavailable(sent=was_sent, retry_after=asked):
-            code = "answer_lost" if was_sent else "billing_unavailable"
-            return [_again(claimed, code, patience, asked) for claimed, _ in sent], objections
+        case Unavailable(sent=True, retry_after=asked):
+            return [_lost(claimed, guarantee, patience, asked) for claimed, _ in sent], objections
+        case Unavailable(retry_after=asked):
+            return [_again(claimed, "billing_unavailable", patience, asked) for claimed, _ in sent], objections
         case Misconfigured():
             return [_again(claimed, "target_misconfigured", patience, tried=0) for claimed, _ in sent], objections
-        case _ if guarantee == "C":  # whatever broke in the adapter, the first byte may have been out
-            return [_doubt(claimed) for claimed, _ in sent], objections
-        case _:
-            return [_again(claimed, "target_failed", patience) for claimed, _ in sent], objections
+        case _:  # whatever broke in the adapter, the first byte may have been out
+            return [_lost(claimed, guarantee, patience, code="target_failed") for claimed, _ in sent], objections
 
 
 def withdrawn(gone: Sequence[Claimed]) -> list[Verdict]:
@@ -138,25 +198,62 @@ def withdrawn(gone: Sequence[Claimed]) -> list[Verdict]:
 def reaped(held: Held, guarantee: str, patience: Patience) -> list[Verdict]:
     """The worker died. Before the first byte could be out nothing happened; after it, the target's class decides."""
     if held.phase == 0:
-        return [Verdict(claimed.id, claimed.lane, "unsent", lane_state=READY, tried=0) for claimed in held.items]
-    if guarantee == "C":
-        return [_doubt(claimed) for claimed in held.items]
-    return [_again(claimed, "answer_lost", patience, at_once=True) for claimed in held.items]
+        return [Verdict(claimed.id, claimed.lane, "unsent", problem=claimed.problem, tried=0) for claimed in held.items]
+    return [_lost(claimed, guarantee, patience, at_once=True) for claimed in held.items]
 
 
-def _refused(claimed: Claimed, objections: Objections, reason: str) -> Verdict:
+def _taken(claimed: Claimed, reference: str, tried: int = 1) -> Verdict:
+    becomes = ReadingStatus.ACKNOWLEDGED
+    return Verdict(claimed.id, claimed.lane, "taken", closed=TAKEN, reference=reference, tried=tried, becomes=becomes)
+
+
+def _refused(claimed: Claimed, objections: Objections, reason: str, tried: int = 1) -> Verdict:
     objections[claimed.id] = Problem(code="refused_by_billing", values={"reason": reason})
-    return Verdict(claimed.id, claimed.lane, "refused", closed=REFUSED, problem="refused_by_billing", becomes=ReadingStatus.REJECTED)
+    code, becomes = "refused_by_billing", ReadingStatus.REJECTED
+    return Verdict(claimed.id, claimed.lane, "refused", closed=REFUSED, problem=code, tried=tried, becomes=becomes)
 
 
-def _doubt(claimed: Claimed) -> Verdict:
-    return Verdict(claimed.id, claimed.lane, "in_doubt", lane_state=PARKED, problem="in_doubt", becomes=ReadingStatus.IN_DOUBT)
+def _doubt(claimed: Claimed, tried: int = 1) -> Verdict:
+    becomes = ReadingStatus.IN_DOUBT
+    return Verdict(claimed.id, claimed.lane, "in_doubt", lane_state=PARKED, problem="in_doubt", tried=tried, becomes=becomes)
+
+
+def _lost(
+    claimed: Claimed, guarantee: str, patience: Patience, asked: float | None = None, *, code: str = "answer_lost", at_once: bool = False
+) -> Verdict:
+    """Billing may have it, or not: a question for later at A and B, for a person at C, and at B too once patience is spent."""
+    if guarantee == "C" or (guarantee == "B" and _spent(claimed, patience)):
+        return _doubt(claimed)
+    return _again(claimed, code, patience, asked, at_once=at_once)
+
+
+def _awaiting(claimed: Claimed, outcome: str, poll: float, tried: int = 1) -> Verdict:
+    wait = timedelta(seconds=poll)
+    return Verdict(claimed.id, claimed.lane, outcome, lane_state=DELAYED, wait=wait, problem="awaiting", tried=tried)
+
+
+def _pending(claimed: Claimed, tried: Tried | None, target: Target) -> Verdict:
+    """Billing has it and has not said its word: asked about again, until that takes longer than it ever may."""
+    age = tried.age if tried else claimed.age
+    return _doubt(claimed, tried=0) if age.total_seconds() > target.overdue else _awaiting(claimed, ASKED, target.poll, tried=0)
+
+
+def _unanswered(claimed: Claimed, patience: Patience, wanted: float | None = None) -> Verdict:
+    """A question without an answer stays open and is asked again by the schedule; once patience is spent, a person is asked."""
+    if _spent(claimed, patience):
+        return _doubt(claimed)
+    wait = patience.wait(claimed.tries + 1, wanted)
+    return Verdict(claimed.id, claimed.lane, ASKED, lane_state=DELAYED, wait=wait, problem=claimed.problem)
+
+
+def _spent(claimed: Claimed, patience: Patience) -> bool:
+    return claimed.age.total_seconds() > patience.total
 
 
 def _again(
     claimed: Claimed, code: str, patience: Patience, asked: float | None = None, *, tried: int = 1, at_once: bool = False
 ) -> Verdict:
-    if claimed.age.total_seconds() > patience.total:
+    if _spent(claimed, patience):
         return Verdict(claimed.id, claimed.lane, "dead", closed=DEAD, problem="retries_spent", tried=tried, becomes=ReadingStatus.DEAD)
     wait = timedelta() if at_once else patience.wait(claimed.tries + 1, asked)
     return Verdict(claimed.id, claimed.lane, "later", lane_state=READY if at_once else DELAYED, wait=wait, problem=code, tried=tried)

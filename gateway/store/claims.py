@@ -13,13 +13,14 @@ from gateway.store.rows import array
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
-    """One delivery held by a batch. `age`: time since it was queued, by the worker's clock."""
+    """One delivery held by a batch. `age`: time since it was queued, by the worker's clock. `problem`: what its last attempt ended with."""
 
     id: UUID
     lane: int
     subject: UUID
     tries: int
     age: timedelta
+    problem: str | None = None
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -55,11 +56,11 @@ with l as (
   order by rank limit %(n)s for update skip locked
 ), d as (
   select d.* from (select * from l order by rank) l, lateral (
-    select id, lane_id, subject_id, tries, created_at, l.rank from delivery d where d.target_id = %(t)s and d.lane_id = l.lane_id
+    select id, lane_id, subject_id, tries, created_at, problem, l.rank from delivery d where d.target_id = %(t)s and d.lane_id = l.lane_id
     order by read_at, revision, id limit %(per_lane)s) d limit %(n)s
 ), u as (
   update lane set batch_id = %(b)s where target_id = %(t)s and lane_id = any(array(select lane_id from d))
-) select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, rank from d"""
+) select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem, rank from d"""
 
 _BATCH: Final = """
 insert into batch (id, utility_id, target_id, worker, claimed_at, lease_until, items)
@@ -110,19 +111,44 @@ def _take(connection: Connection, wanted: Mapping[str, Any], limit: int, floors:
             found = connection.exec_driver_sql(_CLAIM, {**wanted, "p": priority, "floor": lowest, "n": left}).all()
             if found:
                 floor[priority] = min(row.rank for row in found)
-                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age) for row in found]
+                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age, row.problem) for row in found]
                 break
         if len(items) >= limit:
             break
     return items
 
 
-def sending(connection: Connection, batch: UUID, *, lease: timedelta, skew: timedelta) -> bool:
-    """Say that the first byte may go out. False: the batch was reaped, do not send."""
+class Tried(msgspec.Struct, frozen=True, gc=False):
+    """The batch in which a delivery was last sent, and how long ago that was, by the worker's clock."""
+
+    batch: UUID
+    age: timedelta
+
+
+def tried(connection: Connection, deliveries: Sequence[UUID], *, skew: timedelta) -> dict[UUID, Tried]:
+    """When and in which batch each of these deliveries was last sent; a batch that only asked about one did not send it."""
+    if not deliveries:
+        return {}
+    rows = connection.exec_driver_sql(
+        "select distinct on (a.delivery_id) a.delivery_id, b.id, clock_timestamp() + %(skew)s - b.sent_at as age "
+        "from attempt a join batch b on b.id = a.batch_id where a.delivery_id = any(%(ids)s::uuid[]) and b.sent_at is not null "
+        "and a.delivery_id = any(b.items) order by a.delivery_id, b.id desc",
+        {"ids": array(deliveries, "uuid"), "skew": skew},
+    )
+    return {row.delivery_id: Tried(row.id, row.age) for row in rows}
+
+
+def sending(
+    connection: Connection, batch: UUID, *, lease: timedelta, skew: timedelta, items: Sequence[UUID] | None = None, answer: bytes = b""
+) -> bool:
+    """Say that the first byte may go out. False: the batch was reaped, do not send.
+
+    `items`: all that is sent, when asking has taken others out of the batch; `answer`: what billing said when it was asked.
+    """
     row = connection.exec_driver_sql(
-        "update batch set phase = 1, sent_at = clock_timestamp() + %(skew)s, lease_until = clock_timestamp() + %(skew)s + %(lease)s "
-        "where id = %(b)s and finished_at is null returning id",
-        {"b": batch, "lease": lease, "skew": skew},
+        "update batch set phase = 1, sent_at = clock_timestamp() + %(skew)s, lease_until = clock_timestamp() + %(skew)s + %(lease)s, "
+        "items = coalesce(%(items)s::uuid[], items), answer = %(answer)s where id = %(b)s and finished_at is null returning id",
+        {"b": batch, "lease": lease, "skew": skew, "items": None if items is None else array(items, "uuid"), "answer": answer or None},
     )
     return row.one_or_none() is not None
 
@@ -148,11 +174,11 @@ def dead(connection: Connection, targets: Iterable[int], *, skew: timedelta) -> 
     if row is None:
         return None
     items = connection.exec_driver_sql(
-        "select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age from delivery "
+        "select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem from delivery "
         "where id = any(%(ids)s) order by lane_id",
         {"ids": list(row.items), "skew": skew},
     )
-    found = tuple(Claimed(item.id, item.lane_id, item.subject_id, item.tries, item.age) for item in items)
+    found = tuple(Claimed(item.id, item.lane_id, item.subject_id, item.tries, item.age, item.problem) for item in items)
     return Held(row.id, row.utility_id, row.target_id, row.phase, found)
 
 

@@ -25,6 +25,9 @@ READY, DELAYED, PARKED, EMPTY = 1, 2, 3, 0
 TAKEN, DEAD, REFUSED, WITHDRAWN = 5, 6, 7, 8
 """States of a closed delivery."""
 
+ASKED: Final = "asked"
+"""The outcome of a question that was not answered for good."""
+
 
 class Due(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One thing to deliver: to which target, for whom and how urgently, what, in which lane and at which place of it."""
@@ -132,7 +135,8 @@ def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
 class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one attempt means for one delivery: `closed` as that state, or kept in a lane that goes on, waits or parks.
 
-    `becomes`: the state its meter reading moves to. `tried`: 0 when nothing left the house.
+    `becomes`: the state its meter reading moves to. `tried`: 0 when nothing left the house. `outcome`: a word for the record of the
+    attempt; of what was only asked about and still waits (ASKED) there is none, or every question would leave a row.
     """
 
     delivery: UUID
@@ -177,7 +181,8 @@ where l.target_id = %(t)s and l.lane_id = o.lane_id and l.batch_id = %(b)s"""
 def fence(connection: Connection, batch: UUID, *, answer: bytes, phase: int = 2) -> bool:
     """Close a batch, which only one may. False when it was reaped meanwhile: then nothing else of it may be written."""
     row = connection.exec_driver_sql(
-        "update batch set phase = %(phase)s, finished_at = clock_timestamp(), answer = %(answer)s "
+        "update batch set phase = %(phase)s, finished_at = clock_timestamp(), "
+        "answer = coalesce(answer || '\\x0a'::bytea || %(answer)s::bytea, %(answer)s::bytea, answer) "
         "where id = %(b)s and finished_at is null returning id",
         {"b": batch, "phase": phase, "answer": answer or None},
     )
@@ -195,7 +200,7 @@ def finish(connection: Connection, *, target: int, batch: UUID, utility: int, ve
         "select from lane where target_id = %(t)s and lane_id = any(%(lanes)s::bigint[]) order by lane_id for update", base
     )
     _close_and_keep(connection, batch, verdicts)
-    failures = [(utility, v.delivery, batch, v.outcome, v.problem) for v in verdicts if v.closed != TAKEN]
+    failures = [(utility, v.delivery, batch, v.outcome, v.problem) for v in verdicts if v.closed != TAKEN and v.outcome != ASKED]
     if failures:
         types = {"utility_id": "int", "delivery_id": "uuid", "batch_id": "uuid", "outcome": "text", "problem": "text"}
         put(connection, "attempt", types, failures)
