@@ -31,6 +31,11 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
         """The name of a cell of `rows`, for instance `Sheet1!D17`."""
         return f"{self.name}!{letters(self.column + column)}{self.row + row + 1}"
 
+    def span(self, column: int, first: int, last: int) -> str:
+        """The name of a run of cells of one column of `rows`, for instance `Sheet1!D17:D40`."""
+        letter = letters(self.column + column)
+        return f"{self.name}!{letter}{self.row + first + 1}:{letter}{self.row + last + 1}"
+
 
 def letters(column: int) -> str:
     """The letters of a column counted from 0."""
