@@ -240,14 +240,14 @@ def timeline(connection: Connection, submission: UUID) -> list[Happening]:
     """What happened to a submission and its readings, in order: the events, and each call to billing that carried one of its readings."""
     found = connection.exec_driver_sql(
         "with mine as (select id from meter_reading where submission_id = %(id)s), "
-        "carried as (select d.subject_id, a.batch_id from attempt a join (select id, subject_id from delivery union all "
+        "carried as (select d.id, d.subject_id, a.batch_id from attempt a join (select id, subject_id from delivery union all "
         "select id, subject_id from delivery_closed) d on d.id = a.delivery_id where d.subject_id in (select id from mine) "
-        "union select subject_id, batch_id from delivery_closed where subject_id in (select id from mine) and batch_id is not null) "
+        "union select id, subject_id, batch_id from delivery_closed where subject_id in (select id from mine) and batch_id is not null) "
         "select at, entity, entity_id, case when from_state = 'queued' and to_state = any(%(answers)s) then 'sent' else from_state end "
         "as from_state, to_state, actor, reason from event "
         "where entity_id = %(id)s or entity_id in (select id from mine) "
         "union all select b.sent_at, 'meter_reading', c.subject_id, 'queued', 'sent', 'metergate', '' from carried c "
-        "join batch b on b.id = c.batch_id where b.sent_at is not null order by at, entity desc, entity_id",
+        "join batch b on b.id = c.batch_id where b.sent_at is not null and c.id = any(b.items) order by at, entity desc, entity_id",
         {"id": submission, "answers": [*ANSWERED]},
     )
     names = Happening.__struct_fields__
