@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from hashlib import blake2b
@@ -39,6 +39,8 @@ class Books:
         self._held: dict[tuple[str, str], tuple[bytes, Result]] = {}
         self._versions: dict[tuple[str, ...], int] = {}
         self._references = 0
+        self._drops = {account.name for account in config.accounts if account.drop}
+        self._files: dict[tuple[str, str], dict[str, Result]] = {}
         told = {account.name for account in config.accounts if account.settle_url}
         self._waiting: dict[tuple[str, Stage], deque[Told]] = {
             (name, stage): deque() for name in told for stage in ("calculated", "billed")
@@ -63,6 +65,10 @@ class Books:
         """The word once given on a key, if it was ever given one."""
         found = self._held.get((account.name, key))
         return found[1] if found else None
+
+    def said(self, account: Account, file: str) -> Mapping[str, Result]:
+        """The final words given on the rows of a file of an account's drop, by key."""
+        return self._files.get((account.name, file), {})
 
     def due(self, account: Account) -> tuple[Stage, int, tuple[Settlement, ...]] | float:
         """The next call to make for an account: stage, rows in it, settlements; or the seconds until there may be one."""
@@ -98,7 +104,7 @@ class Books:
 
     def _word(self, account: Account, item: Item, judge: Judge, fresh: list[Entry], versions: dict[tuple[str, ...], int]) -> Result:
         digest = _digest(item)
-        if known := self._held.get((account.name, item.key)):
+        if account.keys and (known := self._held.get((account.name, item.key))):
             return known[1] if known[0] == digest else Result(key=item.key, outcome=Outcome.REFUSED, reason="key_reused")
         if result := judge(item) or _objection(account, item):
             if result.outcome is Outcome.REFUSED:
@@ -120,6 +126,8 @@ class Books:
                     self._waiting[record.account, "billed"].append(row)
             return
         queue = self._waiting.get((record.account, "calculated"))
+        if record.account in self._drops:
+            self._files.setdefault((record.account, record.batch), {}).update({row.item.key: row.result for row in record.rows})
         for entry in record.rows:
             self._held[record.account, entry.item.key] = (_digest(entry.item), entry.result)
             if entry.result.outcome is not Outcome.TAKEN:

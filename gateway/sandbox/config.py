@@ -14,19 +14,26 @@ class SandboxFailed(Exception):  # noqa: N818 - says what happened, as the house
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One customer of this billing: its `token` at our door, and where and with which key its settlements go (nowhere without a URL)."""
+    """One customer of this billing: its `token` at our door, and where and with which key its settlements go (nowhere without a URL).
+
+    `keys`: whether a key is honoured; without it a row sent twice counts twice. `drop`: the folder it hands files over in, if it does.
+    """
 
     name: str
     token: str
     settle_url: str = ""
     settle_key: str = ""
     refuse_meters: tuple[str, ...] = ()
+    keys: bool = True
+    drop: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or not self.token:
             raise ValueError("an account needs a name and a token")
         if self.settle_url and not self.settle_url.startswith(("http://", "https://")):
             raise ValueError(f"account {self.name}: settle_url is no http(s) address")
+        if self.drop.startswith("~") or "\0" in self.drop:
+            raise ValueError(f"account {self.name}: drop is no folder")
 
     def __repr__(self) -> str:
         return f"Account({self.name!r})"
@@ -35,7 +42,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings. `calculate_after`: seconds from taking a row to its calculation; `bill_after`: seconds from there to its bill.
 
-    `price`: amount per unit of volume. `control_token`: opens `/control` and `/journal`, which are shut without it.
+    `price`: amount per unit of volume. `control_token`: opens `/control` and `/journal`, which are shut without it. `sftp_port`: where
+    the accounts' drops can be reached (nowhere without it), `sftp_host_key`: the file of that server's key, beside the journal when
+    empty, made when missing. `drop_scan`: seconds between two looks into a drop.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +54,9 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     bill_after: float = 5.0
     price: Decimal = Decimal(1)
     control_token: str = ""
+    sftp_port: int | None = None
+    sftp_host_key: str = ""
+    drop_scan: float = 0.2
     accounts: tuple[Account, ...] = ()
 
     def __post_init__(self) -> None:
@@ -53,6 +65,11 @@ class SandboxConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("two accounts share a name or a token")
         if self.calculate_after < 0 or self.bill_after < 0:
             raise ValueError("calculate_after and bill_after are seconds, 0 or more")
+        if self.drop_scan <= 0:
+            raise ValueError("drop_scan is seconds, more than 0")
+        drops = [account.drop for account in self.accounts if account.drop]
+        if len(set(drops)) < len(drops):
+            raise ValueError("two accounts share a drop")
 
     def __repr__(self) -> str:
         return f"SandboxConfig({self.host}:{self.port}, {', '.join(account.name for account in self.accounts)})"

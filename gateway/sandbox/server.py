@@ -15,7 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.sandbox.app import application
 from gateway.sandbox.books import Books
 from gateway.sandbox.config import SandboxConfig, SandboxFailed, load
+from gateway.sandbox.drop import Drop
 from gateway.sandbox.journal import Journal
+from gateway.sandbox.sftp import SftpDoor
 from gateway.sandbox.steering import Steering
 from gateway.sandbox.teller import Teller
 
@@ -52,11 +54,14 @@ def serve(config: SandboxConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     with Journal(config.journal) as journal, _listen(config) as door:
-        books = Books(config, journal)
+        books, steering = Books(config, journal), Steering()
         for account in config.accounts:
             if account.settle_url:
                 Teller(account, books).start()
-        app = application(config, books, Steering())
+            if account.drop:
+                Drop(account, books, steering).start()
+        said = [f"sandbox sftp on {SftpDoor(config).open()}"] if config.sftp_port is not None else []
+        app = application(config, books, steering)
         settings = uvicorn.Config(
             app,
             http=CuttableProtocol,
@@ -67,15 +72,21 @@ def serve(config: SandboxConfig) -> None:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        _Server(settings).run(sockets=[door])
+        _Server(settings, said).run(sockets=[door])
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, said: Sequence[str]) -> None:
+        super().__init__(config)
+        self._said = said
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         for door in sockets or ():
             host, port = door.getsockname()[:2]
             print(f"sandbox listening on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)  # noqa: T201 - callers read it
+        for line in self._said:
+            print(line, flush=True)  # noqa: T201 - the same
 
 
 class CuttableProtocol(HttpToolsProtocol):

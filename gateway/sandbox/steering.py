@@ -1,5 +1,6 @@
 """Orders by which a tester makes the sandbox billing misbehave: `POST /control`, as contracts_schema/sandbox.md says."""
 
+import threading
 from enum import StrEnum
 from typing import Annotated
 
@@ -39,10 +40,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Steering:
-    """The orders in force, oldest first. They are forgotten when the sandbox stops."""
+    """The orders in force, oldest first, and how often some were ended by `up`. They are forgotten when the sandbox stops."""
 
     def __init__(self) -> None:
+        self.ended = 0
         self._orders: list[tuple[Order, int]] = []
+        self._lock = threading.Lock()
 
     @property
     def active(self) -> tuple[Order, ...]:
@@ -51,21 +54,24 @@ class Steering:
 
     def give(self, order: Order) -> None:
         """Put an order in force; `up` ends all of them (of its account, when it names one)."""
-        if order.do is Do.UP:
-            self._orders = [(other, left) for other, left in self._orders if order.account and other.account != order.account]
-        else:
-            self._orders.append((order, order.times))
+        with self._lock:
+            if order.do is Do.UP:
+                self._orders = [(other, left) for other, left in self._orders if order.account and other.account != order.account]
+                self.ended += 1
+            else:
+                self._orders.append((order, order.times))
 
     def fires(self, account: Account, *wanted: Do) -> Order | None:
         """The oldest order of these kinds in force for the account, counted as carried out."""
-        for place, (order, left) in enumerate(self._orders):
-            if order.do not in wanted or order.account not in ("", account.name):
-                continue
-            if left == 1:
-                del self._orders[place]
-            elif left:
-                self._orders[place] = (order, left - 1)
-            return order
+        with self._lock:
+            for place, (order, left) in enumerate(self._orders):
+                if order.do not in wanted or order.account not in ("", account.name):
+                    continue
+                if left == 1:
+                    del self._orders[place]
+                elif left:
+                    self._orders[place] = (order, left - 1)
+                return order
         return None
 
     def judge(self, account: Account) -> "Judgement":
