@@ -6,7 +6,9 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.problems import Misconfigured, Rejected
+from gateway.domain.problems import Misconfigured, Problem, Rejected
+from gateway.domain.supply import key
+from gateway.domain.windows import month
 from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.tables import Table
 
@@ -52,8 +54,11 @@ def lookup(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
     return {fold(word): meaning for meaning, several in words.items() for word in several}
 
 
-def told(tables: Sequence[Table]) -> dict[str, tuple[str, str]]:
-    """What a template's hidden sheet says: name -> what is written and its place; empty without that sheet. Raises Rejected."""
+def told(tables: Sequence[Table], **expected: str) -> dict[str, tuple[str, str]]:
+    """What a template's hidden sheet says: name -> what is written and its place; empty without that sheet.
+
+    Raises Rejected when it contradicts what is expected (an empty text expects nothing), or names no period.
+    """
     table = next((table for table in tables if table.name == META), None)
     found: dict[str, tuple[str, str]] = {}
     for index, row in enumerate(table.rows if table is not None else ()):
@@ -62,6 +67,16 @@ def told(tables: Sequence[Table]) -> dict[str, tuple[str, str]]:
                 found[row[0]] = cell_code(row[1]), table.where(index, 1)
             except CellError as error:
                 raise Rejected(error.at(table.where(index, 1))) from error
+    for name, wanted in expected.items():
+        written, where = found.get(name, ("", META))
+        if written and wanted and key(written) != key(wanted):
+            raise Rejected(Problem(code="template_mismatch", where=where, values={"name": name, "written": written, "expected": wanted}))
+    period, where = found.get("period", ("", META))
+    try:
+        if period:
+            month(period)
+    except ValueError as error:
+        raise Rejected(Problem(code="period_invalid", where=where, values={"period": period})) from error
     return found
 
 

@@ -10,10 +10,10 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import REGISTERS, MeterReading, Reading
 from gateway.domain.supply import Meter, key
-from gateway.domain.windows import month
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
-from gateway.mapping.crosswalk import META, Columns, fold, lookup, read_columns, told
+from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns, told
+from gateway.mapping.hour_grid import is_hourly
 from gateway.mapping.tables import Table, letters, read_tables
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -32,8 +32,8 @@ class IntegralWorkbook(Format, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
-        """Tell whether this is a workbook at all; its header is looked for only when it is read."""
-        return bool(body) and kind_of(body) in ("xlsx", "xls")
+        """Tell whether this is a workbook, and not one of hours and days; its header is looked for only when it is read."""
+        return bool(body) and kind_of(body) in ("xlsx", "xls") and not is_hourly(body, self.limits)
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter. Raises Rejected when there is no header, no new value, or the template is another's."""
@@ -64,20 +64,10 @@ def template(meters: Sequence[Meter], *, agreement: str, period: str, language: 
 
 def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
     """Fill agreement and period from the hidden sheet. Raises Rejected when it contradicts the envelope or names another template."""
-    written = told(tables)
-    expected = {"template": COLUMNS.template, "version": str(COLUMNS.version), "agreement": envelope.agreement, "period": envelope.period}
-    for name, wanted in expected.items():
-        said, where = written.get(name, ("", META))
-        if said and wanted and key(said) != key(wanted):
-            raise Rejected(Problem(code="template_mismatch", where=where, values={"name": name, "written": said, "expected": wanted}))
-    period = written.get("period", ("", META))
-    try:
-        if period[0]:
-            month(period[0])
-    except ValueError as error:
-        raise Rejected(Problem(code="period_invalid", where=period[1], values={"period": period[0]})) from error
-    agreement = written.get("agreement", ("", META))[0]
-    return msgspec.structs.replace(envelope, agreement=envelope.agreement or agreement, period=envelope.period or period[0])
+    version = str(COLUMNS.version)
+    written = told(tables, template=COLUMNS.template, version=version, agreement=envelope.agreement, period=envelope.period)
+    agreement, period = (getattr(envelope, name) or written.get(name, ("", ""))[0] for name in ("agreement", "period"))
+    return msgspec.structs.replace(envelope, agreement=agreement, period=period)
 
 
 class _Meter:
