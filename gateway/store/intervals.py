@@ -1,9 +1,9 @@
 """Interval values: a row a block, compared with what is known before it is believed; a changed block moves to its history (design D3)."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -81,10 +81,8 @@ update staged s set values = (select array_agg(coalesce(new, old) order by place
   u(new, old, place)) from interval_block b where s.keep and b.register_id = s.register_id and b.day = s.day and s.values <> b.values"""
 
 _SAME: Final = """
-select s.n, (array_agg(r.meter_reading_id order by r.id desc))[1] as reading from staged s
-join interval_block b using (register_id, day) join interval_source r on r.id = b.source_id
-where (s.values, s.quality) is not distinct from (b.values, b.quality) group by s.n
-having count(*) = (select count(*) from staged t where t.n = s.n)"""
+select s.n, count(*) as blocks, max(b.source_id) as source from staged s join interval_block b using (register_id, day)
+where (s.values, s.quality) is not distinct from (b.values, b.quality) group by s.n"""
 
 _TOTALS: Final = """
 with c as (select * from unnest(%(n)s::int[], %(ids)s::int[], %(firsts)s::date[], %(lasts)s::date[], %(months)s::int[])
@@ -126,11 +124,14 @@ def compare(connection: Connection, utility: int, brought: Sequence[Brought]) ->
         return Compared(tuple(brought), found, ids, staged=False)
     _stage(connection, brought, ids)
     codes = {id_: code for (_, code, _), id_ in ids.items()}
-    for row in connection.exec_driver_sql(_CHANGED):
-        found[row.n].changed.append((codes[row.register_id], row.day))
-    connection.exec_driver_sql(_FILL)
-    for row in connection.exec_driver_sql(_SAME):
-        found[row.n].same = row.reading
+    if any(one.keep for one in brought):
+        for row in connection.exec_driver_sql(_CHANGED):
+            found[row.n].changed.append((codes[row.register_id], row.day))
+        connection.exec_driver_sql(_FILL)
+    same = [row for row in connection.exec_driver_sql(_SAME) if row.blocks == len(brought[row.n].blocks)]
+    readings = _readings(connection, (row.source for row in same))
+    for row in same:
+        found[row.n].same = readings[row.source]
     counted = _counted(brought, ids)
     for row in connection.exec_driver_sql(_AGAIN, counted):
         found[row.n].again = True
@@ -138,6 +139,13 @@ def compare(connection: Connection, utility: int, brought: Sequence[Brought]) ->
         if row.total is not None:
             found[row.n].totals[codes[row.register_id]] = row.total
     return Compared(tuple(brought), found, ids, staged=True)
+
+
+def _readings(connection: Connection, sources: Iterable[int]) -> dict[int, UUID]:
+    """The meter readings behind these sources."""
+    told = {"ids": array(sources, "int")}
+    rows = connection.exec_driver_sql("select id, meter_reading_id from interval_source where id = any(%(ids)s::int[])", told)
+    return {row.id: row.meter_reading_id for row in rows}
 
 
 def _counted(brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int]) -> dict[str, str]:
@@ -167,6 +175,7 @@ def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tupl
                 copy.write("".join(lines))
                 lines.clear()
         copy.write("".join(lines))
+    connection.exec_driver_sql("analyze staged")
 
 
 def literal(block: IntervalBlock) -> str:
@@ -192,8 +201,8 @@ from unnest(%(ids)s::int[], %(days)s::date[], %(sources)s::int[], %(values)s::te
   t(register_id, day, source_id, values, quality)"""
 
 _REPLACE: Final = """
-with came as (select s.register_id, s.day, s.values, s.quality, t.source_id from staged s
-  join unnest(%(n)s::int[], %(sources)s::int[]) t(n, source_id) using (n)),
+with came as (select register_id, day, values, quality, (%(sources)s::int[])[n + 1] as source_id from staged
+  where (%(sources)s::int[])[n + 1] is not null),
 history as (insert into interval_history (utility_id, register_id, day, source_id, values, quality, replaced_by)
   select b.utility_id, b.register_id, b.day, b.source_id, b.values, b.quality, c.source_id from came c
   join interval_block b using (register_id, day) where (b.values, b.quality) is distinct from (c.values, c.quality))
@@ -212,16 +221,37 @@ def merge(connection: Connection, utility: int, compared: Compared, believed: Co
     rows = connection.exec_driver_sql(_SOURCE, {"u": utility, "ids": array(readings, "uuid")})
     sources = {row.meter_reading_id: row.id for row in rows}
     if compared.staged:
-        told = {"n": array(places, "int"), "sources": array((sources[reading] for reading in readings), "int")}
-        connection.exec_driver_sql(_REPLACE, {"u": utility, **told})
+        told = array((sources.get(one.reading) for one in compared.brought), "int")
+        connection.exec_driver_sql(_REPLACE, {"u": utility, "sources": told})
         return
-    lines = [
-        (compared.ids[one.meter, block.register, block.step], block.day, sources[one.reading], literal(block), _quality(block))
-        for one in (compared.brought[n] for n in places)
-        for block in one.blocks
-    ]
-    lines.sort(key=lambda line: line[:2])
-    for start in range(0, len(lines), CHUNK):
-        registers, days, origins, values, qualities = zip(*lines[start : start + CHUNK], strict=True)
-        columns = {"ids": array(registers, "int"), "days": array(days, "date"), "sources": array(origins, "int")}
-        connection.exec_driver_sql(_PUT, {"u": utility, "values": list(values), "qualities": list(qualities), **columns})
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - a connection that is open has one
+    with driver.pipeline(), driver.cursor() as cursor:  # the server writes one part while the next one is put into words
+        for part in _parts(compared, [(compared.brought[n], sources[compared.brought[n].reading]) for n in places]):
+            cursor.execute(_PUT, {"u": utility, **part}, prepare=False)
+
+
+def _parts(compared: Compared, believed: Iterable[tuple[Brought, int]]) -> Iterator[dict[str, Any]]:
+    """The blocks as columns, some thousands at a time."""
+    registers: list[int] = []
+    days: list[date] = []
+    sources: list[int] = []
+    values: list[str] = []
+    qualities: list[str | None] = []
+    for one, source in believed:
+        for block in one.blocks:
+            registers.append(compared.ids[one.meter, block.register, block.step])
+            days.append(block.day)
+            values.append(literal(block))
+            qualities.append(_quality(block))
+        sources += [source] * len(one.blocks)
+        if len(values) >= CHUNK:
+            yield _columns(registers, days, sources, values, qualities)
+            registers, days, sources, values, qualities = [], [], [], [], []
+    if values:
+        yield _columns(registers, days, sources, values, qualities)
+
+
+def _columns(registers: list[int], days: list[date], sources: list[int], values: list[str], qualities: list[str | None]) -> dict[str, Any]:
+    told = qualities if any(qualities) else [None] * len(values)
+    return {"ids": registers, "days": days, "sources": sources, "values": values, "qualities": told}
