@@ -1,6 +1,8 @@
 """The sandbox billing's web application: the partner's contract, and behind the control token the orders and the journal."""
 
 import asyncio
+import base64
+import binascii
 import hmac
 import logging
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import msgspec
 from litestar import Litestar, Request, Response, get, post
 
+from gateway.sandbox import soap
 from gateway.sandbox.books import Books
 from gateway.sandbox.config import Account, SandboxConfig
 from gateway.sandbox.journal import rows
@@ -36,6 +39,14 @@ def application(config: SandboxConfig, books: Books, steering: Steering) -> Lite
     async def held(request: Call, key: str) -> Answer:
         return await door.held(request, key)
 
+    @post("/soap", status_code=200)
+    async def call(request: Call) -> Answer:
+        return await door.soap(request)
+
+    @get("/soap")
+    async def wsdl(request: Call) -> Answer:
+        return Response(soap.wsdl(f"{request.base_url}soap"), media_type="text/xml")
+
     @post("/control")
     async def order(request: Call) -> Answer:
         return await door.order(request)
@@ -52,7 +63,7 @@ def application(config: SandboxConfig, books: Books, steering: Steering) -> Lite
     async def health() -> Answer:
         return _json({"ok": True})
 
-    handlers = [readings, held, order, orders, journal, health]
+    handlers = [readings, held, call, wsdl, order, orders, journal, health]
     return Litestar(handlers, openapi_config=None, logging_config=None, request_max_body_size=BODY_BYTES)
 
 
@@ -82,6 +93,29 @@ class Door:
         result = self._books.held(account, key)
         return _json(result) if result else _refuse(404, "key_unknown")
 
+    async def soap(self, request: Call) -> Answer:
+        """Take a SOAP call: an import, or a question whether numbers are held."""
+        kind = soap.kind_of(request.headers.get("content-type", ""))
+        try:
+            call = soap.read(await request.body(), kind)
+        except soap.Fault as fault:
+            return _xml(kind, soap.fault(kind, str(fault), caller=True), 500)
+        account = self._caller(request) or self._named(*_basic(request)) or self._named(call.user, call.password)
+        if account is None:
+            return _xml(kind, soap.fault(kind, "unauthorized", caller=True), 401)
+        if spoiled := await self._before(request, account):
+            reason = msgspec.json.decode(spoiled.content, type=Refusal).reason
+            status = spoiled.status_code or 500
+            return _xml(kind, soap.fault(kind, reason, caller=status < 500), status, spoiled.headers)
+        if call.batch is None:
+            return _xml(kind, soap.found(call, [self._books.held(account, key) for key in call.keys]))
+        try:
+            results = self._books.take(account, call.batch, self._steering.judge(account))
+        except OSError as error:
+            log.warning("journal: %s", error)
+            return _xml(kind, soap.fault(kind, "journal_unwritable", caller=False), 500)
+        return await self._spoil(request, account, kind) or _xml(kind, soap.imported(call, results))
+
     async def order(self, request: Call) -> Answer:
         """Put an order in force and show all that are."""
         if not self.may_steer(request):
@@ -110,6 +144,11 @@ class Door:
         found = [account for account in self._config.accounts if _same(token, account.token)]
         return found[0] if found else None
 
+    def _named(self, name: str, token: str) -> Account | None:
+        """The account of that name, if this is its token."""
+        found = [account for account in self._config.accounts if account.name == name and _same(token, account.token)]
+        return found[0] if found else None
+
     async def _before(self, request: Call, account: Account) -> Answer | None:
         """Orders that spoil a call before it has any effect."""
         if self._steering.fires(account, Do.DOWN):
@@ -132,12 +171,16 @@ class Door:
         except OSError as error:
             log.warning("journal: %s", error)
             return _refuse(503, "journal_unwritable")
+        return await self._spoil(request, account, "application/json") or _json(Results(results=results))
+
+    async def _spoil(self, request: Call, account: Account, kind: str) -> Answer | None:
+        """Orders that lose or spoil an answer of this type of content."""
         if self._steering.fires(account, Do.LOSE):
             return await _cut(request)
         if spoil := self._steering.fires(account, Do.GARBAGE, Do.HTML):
             garbage = spoil.do is Do.GARBAGE
-            return Response(GARBAGE if garbage else LOGIN_PAGE, media_type="application/json" if garbage else "text/html", status_code=200)
-        return _json(Results(results=results))
+            return Response(GARBAGE if garbage else LOGIN_PAGE, media_type=kind if garbage else "text/html", status_code=200)
+        return None
 
 
 def _batch(body: bytes, name: str) -> Batch | Refusal:
@@ -158,6 +201,16 @@ def _bearer(request: Call) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
+def _basic(request: Call) -> tuple[str, str]:
+    """Name and password of HTTP Basic; empty when there are none."""
+    scheme, _, packed = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, password = base64.b64decode(packed, validate=True).decode().partition(":") if scheme.lower() == "basic" else ("", "", "")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return name, password
+
+
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
@@ -167,6 +220,10 @@ Content = Result | Results | Refusal | tuple[Order, ...] | dict[str, Any]
 
 def _json(content: Content, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     return Response(msgspec.json.encode(content), media_type="application/json", status_code=status, headers=headers)
+
+
+def _xml(kind: str, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    return Response(content, media_type=f"{kind}; charset=utf-8", status_code=status, headers=headers)
 
 
 def _refuse(status: int, reason: str) -> Answer:
