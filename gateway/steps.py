@@ -35,6 +35,11 @@ STEPS: Final = (
     "settle.decoded",
     "settle.written",
     "settle.committed",
+    "drop.seen",
+    "drop.read",
+    "drop.kept",
+    "drop.told",
+    "drop.removed",
 )
 """Every step of the line, in order: between any two of them the process may die."""
 

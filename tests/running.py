@@ -41,11 +41,11 @@ class Gateway:
 
     def start(self) -> None:
         """Serve, and wait until the port is known."""
-        said: SimpleQueue[str] = SimpleQueue()
+        self.said: SimpleQueue[str] = SimpleQueue()
         self._stop = Event()
-        self._server = Thread(target=serve, args=(self.settings,), kwargs={"ready": said.put, "stop": self._stop}, name="serve")
+        self._server = Thread(target=serve, args=(self.settings,), kwargs={"ready": self.said.put, "stop": self._stop}, name="serve")
         self._server.start()
-        self.url = said.get(timeout=30)
+        self.url = self.said.get(timeout=30)
 
     def stop(self) -> None:
         """Stop serving, and let the database go."""

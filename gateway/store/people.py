@@ -28,10 +28,10 @@ def digest(key: str) -> bytes:
 
 
 def sender_of(connection: Connection, key: str) -> Sender | None:
-    """The sender whose key this is, None when there is none, or it is revoked or expired."""
+    """The sender whose key this is, None when there is none, or it is revoked or expired. A password or key of SFTP opens nothing here."""
     row = connection.exec_driver_sql(
         "select id, utility_id, principal, scopes, agreement_ids from credential_of(%(hash)s) "
-        "where revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
+        "where kind = 'key' and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())",
         {"hash": digest(key)},
     ).one_or_none()
     return None if row is None else _sender(row)
@@ -63,6 +63,45 @@ def add_credential(
         {"utility": utility_id, "principal": principal, "hash": digest(key), "scopes": scopes, "expires": expires_at},
     )
     return key
+
+
+def key_digest(login: str, public_key: bytes) -> bytes:
+    """What is kept of a public key: its hash together with its login, so that two logins may have the same key."""
+    return hashlib.sha256(login.encode() + b"\n" + public_key).digest()
+
+
+def add_login(
+    connection: Connection,
+    utility_id: int,
+    principal: str,
+    scopes: list[str],
+    login: str,
+    *,
+    public_key: bytes = b"",
+    expires_at: datetime | None = None,
+    password: str = "",
+) -> str:
+    """Give a principal a login of the SFTP drop: with a public key (its bytes), else with a new password, which is returned this once.
+
+    Raises Misconfigured when somebody has that login.
+    """
+    password = "" if public_key else password or secrets.token_urlsafe(24)
+    added = connection.exec_driver_sql(
+        "insert into credential (utility_id, kind, principal, login, secret_hash, scopes, expires_at) "
+        "values (%(utility)s, %(kind)s, %(principal)s, %(login)s, %(hash)s, %(scopes)s, %(expires)s) on conflict (login) do nothing",
+        {
+            "utility": utility_id,
+            "kind": "ssh_key" if public_key else "sftp",
+            "principal": principal,
+            "login": login,
+            "hash": key_digest(login, public_key) if public_key else digest(password),
+            "scopes": scopes,
+            "expires": expires_at,
+        },
+    )
+    if added.rowcount != 1:
+        raise Misconfigured(f"somebody has the login {login!r} already: choose another one")
+    return password
 
 
 def ensure_utility(connection: Connection, code: str, title: str = "") -> int:

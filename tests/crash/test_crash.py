@@ -17,6 +17,9 @@ from tests.peers import until
 PASSES = {"receive": 6, "translate": 2, "deliver": 3, "settle": 2}
 """How often a run comes past a step of each verb, at least."""
 
+LINE = [step for step in STEPS if step.partition(".")[0] in PASSES]
+"""The steps that a portal's posts come past; the other channels' are crashed at in files of their own."""
+
 Record = Callable[[str, int, str], None]
 
 
@@ -48,7 +51,7 @@ def nth(step: str, run: int, shift: int) -> int:
     return 1 + (run + shift) % PASSES[step.partition(".")[0]]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", LINE)
 def test_killed_at_a_step(step: str, world: World, proof: Record) -> None:
     runs = case(1, 20)
     for run in range(runs):
@@ -62,7 +65,7 @@ def test_killed_at_a_step(step: str, world: World, proof: Record) -> None:
     proof(f"SIGKILL at {step}", runs, figure(world, runs))
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", LINE)
 def test_postgres_crashes_at_a_step(step: str, world: World, proof: Record) -> None:
     runs = case(1, 20)
     for run in range(runs):

@@ -1,0 +1,86 @@
+"""Whether a file is all there: told by its own structure, since no event tells the end of an upload (a killed client closes too)."""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from gateway.domain.problems import Problem
+from gateway.mapping.zip_gate import kind_of
+
+_END_OF_ZIP: Final = b"PK\x05\x06"
+_HEADER: Final = 512
+_LAST_SECTOR: Final = 0xFFFFFFFA
+_FREE: Final = 0xFFFFFFFF
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+
+
+def missing(body: bytes) -> Problem | None:
+    """What is said of a file that has waited for its end in vain; None when nothing is missing."""
+    return None if whole(body) else Problem(code="file_incomplete", values={"size": str(len(body))})
+
+
+def whole(body: bytes) -> bool:
+    """Tell whether nothing is missing at the end of a file.
+
+    A zip (xlsx) ends with its directory; a compound file (xls) reaches the end of every sector its tables count; JSON closes its last
+    bracket; any other text ends its last line. What is empty or of a kind nobody takes counts as whole: the door refuses it.
+    """
+    if not body:
+        return True
+    match kind_of(body):
+        case "xlsx" | "zip":
+            return _zip_is_whole(body)
+        case "xls":
+            return _compound_is_whole(body)
+        case "json":
+            return _json_is_whole(body)
+        case "text":
+            return body.endswith((b"\n", b"\r", b"\n\x1a"))
+        case _:
+            return True
+
+
+def _zip_is_whole(body: bytes) -> bool:
+    at = body.rfind(_END_OF_ZIP, max(0, len(body) - 65_557))
+    return at >= 0 and len(body) >= at + 22 and len(body) == at + 22 + int.from_bytes(body[at + 20 : at + 22], "little")
+
+
+def _compound_is_whole(body: bytes) -> bool:
+    """[MS-CFB] 2.2-2.5: the allocation tables say which sectors are used, and the header where the tables are."""
+    if len(body) < _HEADER:
+        return False
+    size: int = 1 << struct.unpack_from("<H", body, 30)[0]
+    if size not in (512, 4096):
+        return True  # no such file: its reader says so
+    slots, last = size // 4, 0
+    try:
+        for number, sector in enumerate(_tables(body, size)):
+            entries = struct.unpack_from(f"<{slots}L", body, (sector + 1) * size)
+            used = next((place for place in reversed(range(slots)) if entries[place] != _FREE), None)
+            last = last if used is None else number * slots + used
+    except struct.error:
+        return False
+    return len(body) >= (last + 2) * size
+
+
+def _tables(body: bytes, size: int) -> Iterator[int]:
+    """The sectors of the allocation table: the first 109 stand in the header, more in a chain of sectors. Raises struct.error."""
+    count, at, chain = struct.unpack_from("<L", body, 44)[0], struct.unpack_from("<L", body, 68)[0], struct.unpack_from("<L", body, 72)[0]
+    told = list(struct.unpack_from("<109L", body, 76))
+    for _ in range(min(chain, len(body) // size + 1)):
+        if len(told) >= count or at > _LAST_SECTOR:
+            break
+        *more, at = struct.unpack_from(f"<{size // 4}L", body, (at + 1) * size)
+        told += more
+    yield from (sector for sector in told[:count] if sector <= _LAST_SECTOR)
+
+
+def _json_is_whole(body: bytes) -> bool:
+    """The brackets outside of strings close exactly at the end; what is wrong inside is its reader's to say."""
+    text = body.rstrip()
+    if text[-1:] not in (b"}", b"]"):
+        return False
+    bare = _STRING.sub(b"", text)
+    opened, closed = (sum(map(bare.count, brackets)) for brackets in ((b"{", b"["), (b"}", b"]")))
+    return b'"' not in bare and opened <= closed
