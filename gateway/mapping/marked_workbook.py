@@ -1,7 +1,9 @@
 """The file comes back marked: the sender's own workbook with its wrong cells coloured and commented, and a list of everything wrong."""
 
+import codecs
 import re
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Final
@@ -12,16 +14,19 @@ from gateway import texts
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import plain_workbook
 from gateway.mapping.child import children
+from gateway.mapping.delimited import read_delimited
 from gateway.mapping.marks import Area, in_workbook, marking
 from gateway.mapping.package import name_of
 from gateway.mapping.tables import Table, read_tables
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping.zip_gate import Kind, kind_of
 from gateway.settings import Limits
 from gateway.texts import Language
 
 _LEAST: Final = 1.0
 """Seconds that must be left for another try at a file."""
-_LINE: Final = re.compile(r"line ([1-9][0-9]{0,6})(?:, column ([1-9][0-9]{0,3}))?").fullmatch
+_LINES: Final = re.compile(r"lines? ([1-9][0-9]{0,6})(?:-([1-9][0-9]{0,6}))?(?:, column ([1-9][0-9]{0,3}))?").fullmatch
+_WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_WORDS: Final = re.compile(r"[\w .,;:/()°№+%'’«»*-]*[^\W\d_][\w .,;:/()°№+%'’«»*-]*").fullmatch
 
 
 def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: Language, limits: Limits) -> bytes | None:
@@ -31,9 +36,11 @@ def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: L
     Else a new one with the same values; a file that cannot even be read comes back as the list alone. At most `limits.file_problems`
     problems are told. Costs no more than reading a file may (`child_seconds`, `child_memory`).
     """
-    kind = kind_of(body) if body else "binary"
-    if not problems or kind not in ("xlsx", "xls", "text"):
+    kind = _kind(body)
+    if not problems or kind is None:
         return None
+    if kind == "text":
+        return _text_marked(body, file_name, problems, language, limits)
     until = time.monotonic() + limits.child_seconds
     told = marking(problems, language, limits.file_problems, in_workbook)
     if kind == "xlsx" and len(body) <= limits.file_bytes:
@@ -41,16 +48,17 @@ def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: L
             return children.read("mark", msgspec.msgpack.encode((body, told)), limits, msgspec.msgpack.Decoder(bytes).decode)
         except Rejected:
             pass
-    tables = _cells(body, limits, until - time.monotonic())
-    if kind == "text":
-        sheet = name_of(PurePath(file_name).stem or texts.word("marked.data", language), ())
-        tables = tuple(msgspec.structs.replace(table, name=sheet) for table in tables[:1])
-        told = marking(problems, language, limits.file_problems, lambda where: _in_text(where, sheet))
-    return plain_workbook.write(tables, told)
+    return plain_workbook.write(_tables(body, limits, until - time.monotonic()), told)
 
 
-def _cells(body: bytes, limits: Limits, left: float) -> tuple[Table, ...]:
-    """The cells of a file in the time that is left, none when they cannot be read."""
+def _kind(body: bytes) -> Kind | None:
+    """The kind of a file that has cells: xlsx, xls, or text; None for any other."""
+    kind = kind_of(body) if body else None
+    return "text" if body.startswith(_WIDE) else kind if kind in ("xlsx", "xls", "text") else None
+
+
+def _tables(body: bytes, limits: Limits, left: float) -> tuple[Table, ...]:
+    """The cells of a workbook in the time that is left, none when they cannot be read."""
     if left < _LEAST:
         return ()
     try:
@@ -59,10 +67,27 @@ def _cells(body: bytes, limits: Limits, left: float) -> tuple[Table, ...]:
         return ()
 
 
-def _in_text(where: str, sheet: str) -> Area | None:
-    """The area of a place in a text file: `line 17, column 6`, or a whole line."""
-    found = _LINE(where)
+def _text_marked(body: bytes, file_name: str, problems: Sequence[Problem], language: Language, limits: Limits) -> bytes:
+    """A delimited text as one sheet that bears the file's name."""
+    sheet = name_of(PurePath(file_name).stem or texts.word("marked.data", language), ())
+    try:
+        found = read_delimited(body, limits, _wordy)
+    except Rejected:
+        return plain_workbook.write((), marking(problems, language, limits.file_problems, lambda _: None))
+    told = marking(problems, language, limits.file_problems, lambda where: _in_text(where, sheet, found.lines))
+    return plain_workbook.write((msgspec.structs.replace(found, name=sheet),), told)
+
+
+def _wordy(rows: Sequence[Sequence[str]]) -> int:
+    """How many fields of the best row are words: what tells an encoding and a delimiter where no header is looked for."""
+    return max((sum(_WORDS(field) is not None for field in row) for row in rows), default=0)
+
+
+def _in_text(where: str, sheet: str, lines: Sequence[int]) -> Area | None:
+    """The area of a place in a text: `line 17, column 6`, `lines 2-745, column 6`, or a whole line. `lines`: where each row begins."""
+    found = _LINES(where)
     if found is None:
         return None
-    row, column = int(found[1]), int(found[2] or 1)
-    return Area(sheet, row, column, row, column, whole=found[2] is None)
+    top, bottom = (max(1, bisect_right(lines, int(line))) for line in (found[1], found[2] or found[1]))
+    column = int(found[3] or 1)
+    return Area(sheet, min(top, bottom), column, max(top, bottom), column, whole=found[3] is None)

@@ -101,7 +101,8 @@ def _lines(problems: Iterable[Problem], language: Language, locate: Callable[[st
     for problem in problems:
         text, todo = texts.problem(problem.code, language, problem.values)
         level: Level = "warning" if problem.severity in _HINTS else "error"
-        yield Line(problem.where, locate(problem.where), level, problem.code, text, todo)
+        where, text, todo = (said.encode("utf-8", "replace").decode() for said in (problem.where, text, todo))
+        yield Line(where, locate(where), level, problem.code, text, todo)
 
 
 def in_workbook(where: str) -> Area | None:

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -135,7 +136,7 @@ def name_of(title: str, taken: Iterable[str]) -> str:
     """A sheet's name as a workbook may hold it, none of those taken (in case-folded form)."""
     taken = set(taken)
     title = "".join(char if char.isprintable() else "_" for char in title.translate(_FORBIDDEN))[:_LONGEST].strip("'") or "_"
-    tries = (title, *(f"{title[: _LONGEST - 6]} ({number})" for number in range(2, 100_000)))
+    tries = chain((title,), (f"{title[: _LONGEST - 6]} ({number})" for number in range(2, 100_000)))
     return next(name for name in tries if name.casefold() not in taken)
 
 

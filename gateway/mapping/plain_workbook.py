@@ -57,8 +57,11 @@ def write(tables: Iterable[Table], marking: Marking) -> bytes:
 def _sheet(table: Table, marks: Mapping[tuple[int, int], Level], *, noted: bool) -> bytes:
     rows = {table.row + index + 1: row for index, row in enumerate(table.rows)}
     by_row = dict(parts.coloured(marks))
+    right = max((column for _, column in marks), default=0)
+    names = [letters(column) for column in range(max(right, table.column + max(map(len, table.rows), default=0)))]
     lines = [
-        _row(number, table.column, rows.get(number, ()), by_row.get(number, ()), marks) for number in sorted(rows.keys() | by_row.keys())
+        _row(names, number, table.column, rows.get(number, ()), by_row.get(number, ()), marks)
+        for number in sorted(rows.keys() | by_row.keys())
     ]
     drawing = '<legacyDrawing r:id="rId1"/>' if noted else ""
     return (
@@ -70,13 +73,15 @@ def _sheet(table: Table, marks: Mapping[tuple[int, int], Level], *, noted: bool)
     )
 
 
-def _row(number: int, first: int, row: Sequence[Cell], marked: Sequence[int], marks: Mapping[tuple[int, int], Level]) -> str:
+def _row(
+    names: Sequence[str], number: int, first: int, row: Sequence[Cell], marked: Sequence[int], marks: Mapping[tuple[int, int], Level]
+) -> str:
     if not marked:
-        cells = [_cell(f"{letters(first + index)}{number}", cell, 0) for index, cell in enumerate(row) if cell != ""]
+        cells = [_cell(f"{name}{number}", cell, 0) for name, cell in zip(names[first:], row, strict=False) if cell != ""]
         return f'<row r="{number}">{"".join(cells)}</row>' if cells else ""
     values = {first + index + 1: cell for index, cell in enumerate(row) if cell != ""}
     cells = [
-        _cell(f"{letters(column - 1)}{number}", values.get(column, ""), _LEVELS.index(marks.get((number, column))))
+        _cell(f"{names[column - 1]}{number}", values.get(column, ""), _LEVELS.index(marks.get((number, column))))
         for column in sorted(values.keys() | set(marked))
     ]
     return f'<row r="{number}">{"".join(cells)}</row>'

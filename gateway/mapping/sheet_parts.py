@@ -20,9 +20,12 @@ TYPES: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 HEADER: Final = b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 _UNSEEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_SPECIAL: Final = re.compile("[^\t\n\u0020-\u0025\u0027-\u003b=\u003f-\u005e\u0060-\ud7ff]")
+"""Any character for which a text may have to be changed before it stands between tags."""
 _ESCAPED: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 _LONGEST: Final = 32_767
 _LINE: Final = 38
+_LARGE: Final = 4 * 1024 * 1024
 
 
 class Styles(msgspec.Struct, frozen=True):
@@ -51,6 +54,8 @@ class Piece(msgspec.Struct, frozen=True):
 
 def written(text: str) -> str:
     """A text as it stands between tags: what XML cannot hold is shown as a mark, what a spreadsheet would decode stays as it is."""
+    if _SPECIAL.search(text) is None:
+        return text
     return escape(_ESCAPED.sub("_x005F_", _UNSEEN.sub("\ufffd", text)), {"\r": "_x000D_"})
 
 
@@ -163,7 +168,7 @@ def coloured(cells: Iterable[tuple[int, int]]) -> list[tuple[int, list[int]]]:
 
 def piece(content: bytes | bytearray) -> Piece:
     """A file's content, packed."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer = zlib.compressobj(1 if len(content) > _LARGE else 6, zlib.DEFLATED, -zlib.MAX_WBITS)
     return Piece(packer.compress(content) + packer.flush(), len(content), zlib.crc32(content), deflated=True)
 
 

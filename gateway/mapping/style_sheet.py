@@ -36,9 +36,8 @@ class StyleSheet:
             package.link(main, self._part, "styles")
         self._tree = package.tree(self._part)
         self._formats, self._fills, self._fonts = (self._group(name) for name in ("cellXfs", "fills", "fonts"))
-        groups = (self._formats, self._fills, self._fonts)
-        self._there = {group.tag: {etree.tostring(one, method="c14n"): n for n, one in enumerate(group)} for group in groups}
         self._known: dict[tuple[int, Level], int] = {}
+        self._there = self._places()
 
     def unmark(self) -> None:
         """Give every format that an earlier marking coloured its own fill back: it stands as the background that a solid fill hides."""
@@ -51,6 +50,7 @@ class StyleSheet:
         for one in self._formats:
             if one.get("fillId") in restored:
                 one.set("fillId", restored[one.get("fillId")])
+        self._there = self._places()
 
     def marked(self, number: int, level: Level) -> int:
         """The format of a cell with its colour changed and nothing else."""
@@ -85,6 +85,11 @@ class StyleSheet:
 
     def _group(self, name: str) -> Any:
         return next(self._tree.iter(f"{{{MAIN}}}{name}"))
+
+    def _places(self) -> dict[str, dict[bytes, int]]:
+        """By group, where each of its elements stands: the same one is not added twice."""
+        groups = (self._formats, self._fills, self._fonts)
+        return {group.tag: {etree.tostring(one, method="c14n"): place for place, one in enumerate(group)} for group in groups}
 
     def _format(self, font: int, fill: int, inside: str) -> int:
         return self._add(
