@@ -1,0 +1,200 @@
+"""The text half of the table reader: a delimited file of whatever encoding and delimiter becomes the same table as a sheet."""
+
+import codecs
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.mapping.cells import Cell
+from gateway.mapping.tables import Table
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+Known = Callable[[Sequence[Sequence[str]]], int]
+"""How many words of a format's header stand in the best of these rows, 0 when none of them is its header."""
+
+DELIMITERS: Final = (";", "\t", ",")
+_MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_OLD: Final = ("cp1251", "cp866")
+"""Encodings that say nothing of themselves: believed only when the header's words are known in one of them and not in the other."""
+
+_HEAD: Final = 65_536
+_HEAD_ROWS: Final = 60
+_RECORD_LINES: Final = 100
+"""Lines that one row may take up by line ends in quoted fields; more are a quote that was never closed."""
+
+
+class Lines(Table, frozen=True, array_like=True):
+    """A delimited text: `lines` tells on which line of the file each of `rows` begins; every row is as wide as the widest."""
+
+    lines: list[int]
+
+    def where(self, row: int, column: int) -> str:
+        """The name of a field, for instance `line 17, column 6`."""
+        return f"line {self.lines[row]}, column {column + 1}"
+
+    def span(self, column: int, first: int, last: int) -> str:
+        """The name of a run of fields of one column, for instance `lines 2-745, column 6`."""
+        return f"lines {self.lines[first]}-{self.lines[last]}, column {column + 1}"
+
+
+class _Layout(msgspec.Struct, frozen=True, order=True):
+    """How a text is to be read, and how many known words its header then has."""
+
+    words: int
+    delimiter: str = ";"
+
+
+def is_delimited(body: bytes, known: Known) -> bool:
+    """Tell by the first rows whether this is a delimited text with a header that `known` knows."""
+    if not body or (_mark(body)[1] in ("", "utf-8") and kind_of(body) != "text"):
+        return False
+    return any(_layout(head, known).words for head in _heads(body).values())
+
+
+def read_delimited(body: bytes, limits: Limits, known: Known) -> Lines:
+    """The one table of a delimited text, without rows that are empty at its end.
+
+    Raises Rejected: `encoding_unknown`, `header_not_found`, `csv_structure` with the line, `csv_too_large`, `file_too_large`.
+    """
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    encoding, layout = _choose(_heads(body), known)
+    text = _decode(body, encoding)
+    if (at := text.find("\0")) >= 0:
+        raise _broken(text.count("\n", 0, at) + 1)
+    return _table(text, layout.delimiter, limits)
+
+
+def _mark(body: bytes) -> tuple[bytes, str]:
+    """The byte order mark that a text begins with and the encoding it names."""
+    return next(((mark, encoding) for mark, encoding in _MARKS if body.startswith(mark)), (b"", ""))
+
+
+def _heads(body: bytes) -> dict[str, str]:
+    """The beginning of the text in every encoding that it may have."""
+    mark, told = _mark(body)
+    head = body[len(mark) : len(mark) + _HEAD]
+    found: dict[str, str] = {}
+    for encoding in (told,) if told else ("utf-8", *_OLD):
+        try:
+            found[encoding] = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        if encoding == "utf-8" and not told and _is_utf8(body):
+            return {encoding: found[encoding]}
+        if encoding == "utf-8" and not told:
+            del found[encoding]
+    return found
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _choose(heads: dict[str, str], known: Known) -> tuple[str, _Layout]:
+    """The encoding and the layout in which the header is known. Raises Rejected when there is none, or more than one encoding."""
+    layouts = sorted(((_layout(head, known), encoding) for encoding, head in heads.items()), reverse=True)
+    words = [layout.words for layout, _ in layouts]
+    if not words or (len(words) > 1 and words[0] == words[1]) or (layouts[0][1] in _OLD and not words[0]):
+        raise Rejected(Problem(code="encoding_unknown"))
+    if not words[0]:
+        raise Rejected(Problem(code="header_not_found", where="line 1"))
+    return layouts[0][1], layouts[0][0]
+
+
+def _layout(head: str, known: Known) -> _Layout:
+    """The delimiter by which the most words of the header are known; `sep=;` on the first line says it."""
+    told = _told(head)
+    best = _Layout(0)
+    for delimiter in (told,) if told else DELIMITERS:
+        try:
+            rows = list(islice(csv.reader(io.StringIO(head, newline=""), delimiter=delimiter), _HEAD_ROWS))
+        except csv.Error:
+            continue
+        best = max(best, _Layout(known(rows), delimiter), key=lambda layout: layout.words)
+    return best
+
+
+def _told(text: str) -> str:
+    """The delimiter that the first line names the way spreadsheets do."""
+    line = text[:8].splitlines()[:1]
+    return line[0][4] if line and len(line[0]) == 5 and line[0].lower().startswith("sep=") and line[0][4] in ";,\t" else ""
+
+
+def _decode(body: bytes, encoding: str) -> str:
+    mark = _mark(body)[0]
+    try:
+        return body[len(mark) :].decode(encoding)
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, len(mark) + error.start) + 1
+        raise Rejected(Problem(code="encoding_unknown", where=f"line {line}")) from error
+
+
+def _table(text: str, delimiter: str, limits: Limits) -> Lines:
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    begin = 1
+    reader = csv.reader(_bounded(text, delimiter, limits, lines), delimiter=delimiter, strict=True)
+    try:
+        for row in reader:
+            rows.append(row)
+            lines.append(begin)
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise _broken(begin) from error
+    if _told(text):
+        del rows[0], lines[0]
+    while rows and not any(rows[-1]):
+        del rows[-1], lines[-1]
+    width = max(map(len, rows), default=0)
+    if width * len(rows) > limits.sheet_cells:
+        raise _large(limits.sheet_cells)
+    if width > limits.sheet_columns:
+        raise _large(limits.sheet_columns)
+    _check_fields(text, rows, lines, limits.cell_characters)
+    even: list[list[Cell]] = [[*row, *[""] * (width - len(row))] for row in rows]
+    return Lines("", False, 0, 0, even, [], lines)
+
+
+def _bounded(text: str, delimiter: str, limits: Limits, begun: list[int]) -> Iterator[str]:
+    """The lines of a text, no more and no wider than the limits; `begun`: where the rows read so far began."""
+    fields = 0
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        here = line.count(delimiter)
+        fields += here + 1
+        if here > 2 * limits.sheet_columns:
+            raise _large(limits.sheet_columns, number)
+        if number > 2 * limits.sheet_rows or len(begun) > limits.sheet_rows:
+            raise _large(limits.sheet_rows, number)
+        if fields > 2 * limits.sheet_cells:
+            raise _large(limits.sheet_cells, number)
+        if number - (begun[-1] if begun else 0) > _RECORD_LINES:
+            raise csv.Error("a quote is not closed")
+        yield line
+
+
+def _check_fields(text: str, rows: list[list[str]], lines: list[int], longest: int) -> None:
+    """Refuse a field of too many characters; looked for only where a line is longer than that or a row has several lines."""
+    if '"' not in text and max(map(len, text.split("\n"))) <= longest:
+        return
+    for row, line in zip(rows, lines, strict=True):
+        if max(map(len, row), default=0) > longest:
+            raise _large(longest, line)
+
+
+def _broken(line: int) -> Rejected:
+    return Rejected(Problem(code="csv_structure", where=f"line {line}"))
+
+
+def _large(limit: int, line: int = 0) -> Rejected:
+    return Rejected(Problem(code="csv_too_large", where=f"line {line}" if line else "", values={"limit": str(limit)}))

@@ -1,0 +1,165 @@
+"""The archive of heat meters (contractor manual): one file, many meters, hours, days and months of each of their heat inputs."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.domain.readings import CIRCUITS, MeterReading, Step
+from gateway.domain.supply import key
+from gateway.mapping import Envelope, Format
+from gateway.mapping.cells import CellError, cell_code
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.delimited import is_delimited, read_delimited
+from gateway.mapping.heat_columns import WORDS, Header, Written, find_header, header_problems, known_words
+from gateway.mapping.heat_meter import HeatMeter, Sheet
+from gateway.mapping.heat_moments import Row
+from gateway.mapping.sheet_owner import named, owner
+from gateway.mapping.tables import Table, look, read_tables
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+_STEPS: Final = {fold(word): Step(step) for step, words in WORDS.kinds.items() for word in words}
+_INTEGRATOR: Final = frozenset(map(fold, WORDS.integrator))
+_PASSED: Final = frozenset(map(fold, (*WORDS.passed, *WORDS.columns["day"])))
+"""First words of rows that are no intervals: totals, means, and a header that is repeated."""
+_circuit: Final = re.compile(r"[^0-9]{0,20}([0-9])(?:[.,]0)?[^0-9]{0,20}").fullmatch
+
+Meters = dict[str, HeatMeter]
+
+
+class HeatArchive(Format, frozen=True, kw_only=True):
+    """Reads .xlsx, .xls and delimited text whose header is found by its words; a wrong cell refuses its meter and no other."""
+
+    limits: Limits = Limits()
+
+    def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
+        """Tell by the first rows whether this is a table with the columns of a heat archive."""
+        if body and kind_of(body) in ("xlsx", "xls"):
+            return any(known_words(table.rows) for table in _shown(look(body, self.limits)))
+        return is_delimited(body, known_words)
+
+    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
+        """One MeterReading per meter with the blocks of all its heat inputs; hints about columns that are passed over.
+
+        Raises Rejected when there is no header, a column or its unit is not known, or nothing stands below.
+        """
+        tables = _shown(self._tables(body))
+        found = [(table, header) for table in tables if (header := find_header(table)) is not None]
+        if not found:
+            raise Rejected(Problem(code="header_not_found", where=tables[0].name if tables else ""))
+        problems: list[Problem] = []
+        sheets: list[Sheet] = []
+        for table, header in found:
+            number = "" if "meter" in header.columns else _number(table, header) or envelope.meter
+            problems += header_problems(table, header, named=bool(number))
+            if not any(problem.severity is Severity.ERROR for problem in problems):
+                sheets.append(Sheet(table, header, number))
+        if len(sheets) < len(found):
+            raise Rejected(*problems)
+        meters: Meters = {}
+        for sheet in sheets:
+            _read(sheet, meters)
+        if not meters:
+            raise Rejected(Problem(code="nothing_to_take", where=sheets[0].place(-1, "heat")))
+        return self._told(problems, meters.values(), envelope)
+
+    def _tables(self, body: bytes) -> tuple[Table, ...]:
+        if is_delimited(body, known_words) or kind_of(body) == "text":
+            return (read_delimited(body, self.limits, known_words),)
+        return read_tables(body, self.limits)
+
+    def _told(self, problems: list[Problem], meters: Iterable[HeatMeter], envelope: Envelope) -> Iterator[MeterReading | Problem]:
+        yield from problems
+        count = len(problems)
+        for meter in meters:
+            reading = meter.reading(envelope)
+            count += len(reading.problems)
+            if count > self.limits.file_problems:
+                limit = str(self.limits.file_problems)
+                raise Rejected(*reading.problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
+            yield reading
+
+
+def _shown(tables: Iterable[Table]) -> list[Table]:
+    return [table for table in tables if not table.hidden and table.rows]
+
+
+def _number(table: Table, header: Header) -> str:
+    """The meter of a sheet that has no column for it: named in a cell above the header, else by the sheet's name."""
+    above = ((row, column) for row in range(header.row) for column in range(len(table.rows[row])))
+    return owner(table, above).meter or named(table)
+
+
+def _read(sheet: Sheet, meters: Meters) -> None:
+    """Give every row of a sheet to its meter."""
+    groups: dict[tuple[Written, Written, Written], list[int]] = {}
+    for row, cells in enumerate(zip(sheet.column("meter"), sheet.column("circuit"), sheet.column("kind"), strict=True)):
+        if cells in groups:
+            groups[cells].append(row)
+        else:
+            groups[cells] = [row]
+    days = sheet.column("day")
+    passed = {cell for cell in {*days, *sheet.column("kind")} if _first_word(cell) in _PASSED}
+    for (number, circuit, kind), rows in groups.items():
+        told = [row for row in rows if days[row] not in passed and (days[row] != "" or sheet.filled(row))]
+        if told and kind not in passed:
+            _group(sheet, _meter(sheet, number, told[0], meters), circuit, kind, told)
+
+
+def _meter(sheet: Sheet, number: Written, row: int, meters: Meters) -> HeatMeter:
+    where = sheet.place(row, "meter")
+    try:
+        if isinstance(number, CellError):
+            raise number
+        code = cell_code(number)
+    except CellError as error:
+        return meters.setdefault(where, HeatMeter("", where, error.at(where)))
+    if not code:
+        return meters.setdefault("", HeatMeter("", where, Problem(code="meter_missing", where=where)))
+    known = meters.get(f"#{key(code)}")
+    return known or meters.setdefault(f"#{key(code)}", HeatMeter(code, where))
+
+
+def _group(sheet: Sheet, meter: HeatMeter, circuit: Written, kind: Written, rows: list[int]) -> None:
+    """Give the rows of one meter, heat input and kind to the meter, each with its moment."""
+    for row in rows if sheet.wrong else ():
+        meter.problems += sheet.wrong.get(row, ())
+    number, word, days = _circuit_of(circuit), _first_word(kind), sheet.column("day")
+    step = _STEPS.get(word)
+    if isinstance(number, CellError):
+        meter.problems.append(number.at(sheet.place(rows[0], "circuit")))
+        return
+    if step is None and kind != "" and word not in _INTEGRATOR:
+        meter.problems.append(CellError("archive_kind_unknown", kind).at(sheet.place(rows[0], "kind")))
+        return
+    states = {cell for cell in {days[row] for row in rows} if word in _INTEGRATOR or _first_word(cell) in _INTEGRATOR}
+    if states:
+        meter.states += [(sheet, number, row, _moment(sheet, row, meter)) for row in rows if days[row] in states]
+        rows = [row for row in rows if days[row] not in states]
+    moments = [_moment(sheet, row, meter) for row in rows]
+    meter.rows(sheet, number, step).extend(moment for moment in moments if moment is not None)
+
+
+def _moment(sheet: Sheet, row: int, meter: HeatMeter) -> Row | None:
+    """The moment of a row; None when it has none, which is a problem unless the row is an integrator's state."""
+    try:
+        return sheet.moment(row)
+    except CellError as error:
+        if _first_word(sheet.column("kind")[row]) not in _INTEGRATOR and _first_word(sheet.column("day")[row]) not in _INTEGRATOR:
+            meter.problems.append(error.at(sheet.place(row, "day")))
+        return None
+
+
+def _circuit_of(cell: Written) -> int | CellError:
+    """The number of a heat input: an empty cell is the first, words about the number are passed over."""
+    if isinstance(cell, CellError):
+        return cell
+    text = str(cell).strip()
+    found = _circuit(text)
+    number = int(found[1]) if found else 0 if text else 1
+    return number if number in CIRCUITS else CellError("circuit_unknown", cell)
+
+
+def _first_word(cell: Written) -> str:
+    return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""

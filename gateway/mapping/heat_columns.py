@@ -1,0 +1,277 @@
+"""The columns of a heat archive: its header found by words and units, and the values of a column read all at once, each text once."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Severity
+from gateway.domain.readings import EXACT, INTERVALS, Quantity
+from gateway.mapping.cells import NUMBER, Cell, CellError, cell_number
+from gateway.mapping.crosswalk import fold, lookup
+from gateway.mapping.tables import Table
+
+Written = Cell | CellError
+"""A cell as it stands in the file; one that cannot be trusted is what is wrong with it."""
+Value = Decimal | CellError | None
+"""What a cell is read as: None where it says that there is no value."""
+
+DECIMALS: Final = 6
+"""Places after the point of a value that had to be divided (GJ, MWh, kWh, minutes): rounded half to even; multiplied ones stay exact."""
+FAULTS: Final = {"U": 1, "D": 2, "G": 4, "g": 8, "E": 16}
+"""Bits of the fault letters in the code of an interval."""
+
+_KEYS: Final = ("meter", "circuit", "kind", "day", "clock")
+_INTEGRATORS: Final = ("heat_first", "heat_last")
+_CODES: Final = tuple(code for code in INTERVALS if "@" not in code)
+_LONGEST: Final = 200
+_SHOWN: Final = 60
+_LARGEST_CODE: Final = 2**31 - 1
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
+_ROUGH: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_STEP: Final = Decimal(1).scaleb(-DECIMALS)
+_plain: Final = re.compile(rf"^{NUMBER}$", re.MULTILINE).findall
+_behind: Final = re.compile(r"[0-9][0-9 \u00a0\u2007\u2009\u202f]*(?:[.,][0-9]+)?-").fullmatch
+_unit: Final = re.compile(r"(.+?)\s*(?:,|\(|\[)\s*([^,()\[\]]+?)\s*[)\]]?", re.DOTALL).fullmatch
+_letters: Final = re.compile(r"[UDGgE]+(?:[\s,;+/]+[UDGgE]+)*").fullmatch
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A unit a file may use: a value of it is multiplied by `times` and divided by `by` to become ours."""
+
+    words: tuple[str, ...]
+    times: Decimal = _ONE
+    by: Decimal = _ONE
+
+
+class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document `heat_archive.toml`; what each list means stands there."""
+
+    sheet_rows: int
+    least: int
+    prefixes: tuple[str, ...]
+    labels: tuple[str, ...]
+    passed: tuple[str, ...]
+    integrator: tuple[str, ...]
+    months: tuple[tuple[str, ...], ...]
+    columns: dict[str, tuple[str, ...]]
+    kinds: dict[str, tuple[str, ...]]
+    units: dict[Quantity, dict[str, Unit]]
+
+
+WORDS: Final = msgspec.toml.decode((files(__package__) / "heat_archive.toml").read_bytes(), type=Words)
+_OURS: Final = Unit(words=())
+_NAMES: Final = lookup(WORDS.columns)
+_PREFIXES: Final = tuple(sorted(map(fold, WORDS.prefixes), key=len, reverse=True))
+_UNITS: Final = {quantity: {fold(word): unit for unit in units.values() for word in unit.words} for quantity, units in WORDS.units.items()}
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column that is known: the row and column of its words or its unit, what it holds and in which unit.
+
+    `unknown`: a unit that its quantity does not have.
+    """
+
+    row: int
+    index: int
+    field: str
+    unit: Unit
+    unknown: str = ""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A header and where it stands in `rows`. `first`: the first row below it. `strange`: columns with words that are not known."""
+
+    row: int
+    first: int
+    columns: dict[str, Column]
+    strange: tuple[int, ...]
+    twice: tuple[Column, ...]
+
+    @property
+    def values(self) -> tuple[Column, ...]:
+        """The columns of interval values, in the order of the codes."""
+        return tuple(self.columns[code] for code in _CODES if code in self.columns)
+
+    @property
+    def integrators(self) -> tuple[Column, ...]:
+        """The columns of what the heat integrator showed at the beginning and at the end of a row's interval."""
+        return tuple(self.columns[field] for field in _INTEGRATORS if field in self.columns)
+
+
+def known_words(rows: Sequence[Sequence[Cell]]) -> int:
+    """How many words of an archive's header stand in the best of the first rows; 0 when none of them can be the header."""
+    return max((_weight(_columns(row, 0)) for row in rows[: WORDS.sheet_rows]), default=0)
+
+
+def find_header(table: Table) -> Header | None:
+    """The header among the first rows of a table, None when there is none; units may stand in the row below it."""
+    for index, row in enumerate(table.rows[: max(0, WORDS.sheet_rows - table.row)]):
+        found = _columns(row, index)
+        if not _weight(found):
+            continue
+        columns: dict[str, Column] = {}
+        twice = tuple(column for column in found if columns.setdefault(column.field, column) is not column)
+        units = _units_below(columns, table.rows[index + 1] if index + 1 < len(table.rows) else [], index + 1)
+        named = {column.index for column in found}
+        strange = tuple(place for place, cell in enumerate(row) if cell != "" and place not in named)
+        return Header(index, index + (2 if units else 1), columns | units, strange, twice)
+    return None
+
+
+def header_problems(table: Table, header: Header, *, named: bool) -> Iterator[Problem]:
+    """What is wrong with a header: errors that let nothing be read, and hints about columns passed over.
+
+    `named`: the meter is told elsewhere.
+    """
+    missing = [field for field in ("meter", "day") if field not in header.columns and not (named and field == "meter")]
+    for field in [*missing, *([] if header.values or header.integrators else ["heat"])]:
+        yield Problem(code="column_missing", where=table.where(header.row, 0), values={"column": WORDS.columns[field][0]})
+    for column in header.columns.values():
+        if column.unknown:
+            told = {"unit": column.unknown[:_SHOWN], "column": WORDS.columns[column.field][0]}
+            yield Problem(code="unit_unknown", where=table.where(column.row, column.index), values=told)
+    for column in header.twice:
+        yield Problem(
+            code="column_repeated", where=table.where(column.row, column.index), values={"column": WORDS.columns[column.field][0]}
+        )
+    for index in header.strange:
+        told = {"column": " ".join(str(table.rows[header.row][index]).split())[:_SHOWN]}
+        yield Problem(code="column_unknown", where=table.where(header.row, index), severity=Severity.HINT, values=told)
+
+
+def read_values(cells: Iterable[Written], unit: Unit) -> dict[Written, Value]:
+    """What each different cell of a column is worth in our unit; a cell that is no number is a CellError."""
+    different = set(cells)
+    texts = {cell: cell for cell in different if type(cell) is str}
+    floats = {repr(cell).removesuffix(".0"): cell for cell in different if type(cell) is float}
+    found: dict[Written, Value] = {"": None}
+    for written in (texts, floats):
+        for text in _plain("\n".join(written)):
+            if text in written:
+                found[written[text]] = Decimal(text.replace(",", ".")) or _ZERO
+    for cell in different - found.keys():
+        found[cell] = _odd(cell)
+    if unit.times != _ONE or unit.by != _ONE:
+        for cell, value in found.items():
+            if isinstance(value, Decimal):
+                found[cell] = convert(value, unit)
+    return found
+
+
+def _columns(row: Sequence[Cell], index: int) -> list[Column]:
+    found = []
+    for place, cell in enumerate(row):
+        named = _named(cell) if isinstance(cell, str) and 0 < len(cell) <= _LONGEST else None
+        if named is not None:
+            found.append(Column(index, place, *named))
+    return found
+
+
+def _weight(columns: list[Column]) -> int:
+    fields = {column.field for column in columns}
+    return len(fields) if len(fields) >= WORDS.least and not fields <= set(_KEYS) else 0
+
+
+@lru_cache(maxsize=4096)
+def _named(words: str) -> tuple[str, Unit, str] | None:
+    """What words of a header mean: field, unit, unit that is not known; None for words that mean nothing to us."""
+    bare = words.strip()
+    field = _field(bare)
+    if field is not None:
+        return field, _OURS, ""
+    parts = _unit(bare)
+    name, told = (parts[1], parts[2]) if parts else bare.rsplit(maxsplit=1) if len(bare.split()) > 1 else ("", "")
+    field = _field(name)
+    if field is None:
+        return None
+    unit = _units(field).get(fold(told))
+    if unit is not None:
+        return field, unit, ""
+    if field in _KEYS or field == "faults":
+        return field, _OURS, ""
+    return (field, _OURS, told) if parts else None
+
+
+def _field(words: str) -> str | None:
+    folded = fold(words)
+    field = _NAMES.get(folded)
+    if field is not None:
+        return field
+    return next((_NAMES[rest] for prefix in _PREFIXES if folded.startswith(prefix) and (rest := folded[len(prefix) :]) in _NAMES), None)
+
+
+def _units(field: str) -> Mapping[str, Unit]:
+    if field in _KEYS:
+        return {}
+    return _UNITS[Quantity.HEAT if field in _INTEGRATORS else INTERVALS[field].quantity]
+
+
+def _units_below(columns: Mapping[str, Column], row: Sequence[Cell], index: int) -> dict[str, Column]:
+    """The columns whose unit stands below their words; none when that row holds anything but units."""
+    told = {place: cell for place, cell in enumerate(row) if cell != ""}
+    found: dict[str, Column] = {}
+    for column in columns.values():
+        cell = told.pop(column.index, "")
+        unit = _units(column.field).get(fold(cell.strip("()[] "))) if isinstance(cell, str) and cell else None
+        if unit is not None:
+            found[column.field] = Column(index, column.index, column.field, unit)
+        elif cell != "":
+            return {}
+    return {} if told else found
+
+
+def convert(value: Decimal, unit: Unit) -> Decimal:
+    """A value in our unit: multiplied exactly, divided to DECIMALS places."""
+    exact = EXACT.multiply(value, unit.times)
+    return exact if unit.by == _ONE else _ROUGH.divide(exact, unit.by).quantize(_STEP, context=_ROUGH)
+
+
+def dial(value: Decimal, cell: Written, unit: Unit) -> Decimal:
+    """A converted state of an integrator with as many places as its dial has: what was written tells how many."""
+    if unit.by == _ONE:
+        return value
+    places = len(re.split("[.,]", str(cell), maxsplit=1)[-1].rstrip()) if re.search("[.,]", str(cell)) else 0
+    return value.quantize(Decimal(1).scaleb(-min(places, DECIMALS)), context=_ROUGH)
+
+
+def column_of(letters: str) -> int:
+    """The number of a column, counted from 0."""
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1
+
+
+def read_faults(cells: Iterable[Written]) -> dict[Written, Value]:
+    """The fault code of each different cell: letters are bits (FAULTS), a whole number is the bits themselves."""
+    return {cell: _faults(cell) for cell in set(cells)} | {"": None}
+
+
+def _odd(cell: Written) -> Value:
+    """A cell that is not written as machines write numbers: blanks, a minus behind, a mark for no value, or no number at all."""
+    if isinstance(cell, CellError):
+        return cell
+    try:
+        if isinstance(cell, str) and _behind(bare := cell.strip()):
+            number = cell_number(bare[:-1].strip())
+            return None if number is None else -number or _ZERO
+        return cell_number(cell)
+    except CellError as error:
+        return error
+
+
+def _faults(cell: Written) -> Value:
+    written = cell.strip().replace("\u0415", "E") if isinstance(cell, str) else cell
+    if isinstance(written, str) and _letters(written):
+        return Decimal(sum({FAULTS[letter] for letter in written if letter in FAULTS}))
+    value = _odd(written)
+    if isinstance(value, Decimal):
+        whole = value.to_integral_value()
+        return whole if value == whole and 0 <= value <= _LARGEST_CODE else CellError("fault_unknown", cell)
+    return CellError("fault_unknown", cell) if isinstance(value, CellError) and value.code == "not_a_number" else value

@@ -1,0 +1,281 @@
+"""The moments of an archive's rows: dates and hours as devices write them, and the places in blocks that they come to."""
+
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway.domain.intervals import expected
+from gateway.domain.readings import Step
+from gateway.mapping.cells import CellError
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.heat_columns import WORDS, Written
+
+MISSING: Final = -1
+"""Place of an interval that no row tells of."""
+
+_MONTHS: Final = {fold(word): number for number, words in enumerate(WORDS.months, 1) for word in words}
+_EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's serial dates know no zone
+_SERIALS: Final = (32_874, 109_575)
+"""Serial numbers of the years from 1990 to 2199."""
+_YEARS: Final = range(1990, 2200)
+_dotted: Final = re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4}|\d{2})").match
+_iso: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})").match
+_month: Final = re.compile(r"(\d{1,2})[./-](\d{4})").fullmatch
+_iso_month: Final = re.compile(r"(\d{4})-(\d{1,2})").fullmatch
+_named: Final = re.compile(r"([^\W\d]+)\.?\s+(\d{4})(?:\s*(?:г|р)\.?)?").fullmatch
+_behind: Final = re.compile(r"[Tt,;\s]+(\S.*)").fullmatch
+_hour: Final = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?(?::(\d{2})(?:\.\d+)?)?").fullmatch
+_range: Final = re.compile(r"(\d{1,2})(?::00)?\s*[-–—]\s*(\d{1,2})(?::00)?").fullmatch
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """An hour as it is written, 0 to 24. `whole`: both ends are written, so that it is known to be the beginning."""
+
+    hour: int
+    whole: bool = False
+
+
+class Day(msgspec.Struct, frozen=True):
+    """A date as it is written, with the hour that stands in the same cell. `month`: only the month is told."""
+
+    day: date
+    clock: Clock | None = None
+    month: bool = False
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """The moment of one row: its place in the table, its date and hour."""
+
+    row: int
+    day: date
+    clock: Clock | None
+    month: bool = False
+
+    @property
+    def order(self) -> tuple[date, int]:
+        """By this rows are in the order of time."""
+        return self.day, self.clock.hour if self.clock else 0
+
+    def label(self, step: Step) -> str:
+        """The moment as people are told of it."""
+        if step is Step.MONTH:
+            return f"{self.day:%Y-%m}"
+        return f"{self.day} {self.order[1]:02}:00" if step is Step.HOUR else self.day.isoformat()
+
+    def instant(self, zone: str) -> datetime:
+        """The moment itself, in UTC."""
+        day, hour = self.order
+        return datetime.combine(day + timedelta(days=hour // 24), time(hour % 24), ZoneInfo(zone)).astimezone(UTC)
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """Rows in their blocks. `blocks`: first day of each -> the row of every interval, MISSING where there is none.
+
+    `twice`: rows of an interval that has one already; `nowhere`: rows of an hour that the day does not have when clocks are put forward.
+    """
+
+    blocks: dict[date, list[int]]
+    twice: list[Row]
+    nowhere: list[Row]
+
+
+def read_day(cell: Written) -> Day | CellError:
+    """The date of a cell: a date, a serial number, `01.10.2026`, `2026-10-01`, `октябрь 2026`, each with an hour or without."""
+    try:
+        found = _day(cell)
+    except CellError as error:
+        return error
+    except (ValueError, OverflowError):
+        found = None
+    return found if found is not None and found.day.year in _YEARS else CellError("moment_invalid", cell)
+
+
+def read_clock(cell: Written) -> Clock | CellError | None:
+    """The hour of a cell, None for an empty one: a time, a number from 0 to 24, `01:00`, `23-24`."""
+    try:
+        return _clock(cell)
+    except CellError as error:
+        return error
+
+
+def step_of(rows: Sequence[Row]) -> Step | None:
+    """The step that the distances of moments tell; None when there is one moment only and it says neither hour nor month."""
+    if any(row.month for row in rows):
+        return Step.MONTH
+    if any(row.clock is not None and (row.clock.whole or row.clock.hour not in (0, 24)) for row in rows):
+        return Step.HOUR
+    days = sorted({row.day.toordinal() for row in rows})
+    nearest = min((second - first for first, second in pairwise(days)), default=0)
+    return None if not nearest else Step.DAY if nearest < 28 else Step.MONTH
+
+
+def labels(clocks: Iterable[Clock | None]) -> frozenset[int]:
+    """Which of the labels that only a beginning (0) or only an end (24) can have occur; a row without an hour among hours is midnight."""
+    return frozenset({clock.hour if clock else 0 for clock in clocks if clock is None or not clock.whole}) & {0, 24}
+
+
+def at_ends(rows: Sequence[Row], others: frozenset[int]) -> bool | None:
+    """Whether the hours of these rows are the ends of their intervals; None when their labels do not tell. `others`: labels of all rows.
+
+    By default an hour is the beginning, 00:00 to 23:00. It is the end where 24:00 occurs, or where the rows go from 01:00 to 00:00 of a
+    later day and no further.
+    """
+    if all(row.clock is not None and row.clock.whole for row in rows):
+        return False
+    own = labels(row.clock for row in rows) or others
+    if len(own) != 1:
+        return None
+    if 24 in own:
+        return True
+    moments = sorted((row.day, row.clock.hour if row.clock else 0) for row in rows)
+    (first, begin), (last, end) = moments[0], moments[-1]
+    return begin == 1 and end == 0 and last > first
+
+
+def place_hours(rows: Iterable[Row], zone: str, *, ends: bool) -> Placed:
+    """Put hourly rows into local days; the hour that comes twice in autumn is taken twice, in the order of the rows."""
+    placed = Placed({}, [], [])
+    for row in rows:
+        day, hour, whole = row.day, row.clock.hour if row.clock else 0, row.clock is not None and row.clock.whole
+        if ends and not whole:
+            day, hour = (day, hour - 1) if hour else (day - timedelta(days=1), 23)
+        slots = placed.blocks.get(day)
+        if slots is None:
+            slots = placed.blocks[day] = [MISSING] * expected(Step.HOUR, day, zone)
+        if len(slots) == 24:
+            places: Sequence[int] = (hour,)
+        else:
+            places = [index for index, other in enumerate(_hours(day, zone)) if other == hour]
+        free = next((index for index in places if slots[index] == MISSING), None)
+        if free is not None:
+            slots[free] = row.row
+        else:
+            (placed.twice if places else placed.nowhere).append(row)
+    return placed
+
+
+def place_days(rows: Iterable[Row], step: Step, zone: str) -> Placed:
+    """Put daily rows into months, monthly rows into years."""
+    placed = Placed({}, [], [])
+    for row in rows:
+        day, index = (row.day.replace(day=1), row.day.day - 1) if step is Step.DAY else (date(row.day.year, 1, 1), row.day.month - 1)
+        slots = placed.blocks.setdefault(day, [MISSING] * expected(step, day, zone))
+        if slots[index] == MISSING:
+            slots[index] = row.row
+        else:
+            placed.twice.append(row)
+    return placed
+
+
+def gaps(blocks: dict[date, list[int]], step: Step, zone: str) -> list[tuple[str, str, int]]:
+    """Runs of intervals without a row between the first and the last that have one: beginning of the first, of the last, how many."""
+    days = sorted(blocks)
+    starts = [_start(day, step, zone) for day in days]
+    there = [start + index for start, day in zip(starts, days, strict=True) for index, row in enumerate(blocks[day]) if row != MISSING]
+    if not there or len(there) == there[-1] - there[0] + 1:
+        return []
+    runs = [(before + 1, after - 1) for before, after in pairwise(there) if after - before > 1]
+    return [(_label(first, step, zone), _label(last, step, zone), last - first + 1) for first, last in runs]
+
+
+@lru_cache(maxsize=4096)
+def _start(day: date, step: Step, zone: str) -> int:
+    """The number of a block's first interval in the count of all intervals of its step."""
+    if step is Step.HOUR:
+        return int(datetime.combine(day, time(), ZoneInfo(zone)).timestamp()) // 3600
+    return day.toordinal() if step is Step.DAY else day.year * 12
+
+
+def _label(number: int, step: Step, zone: str) -> str:
+    if step is Step.HOUR:
+        here = datetime.fromtimestamp(number * 3600 + 1800, ZoneInfo(zone))
+        return f"{here:%Y-%m-%d %H:00}"
+    return date.fromordinal(number).isoformat() if step is Step.DAY else f"{number // 12}-{number % 12 + 1:02}"
+
+
+@lru_cache(maxsize=4096)
+def _hours(day: date, zone: str) -> tuple[int, ...]:
+    """The hours of a local day as its clock shows them, one of them left out or twice where clocks are changed."""
+    here = ZoneInfo(zone)
+    start = datetime.combine(day, time(), here).timestamp()
+    return tuple(datetime.fromtimestamp(start + 3600 * n, here).hour for n in range(expected(Step.HOUR, day, zone)))
+
+
+def _day(cell: Written) -> Day | None:
+    if isinstance(cell, CellError):
+        raise cell
+    if isinstance(cell, str):
+        return _written_day(cell.strip())
+    if isinstance(cell, (int, float)) and not isinstance(cell, bool) and _SERIALS[0] <= cell <= _SERIALS[1]:
+        moment = _EPOCH + timedelta(days=cell)
+        return Day(moment.date()) if cell == int(cell) else _moment(moment)
+    if isinstance(cell, datetime):
+        return _moment(cell)
+    return Day(cell) if isinstance(cell, date) else None
+
+
+def _moment(moment: datetime) -> Day | None:
+    """A date with an hour; sheets keep it as a fraction, so it may be some milliseconds off."""
+    near = moment + timedelta(seconds=30)
+    return Day(near.date(), Clock(near.hour)) if not near.minute else None
+
+
+def _written_day(text: str) -> Day | None:
+    if found := _dotted(text):
+        day, month, year = (int(part) for part in found.groups())
+        year += 0 if year > 99 else 2000
+    elif found := _iso(text):
+        year, month, day = (int(part) for part in found.groups())
+    else:
+        return _written_month(text)
+    behind = text[found.end() :].strip().removesuffix("г.").removesuffix("р.")
+    if not behind:
+        return Day(date(year, month, day))
+    clock = _behind(text[found.end() :])
+    return Day(date(year, month, day), _clock(clock[1])) if clock else None
+
+
+def _written_month(text: str) -> Day | None:
+    if found := _month(text):
+        return Day(date(int(found[2]), int(found[1]), 1), month=True)
+    if found := _iso_month(text):
+        return Day(date(int(found[1]), int(found[2]), 1), month=True)
+    found = _named(text)
+    number = _MONTHS.get(fold(found[1])) if found else None
+    return Day(date(int(found[2]), number, 1), month=True) if found and number else None
+
+
+def _clock(cell: Written) -> Clock | None:
+    if isinstance(cell, CellError):
+        raise cell
+    if isinstance(cell, str):
+        return _written_clock(cell.strip(), cell)
+    minutes = -1
+    if isinstance(cell, datetime | time):
+        minutes = round(cell.hour * 60 + cell.minute + cell.second / 60 + cell.microsecond / 6e7)
+    elif isinstance(cell, date) and cell.month == cell.day + 1:  # a sheet takes `1-2` for the first of February
+        return Clock(cell.day, whole=True)
+    elif isinstance(cell, timedelta):
+        minutes = round(cell.total_seconds() / 60)
+    elif isinstance(cell, (int, float)) and not isinstance(cell, bool):
+        minutes = round(cell * 1440) if 0 < cell < 1 else int(cell) * 60 if cell == int(cell) else -1
+    if minutes % 60 or not 0 <= minutes <= 1440:
+        raise CellError("moment_invalid", cell)
+    return Clock(minutes // 60)
+
+
+def _written_clock(text: str, cell: Written) -> Clock | None:
+    if not text:
+        return None
+    if (found := _range(text)) and (int(found[2]) == int(found[1]) + 1 <= 24 or (int(found[1]), int(found[2])) == (23, 0)):
+        return Clock(int(found[1]), whole=True)
+    found = _hour(text)
+    if found is None or int(found[1]) > 24 or int(found[2] or 0) or int(found[3] or 0):
+        raise CellError("moment_invalid", cell)
+    return Clock(int(found[1]))
