@@ -15,7 +15,8 @@ import pytest
 
 from gateway.domain.problems import Misconfigured, Rejected, Unavailable
 from gateway.outbound import Outcome
-from gateway.outbound.http_json import HttpJson, retry_after
+from gateway.outbound.calls import retry_after
+from gateway.outbound.http_json import HttpJson
 from tests.peers import TOKEN, Sandbox, raw_peer, read_request, refused_url
 from tests.targets.conftest import batch, item
 
