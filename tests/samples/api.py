@@ -48,7 +48,7 @@ def questions(utility: Utility) -> dict[str, httpx.Response]:
     utility.meters("2", agreement="A-2")
     word = utility.word("", readings=[])
     utility.settle(word | {"version": 2})
-    utility.submit(utility.body({"1": "150"}), Idempotency_Key="used")
+    taken = utility.submit(utility.body({"1": "150"}), Idempotency_Key="used").json()["submission"]
     template = "/v1/templates/integral_workbook?agreement=A-9&period=2022-10"
     return {
         "agreement_unknown": utility.call("GET", template),
@@ -60,6 +60,7 @@ def questions(utility: Utility) -> dict[str, httpx.Response]:
         "meter_ambiguous": utility.submit(utility.body({"2": "150"})),
         "meter_unknown": utility.submit(utility.body({"3": "150"})),
         "not_found": utility.call("GET", "/v1/submissions/sub_1"),
+        "nothing_to_mark": utility.call("GET", f"/v1/submissions/{taken}/problems.xlsx"),
         "request_invalid": utility.call("GET", "/v1/submissions?limit=0"),
         "settlement_conflict": utility.settle(word | {"version": 2, "volume": "999"}),
         "settlement_stale": utility.settle(word),
@@ -105,6 +106,7 @@ CODES = (
     "meter_ambiguous",
     "meter_unknown",
     "not_found",
+    "nothing_to_mark",
     "request_invalid",
     "settlement_conflict",
     "settlement_stale",

@@ -18,6 +18,7 @@ STATUS: Final = {
     "unauthorized": 401,
     "forbidden": 403,
     "not_found": 404,
+    "nothing_to_mark": 404,
     "agreement_unknown": 404,
     "json_malformed": 400,
     "json_encoding": 400,

@@ -1,0 +1,58 @@
+"""GET /v1/submissions/{submission}/problems.xlsx: the sender's own workbook with every wrong cell coloured and told."""
+
+import asyncio
+from pathlib import PurePath
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import PathParameter
+
+from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.inbound.api.errors import language_of, refusals
+from gateway.inbound.api.look import XLSX
+from gateway.inbound.auth import key_in, may
+from gateway.inbound.parts import Parts, parts_of, submission_id
+from gateway.mapping.marked_workbook import marked
+from gateway.store import submissions, trace
+from gateway.store.people import Sender
+from gateway.texts import Language
+
+
+@get(
+    "/v1/submissions/{submission:str}/problems.xlsx",
+    responses=refusals(401, 403, 404, 503)
+    | {200: ResponseSpec(bytes, generate_examples=False, media_type=XLSX, description="The workbook, its wrong cells marked")},
+    operation_id="getMarkedWorkbook",
+    tags=["submissions"],
+    media_type=XLSX,
+)
+async def get_marked(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
+    """The file of a submission with its wrong cells coloured and commented, and a sheet that lists every problem.
+
+    An .xlsx comes back as it was sent but for the marks; an .xls, a text, or a workbook too large to be edited as a new one with the
+    same cells. 404 `nothing_to_mark` when nothing is wrong or the kind has no cells.
+    """
+    parts, language = parts_of(request), language_of(request)
+    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
+    may(sender, "read")
+    name, book = await asyncio.to_thread(_marked, parts, sender, submission_id(submission), language)
+    disposition = f"attachment; filename*=UTF-8''{quote(name)}"
+    return Response(book, media_type=XLSX, headers={"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"})
+
+
+def _marked(parts: Parts, sender: Sender, id_: UUID, language: Language) -> tuple[str, bytes]:
+    """The marked workbook and its name. Raises Rejected: not_found alike for an absent submission and another's, nothing_to_mark."""
+    with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        if found is None:
+            raise Rejected(Problem(code="not_found"))
+        objections = [problem for _, problem in submissions.problems(connection, id_)]
+        body = trace.body(connection, id_) if objections else None
+    told = [Problem(code=one.code, where=one.where, severity=Severity(one.severity), values=one.values) for one in objections]
+    book = marked(body, found.file_name, told, language, parts.settings.limits) if body else None
+    if book is None:
+        raise Rejected(Problem(code="nothing_to_mark"))
+    return f"{PurePath(found.file_name).stem or f'sub_{id_.hex}'}.problems.xlsx", book
