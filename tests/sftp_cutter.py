@@ -34,6 +34,8 @@ def main(order: Path) -> None:
             order.unlink()
             if when == "before":
                 os._exit(1)
+            if when == "never":
+                threading.Event().wait()
             dying.set()
         server.stdin.write(packet)
         server.stdin.flush()

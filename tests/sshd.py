@@ -36,11 +36,12 @@ Subsystem sftp internal-sftp
 class Sshd:
     """A running server. `folder` is what its user sees: as `/` when `jailed`, else under its own path (`path` says which)."""
 
-    def __init__(self, keys: Path, folder: Path, *, jailed: bool) -> None:
+    def __init__(self, keys: Path, folder: Path, *, jailed: bool, denied: str) -> None:
         """Make the keys; as root the user in the jail is `nobody`, otherwise it is whoever runs the tests."""
         self.keys = keys
         self.folder = folder
         self.jailed = jailed
+        self.denied = denied
         self.user = "nobody" if jailed else getpass.getuser()
         self.host = "127.0.0.1"
         self.port = 0
@@ -84,7 +85,9 @@ class Sshd:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # what the server's parts of lesser rights are shut into
         self.port = self.port or _free_port()
-        force = "internal-sftp" if self.jailed else f"{sys.executable} -I -S {CUTTER} {self.keys / 'cut'}"
+        force = f"{sys.executable} -I -S {CUTTER} {self.keys / 'cut'}"
+        if self.jailed:
+            force = f"internal-sftp -P {self.denied}" if self.denied else "internal-sftp"
         jail = f"ChrootDirectory {self.folder}\n" if self.jailed else ""
         config = self.keys / "config"
         config.write_text(CONFIG.format(port=self.port, keys=self.keys, user=self.user) + f"{jail}ForceCommand {force}\n", "utf-8")
@@ -110,7 +113,10 @@ class Sshd:
                     os.kill(session, signal.SIGKILL)
 
     def cut(self, request: str, when: str) -> None:
-        """End the next session that makes this request (`open`, `write`, `rename`), `before` or `after` it is carried out."""
+        """End the next session that makes this request (`open`, `write`, `rename`), `before` or `after` it is carried out.
+
+        `never` lets the session be but answers it no more. For a server that is not jailed.
+        """
         (self.keys / "cut").write_text(f"{request} {when}", "ascii")
 
     def _ended(self) -> bool:
@@ -127,15 +133,15 @@ class Sshd:
 
 
 @contextmanager
-def running_sshd(*, jailed: bool | None = None) -> Iterator[Sshd]:
-    """Run a server; in a jail when that is possible (it takes root) unless told otherwise."""
+def running_sshd(*, jailed: bool | None = None, denied: str = "") -> Iterator[Sshd]:
+    """Run a server; in a jail when that is possible (it takes root) unless told otherwise. `denied`: requests it refuses in a jail."""
     root = os.geteuid() == 0
     home = Path(tempfile.mkdtemp(prefix="metergate-sftp-", dir=_place() if root else None))
     home.chmod(0o755)
     keys, folder = home / "keys", home / "jail"
     keys.mkdir()
     folder.mkdir()
-    server = Sshd(keys, folder, jailed=root if jailed is None else jailed)
+    server = Sshd(keys, folder, jailed=root if jailed is None else jailed, denied=denied)
     try:
         yield server.start()
     finally:

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 import paramiko
-from paramiko.hostkeys import HostKeyEntry
+from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from paramiko.ssh_exception import IncompatiblePeer
 
 from gateway.domain.problems import Misconfigured, Unavailable
@@ -143,13 +143,13 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
             fields = line.split()
             if not fields or line.startswith("#"):
                 continue
-            text = " ".join(["*", *fields] if len(fields) > 1 and fields[1].startswith("AAAA") else fields)
+            bare = len(fields) > 1 and fields[1].startswith("AAAA")
             try:
-                entry = HostKeyEntry.from_line(text)
-            except (paramiko.SSHException, *BROKEN) as error:
-                raise ValueError("host_key: no line of a known_hosts file") from error
-            if entry is None or text.startswith("@"):
-                raise ValueError("host_key: no line of a known_hosts file, or of a key of no known kind")
+                entry = HostKeyEntry.from_line(" ".join(["*", *fields] if bare else fields))
+            except (InvalidHostKey, *BROKEN) as error:
+                raise ValueError(f"host_key: no line of a known_hosts file: {line[:40]}...") from error
+            if entry is None:
+                raise ValueError(f"host_key: no line of a known_hosts file, or of a key of no known kind: {line[:40]}...")
             keys.append(entry.key)
         if not keys:
             raise ValueError("host_key: the line of a known_hosts file is wanted; ssh-keyscan shows it, its owner confirms it")
@@ -210,7 +210,7 @@ class _Memory:
         self._read: dict[str, tuple[tuple[int, int], tuple[Word, ...] | None]] = {}
 
     def recall(self, name: str, version: tuple[int, int]) -> tuple[bool, tuple[Word, ...] | None]:
-        """Whether this version of an answer was read, and what it said; None for one that was not believed."""
+        """Whether this version of an answer was read, and what it said; None for one that was not believed and is worth another look."""
         known = self._read.get(name)
         return (True, known[1]) if known and known[0] == version else (False, None)
 
@@ -275,13 +275,14 @@ class _Call:
             return None
         size = there.st_size or 0
         version = (size, there.st_mtime or 0)
-        seen, words = self._memory.recall(path, version)
-        if not seen:
+        known, words = self._memory.recall(path, version)
+        if words is None:
             try:
                 words = self._layout.read(self._bytes(path, size))
             except Unbelievable as reason:
-                facts = {"target": str(self._target), "file": path, "why": str(reason)}
-                log.warning("target.acknowledgement_not_believed", extra={"facts": facts})
+                if not known:
+                    facts = {"target": str(self._target), "file": path, "why": str(reason)}
+                    log.warning("target.acknowledgement_not_believed", extra={"facts": facts})
             self._memory.keep(path, version, words)
         return words or ()
 

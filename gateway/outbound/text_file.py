@@ -171,7 +171,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
 def answer(item: Item, words: Sequence[Word]) -> Answer | None:
     """The word on an item from the words on its rows, which stand in the order of its values; None while that is no final word.
 
-    One refused row refuses the item, and the reason says which register; taken or put off it is only when every row is.
+    One refused row refuses the item, and the reason says which register; taken or put off it is only when every row is. What billing
+    puts off it does not hold: it is unknown there and may be sent again.
     """
     outcomes = {word.outcome for word in words}
     if not words or len(words) > len(item.values):
@@ -187,8 +188,9 @@ def answer(item: Item, words: Sequence[Word]) -> Answer | None:
     if len(words) < len(item.values) or len(outcomes) > 1 or Outcome.PENDING in outcomes:
         return None
     numbers = dict.fromkeys(word.number for word in words if word.number)
-    reason = words[0].reason if Outcome.LATER in outcomes else ""
-    return Answer(key=item.key, outcome=words[0].outcome, reference=", ".join(numbers)[:200], reason=reason)
+    if Outcome.LATER in outcomes:
+        return Answer(key=item.key, outcome=Outcome.UNKNOWN, reason=words[0].reason)
+    return Answer(key=item.key, outcome=Outcome.TAKEN, reference=", ".join(numbers)[:200])
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,9 @@ from gateway.registry import build
 from tests.peers import TOKEN, Sandbox, running_sandbox
 
 KINDS = ("http_json", "files")
+"""Kinds of class A, which promise one effect whatever is repeated."""
+ASKED = ("sftp_file",)
+"""Kinds that may be of class B or C; each is tried in a file of its own."""
 
 
 def item(number: int, *, key: str = "", meter: str = "", consumption: str = "120.5", revision: int = 1) -> Item:
@@ -29,6 +32,13 @@ def item(number: int, *, key: str = "", meter: str = "", consumption: str = "120
         revision=revision,
         values=(Value(register="A+", value=Decimal("1843.7"), unit="kWh", previous=Decimal("1723.2"), consumption=Decimal(consumption)),),
     )
+
+
+def two(key: str, agreement: str = "A-100", meter: str = "№ 7-ж") -> Item:
+    """A reading of two registers."""
+    values = (Value(register="A+:day", value=Decimal("10.5"), unit="kWh"), Value(register="A+:night", value=Decimal("-0.25"), unit="kWh"))
+    one = item(1)
+    return Item(key=key, agreement=agreement, point="", meter=meter, period=one.period, at=one.at, revision=0, values=values)
 
 
 def batch(name: str, *items: Item) -> Batch:
