@@ -17,7 +17,6 @@ from gateway.sandbox.books import Books
 from gateway.sandbox.config import SandboxConfig, SandboxFailed, load
 from gateway.sandbox.drop import Drop
 from gateway.sandbox.journal import Journal
-from gateway.sandbox.sftp import SftpDoor
 from gateway.sandbox.steering import Steering
 from gateway.sandbox.teller import Teller
 
@@ -60,7 +59,11 @@ def serve(config: SandboxConfig) -> None:
                 Teller(account, books).start()
             if account.drop:
                 Drop(account, books, steering).start()
-        said = [f"sandbox sftp on {SftpDoor(config).open()}"] if config.sftp_port is not None else []
+        said = []
+        if config.sftp_port is not None:
+            from gateway.sandbox.sftp import SftpDoor  # noqa: PLC0415 - half a second that the others need not wait
+
+            said.append(f"sandbox sftp on {SftpDoor(config).open()}")
         app = application(config, books, steering)
         settings = uvicorn.Config(
             app,
