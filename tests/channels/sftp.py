@@ -18,7 +18,7 @@ from tests.running import Gateway, Utility, running_gateway
 
 T = TypeVar("T")
 SFTP: Final = "/usr/bin/sftp"
-QUICK: Final = Sftp(port=0, stable=0.1, scan=0.05, refresh=0.05)
+QUICK: Final = Sftp(port=0, stable=0.1, scan=0.05, refresh=0.05, incomplete_after=1.0)
 """Times that a test can wait for."""
 
 
@@ -48,14 +48,16 @@ def running_drop(database: Database, data: Path, **more: Any) -> Iterator[Server
 class Partner:
     """One login with its key or its password, and an OpenSSH client that knows the server's key."""
 
-    def __init__(self, server: Server, utility: Utility, home: Path, *, scopes: tuple[str, ...] = ("submit", "read"), key: bool = True) -> None:
+    def __init__(
+        self, server: Server, utility: Utility, home: Path, *, scopes: tuple[str, ...] = ("submit", "read"), key: bool = True
+    ) -> None:
         self.server, self.utility, self.home = server, utility, home / uuid.uuid4().hex
         self.login = f"{utility.code}.{self.home.name[:8]}"
         self.home.mkdir()
         self.public = b""
         if key:
             private = self.home / "key"
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", private], check=True)
+            subprocess.run(["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", private], check=True)
             self.public = base64.b64decode(private.with_suffix(".pub").read_text().split()[1])
         with server.owner.transaction() as connection:
             self.password = people.add_login(connection, utility.id, "contractor", list(scopes), self.login, public_key=self.public)
@@ -70,7 +72,12 @@ class Partner:
     def command(self, *options: str, login: str = "") -> list[str]:
         """The client's command line, ready for its batch on stdin."""
         known = self.home / "known_hosts"
-        asked = ["-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={known}", "-oConnectTimeout=10", "-oNumberOfPasswordPrompts=1"]
+        asked = [
+            "-oStrictHostKeyChecking=accept-new",
+            f"-oUserKnownHostsFile={known}",
+            "-oConnectTimeout=10",
+            "-oNumberOfPasswordPrompts=1",
+        ]
         if self.public:
             asked += [f"-oIdentityFile={self.home / 'key'}", "-oIdentitiesOnly=yes", "-oPreferredAuthentications=publickey", "-b", "-"]
         else:
@@ -83,7 +90,14 @@ class Partner:
         ask.write_text('#!/bin/sh\nprintf "%s\\n" "$SECRET"\n')
         ask.chmod(0o700)
         said = self.password if password is None else password
-        return {"PATH": os.defpath, "HOME": str(self.home), "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force", "SECRET": said, "LC_ALL": "C.UTF-8"}
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.home),
+            "SSH_ASKPASS": str(ask),
+            "SSH_ASKPASS_REQUIRE": "force",
+            "SECRET": said,
+            "LC_ALL": "C.UTF-8",
+        }
 
     def sftp(
         self, *lines: str, options: tuple[str, ...] = (), password: str | None = None, login: str = ""
@@ -129,7 +143,7 @@ class Partner:
 
     def left(self) -> list[str]:
         """What lies in `in`."""
-        return sorted(os.listdir(self.drop / "in"))
+        return sorted(path.name for path in (self.drop / "in").iterdir())
 
     def submissions(self) -> int:
         """How many submissions there are of this partner."""

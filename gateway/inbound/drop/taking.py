@@ -81,7 +81,11 @@ class Taker:
                 with folders.opened(self.folder, credential) as drop:
                     self._turn(sender, drop, watch)
             except (OSError, Misconfigured) as error:
+                del self._watches[credential]  # what it was about to do is found again
                 log.warning("drop.out_of_order", extra={"facts": {"credential": credential, "why": str(error)}})
+            except BaseException:
+                del self._watches[credential]
+                raise
             due = watch.due()
             if due is not None:
                 wait = min(wait, max(0.0, due - time.monotonic()))

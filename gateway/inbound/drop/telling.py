@@ -151,9 +151,9 @@ class Teller:
     def _book(self, owner: Owner, picture: SubmissionDetail, language: Language) -> bytes | None:
         """The sender's own workbook with its problems marked in it, None when there are none or it is no workbook."""
         found = [*picture.problems, *(problem for row in picture.readings for problem in row.problems)]
-        if not found:
-            return None
         problems = [Problem(code=one.code, where=one.where, severity=Severity(one.severity), values=one.values) for one in found]
+        if all(problem.severity is Severity.HINT for problem in problems):
+            return None
         with self.parts.store.transaction(owner.utility_id) as connection:
             body = drops.body_of(connection, owner.utility_id, owner.submission_id)
         try:
