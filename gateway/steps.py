@@ -43,6 +43,9 @@ STEPS: Final = (
 )
 """Every step of the line, in order: between any two of them the process may die."""
 
+CHANNEL_STEPS: Final = ("soap.decoded", "soap.answered")
+"""Steps that only one channel has, around those of `receive`; each channel's own crash tests come past them."""
+
 
 def step(name: str, **facts: object) -> None:
     """Say that the line has come to `name`; send this process the signal armed for it in the environment, if any."""

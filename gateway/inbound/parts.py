@@ -1,7 +1,7 @@
 """What every channel works with, and the one way they all load a submission."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from gateway.inbound.door import Door
 from gateway.mapping import Format
 from gateway.settings import Settings
 from gateway.store import Store, people, submissions
+from gateway.store.intake import Entry
 from gateway.store.people import Sender
 from gateway.texts import Language
 
@@ -61,6 +62,25 @@ def status_of(parts: Parts, sender: Sender, id_: UUID, language: Language, *, ti
         lines = submissions.timeline(connection, id_) if timeline else []
         rows = submissions.rows(connection, id_)
     return views.detail(found, rows, problems, language, profiles, lines)
+
+
+def first_answer(parts: Parts, entry: Entry, submission: UUID, language: Language, say: Callable[[views.SubmissionDetail], bytes]) -> bytes:
+    """The receipt of what was met before, said anew; a new key is bound to it, so that it gets this answer ever after.
+
+    Raises Rejected(idempotency_key_reused) when another process used the key for something else meanwhile.
+    """
+    said = say(status_of(parts, entry.sender, submission, language))
+    if entry.key:
+        sender = entry.sender
+        with parts.store.transaction(sender.utility_id) as connection:
+            known = submissions.answers(connection, sender.utility_id, [(sender.credential_id, entry.key)])
+            if not known:
+                submissions.remember(connection, sender.utility_id, sender.credential_id, entry.key, entry.fingerprint, submission, said)
+        for fingerprint, answer in known.values():
+            if fingerprint != entry.fingerprint:
+                raise Rejected(Problem(code="idempotency_key_reused"))
+            return answer
+    return said
 
 
 def submission_id(text: str) -> UUID:

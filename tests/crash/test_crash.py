@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from gateway.steps import STEPS
+from gateway.steps import CHANNEL_STEPS, STEPS
 from tests.conftest import ROOT, case
 from tests.crash.world import THINGS, World
 from tests.peers import until
@@ -152,5 +152,5 @@ def test_every_step_of_the_code_is_a_point() -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "step"
         if node.args and isinstance(node.args[0], ast.Constant)
     }
-    assert named == {*STEPS, "deliver.reaped"}  # the last one has a test of its own: it needs a batch whose worker died
+    assert named == {*STEPS, *CHANNEL_STEPS, "deliver.reaped"}  # the last one has a test of its own: it needs a batch whose worker died
     assert len(STEPS) >= 12

@@ -4,7 +4,6 @@ import asyncio
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, post
@@ -20,15 +19,13 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.inbound import arriving, views
 from gateway.inbound.api.errors import language_of, refusals, undecodable
 from gateway.inbound.auth import Keyring, key_in, may
-from gateway.inbound.parts import Parts, parts_of, read_words, status_of
+from gateway.inbound.parts import first_answer, parts_of, read_words
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
 from gateway.pipeline import Outcome, Post, Repeated, new_entry
 from gateway.steps import step
-from gateway.store import submissions
 from gateway.store.intake import Entry
 from gateway.store.people import Sender
-from gateway.texts import Language
 
 CANONICAL: Final = "canonical_json"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -166,24 +163,9 @@ async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outc
         raise outcome
     answer = b"" if isinstance(outcome, Repeated) else outcome.answer
     if isinstance(outcome, Repeated):
-        answer = await asyncio.to_thread(_first_receipt, parts_of(request), entry, outcome.submission, language_of(request))
+        parts, language = parts_of(request), language_of(request)
+        answer = await asyncio.to_thread(first_answer, parts, entry, outcome.submission, language, msgspec.json.encode)
     step("receive.answered")
     status = 200 if isinstance(outcome, Repeated) and not entry.key else 202
     headers = {"Location": f"/v1/submissions/{_location.decode(answer).submission}"}
     return Response(answer, status_code=status, media_type="application/json", headers=headers)
-
-
-def _first_receipt(parts: Parts, entry: Entry, submission: UUID, language: Language) -> bytes:
-    """The receipt of what was met before; a new key is bound to it, so that it gets this answer ever after."""
-    said = msgspec.json.encode(status_of(parts, entry.sender, submission, language))
-    if entry.key:
-        sender = entry.sender
-        with parts.store.transaction(sender.utility_id) as connection:
-            known = submissions.answers(connection, sender.utility_id, [(sender.credential_id, entry.key)])
-            if not known:
-                submissions.remember(connection, sender.utility_id, sender.credential_id, entry.key, entry.fingerprint, submission, said)
-        for fingerprint_, answer in known.values():
-            if fingerprint_ != entry.fingerprint:
-                raise Rejected(Problem(code="idempotency_key_reused"))
-            return answer
-    return said

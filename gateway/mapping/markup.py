@@ -1,0 +1,148 @@
+"""The one gate for untrusted XML: size, charset, DOCTYPE, attributes and depth are judged before anyone looks at the content."""
+
+import re
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any, Final
+
+from lxml import etree
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.settings import Limits
+
+MARKS: Final = 2_000_000
+"""How many tags and quotes a document may hold: each may cost a node of 120 bytes, whatever the size of the document."""
+ASIDES: Final = 1_000
+"""How many comments and instructions it may hold; they say nothing to anybody here."""
+
+_CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1251": "cp1251", "cp1251": "cp1251", "utf-16": "utf-16"}
+_BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_DECLARED: Final = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)["']""").match
+_PROLOG: Final = re.compile(rb"(?:\s+|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL).match
+_INSTRUCTIONS: Final = re.compile(rb"<!--(?:(?!-->).)*+-->|<!\[CDATA\[(?:(?!\]\]>).)*+\]\]>|(<\?(?!xml\s))", re.DOTALL).finditer
+"""Comments, CDATA and, in the group, an instruction in neither that is no XML declaration."""
+_TOO_LARGE: Final = frozenset({45, 110, 114})
+"""libxml2's own limits: a comment, a name, anything else of more than 10,000,000 bytes."""
+_DEEPEST: Final = 256
+"""Where libxml2 itself stops reading."""
+
+
+def parse_untrusted(
+    body: bytes, limits: Limits, *, size: int | None = None, charset: str = "", forbid: Collection[str] = ()
+) -> "etree._Element":
+    """Parse a document that a stranger sent; its comments and instructions are gone, so an element's text is all of its text.
+
+    `size`: most bytes, those of a file unless told. `charset`: what the transport says of it, empty when it says nothing. `forbid`: what
+    refuses a document beside a DOCTYPE, `instruction`. Raises Rejected with one problem that names the line.
+    """
+    most = limits.file_bytes if size is None else size
+    if len(body) > most:
+        raise _too_large("bytes", most)
+    text = _as_utf8(body, charset.strip().lower())
+    _check_marks(text, limits.xml_attributes, forbid)
+    root = _parsed(text, limits.xml_depth)
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Rejected(Problem(code="xml_doctype_forbidden"))
+    for deep in _deeper_than(limits.xml_depth)(root):
+        raise _too_deep(limits.xml_depth, f"line {deep.sourceline}")
+    return root
+
+
+def _as_utf8(body: bytes, told: str) -> bytes:
+    """The same document in UTF-8. Raises Rejected for another charset than the allowed ones, and for bytes that are not in it."""
+    names: list[str] = []
+    mark, by_mark = next(((mark, name) for mark, name in _BOMS if body.startswith(mark)), (b"", ""))
+    try:
+        head = body[:512].decode("utf-16", "ignore") if by_mark == "utf-16" else body[len(mark) : 512].decode("latin-1")
+        found = _DECLARED(head)
+        names = [name for name in (by_mark, told, found[1].lower() if found else "") if name]
+        charset = _agreed(names)
+        if charset == "utf-16":
+            if not by_mark:
+                raise _encoding("UTF-16 without a byte order mark")
+            return body.decode("utf-16").encode()
+        bare = body[len(mark) :]
+        if charset == "utf-8" and not bare.isascii():
+            bare.decode()
+        elif charset == "cp1251":
+            return bare.decode("cp1251").encode()
+    except UnicodeError as error:
+        place = error.start if isinstance(error, UnicodeDecodeError) else 0
+        raise _encoding(", ".join(names) or "utf-8", _line(body, place)) from error
+    return bare
+
+
+def _agreed(names: list[str]) -> str:
+    """The one charset that byte order mark, transport and declaration speak of."""
+    known = {_CHARSETS.get(name.removesuffix("le").removesuffix("be") if name.startswith("utf-16") else name, "") for name in names}
+    if len(known) > 1 or "" in known:
+        raise _encoding(", ".join(names)[:100])
+    return known.pop() if known else "utf-8"
+
+
+def _check_marks(text: bytes, attributes: int, forbid: Collection[str]) -> None:
+    """Count what costs memory, and look for a DOCTYPE, while all is bytes. Raises Rejected."""
+    if b"\0" in text[:4]:
+        raise _encoding("NUL")
+    quotes = text.count(b'"') + text.count(b"'")
+    if text.count(b"<") + quotes > MARKS:
+        raise _too_large("elements and attributes", MARKS)
+    asides = text.count(b"<!--") + text.count(b"<?")
+    if asides > ASIDES:
+        raise _too_large("comments and instructions", ASIDES)
+    prolog = _PROLOG(text)
+    end = prolog.end() if prolog else 0
+    if text.startswith(b"<!DOCTYPE", end):
+        raise Rejected(Problem(code="xml_doctype_forbidden", where=_line(text, end)))
+    if "instruction" in forbid and text.count(b"<?") > text.startswith(b"<?xml"):
+        for found in _INSTRUCTIONS(text):
+            if found[1]:
+                raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, found.start())))
+    if quotes > 2 * attributes and (crowd := _crowded(attributes).search(text)):
+        raise Rejected(Problem(code="xml_too_many_attributes", where=_line(text, crowd.start()), values={"limit": str(attributes)}))
+
+
+def _parsed(text: bytes, depth: int) -> "etree._Element":
+    parser = etree.XMLParser(
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        return etree.fromstring(text, parser)
+    except etree.XMLSyntaxError as error:
+        line = f"line {error.lineno or 1}"
+        if "Excessive depth" in str(error):
+            raise _too_deep(min(depth, _DEEPEST), line) from error
+        if getattr(error, "code", 0) in _TOO_LARGE:
+            raise _too_large("one text or name", 10_000_000, line) from error
+        reason = (error.msg or "").partition(", line ")[0].strip()[:200]
+        raise Rejected(Problem(code="xml_malformed", where=line, values={"reason": reason})) from error
+
+
+@cache
+def _deeper_than(depth: int) -> "Callable[[etree._Element], list[Any]]":
+    """The first element that lies deeper than that, in a list."""
+    found: Callable[[etree._Element], list[Any]] = etree.XPath(f"({'/*' * (min(depth, _DEEPEST) + 1)})[1]")  # type: ignore[assignment]
+    return found
+
+
+@cache
+def _crowded(attributes: int) -> re.Pattern[bytes]:
+    """A tag with more attributes than that; `<` never stands within a tag of well-formed XML."""
+    return re.compile(rb"""<[^\s<>/!?"'=](?:[^<>"']*+(?:"[^"<]*+"|'[^'<]*+')){%d}""" % (attributes + 1))
+
+
+def _line(text: bytes, place: int) -> str:
+    lines = text.count(b"\n", 0, place) + 1
+    return f"line {lines}"
+
+
+def _encoding(reason: str, where: str = "line 1") -> Rejected:
+    return Rejected(Problem(code="xml_encoding", where=where, values={"reason": reason}))
+
+
+def _too_large(reason: str, limit: int, where: str = "") -> Rejected:
+    return Rejected(Problem(code="xml_too_large", where=where, values={"reason": reason, "limit": str(limit)}))
+
+
+def _too_deep(limit: int, where: str = "") -> Rejected:
+    return Rejected(Problem(code="xml_too_deep", where=where, values={"limit": str(limit)}))
