@@ -3,9 +3,9 @@
 import codecs
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -25,8 +25,6 @@ _OLD: Final = ("cp1251", "cp866")
 
 _HEAD: Final = 65_536
 _HEAD_ROWS: Final = 60
-_RECORD_LINES: Final = 100
-"""Lines that one row may take up by line ends in quoted fields; more are a quote that was never closed."""
 
 
 class Lines(Table, frozen=True, array_like=True):
@@ -141,54 +139,48 @@ def _decode(body: bytes, encoding: str) -> str:
 
 
 def _table(text: str, delimiter: str, limits: Limits) -> Lines:
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    begin = 1
-    reader = csv.reader(_bounded(text, delimiter, limits, lines), delimiter=delimiter, strict=True)
-    try:
-        for row in reader:
-            rows.append(row)
-            lines.append(begin)
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        raise _broken(begin) from error
+    if text.count(delimiter) > 2 * limits.sheet_cells:
+        raise _large(limits.sheet_cells)
+    if text.count("\n") + text.count("\r") > 4 * limits.sheet_rows:
+        raise _large(limits.sheet_rows)
+    rows, lines = _rows(text, delimiter)
     if _told(text):
         del rows[0], lines[0]
     while rows and not any(rows[-1]):
         del rows[-1], lines[-1]
     width = max(map(len, rows), default=0)
-    if width * len(rows) > limits.sheet_cells:
-        raise _large(limits.sheet_cells)
-    if width > limits.sheet_columns:
-        raise _large(limits.sheet_columns)
+    for size, limit in ((len(rows), limits.sheet_rows), (width, limits.sheet_columns), (width * len(rows), limits.sheet_cells)):
+        if size > limit:
+            raise _large(limit)
     _check_fields(text, rows, lines, limits.cell_characters)
-    even: list[list[Cell]] = [[*row, *[""] * (width - len(row))] for row in rows]
-    return Lines("", False, 0, 0, even, [], lines)
+    for row in rows:
+        if len(row) < width:
+            row.extend([""] * (width - len(row)))
+    return Lines("", False, 0, 0, rows, [], lines)
 
 
-def _bounded(text: str, delimiter: str, limits: Limits, begun: list[int]) -> Iterator[str]:
-    """The lines of a text, no more and no wider than the limits; `begun`: where the rows read so far began."""
-    fields = 0
-    for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        here = line.count(delimiter)
-        fields += here + 1
-        if here > 2 * limits.sheet_columns:
-            raise _large(limits.sheet_columns, number)
-        if number > 2 * limits.sheet_rows or len(begun) > limits.sheet_rows:
-            raise _large(limits.sheet_rows, number)
-        if fields > 2 * limits.sheet_cells:
-            raise _large(limits.sheet_cells, number)
-        if number - (begun[-1] if begun else 0) > _RECORD_LINES:
-            raise csv.Error("a quote is not closed")
-        yield line
+def _rows(text: str, delimiter: str) -> tuple[list[list[Cell]], list[int]]:
+    """Every row and the line on which it begins; a quote that is never closed runs into the reader's own limit of a field."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[Cell]] = []
+    lines: list[int] = []
+    begin = 1
+    try:
+        for row in reader:
+            rows.append(cast("list[Cell]", row))
+            lines.append(begin)
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise _broken(begin) from error
+    return rows, lines
 
 
-def _check_fields(text: str, rows: list[list[str]], lines: list[int], longest: int) -> None:
+def _check_fields(text: str, rows: list[list[Cell]], lines: list[int], longest: int) -> None:
     """Refuse a field of too many characters; looked for only where a line is longer than that or a row has several lines."""
     if '"' not in text and max(map(len, text.split("\n"))) <= longest:
         return
     for row, line in zip(rows, lines, strict=True):
-        if max(map(len, row), default=0) > longest:
+        if max((len(str(cell)) for cell in row), default=0) > longest:
             raise _large(longest, line)
 
 

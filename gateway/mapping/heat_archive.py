@@ -21,8 +21,10 @@ from gateway.settings import Limits
 
 _STEPS: Final = {fold(word): Step(step) for step, words in WORDS.kinds.items() for word in words}
 _INTEGRATOR: Final = frozenset(map(fold, WORDS.integrator))
-_PASSED: Final = frozenset(map(fold, (*WORDS.passed, *WORDS.columns["day"])))
-"""First words of rows that are no intervals: totals, means, and a header that is repeated."""
+_PASSED: Final = frozenset(map(fold, WORDS.passed))
+"""First words of rows that are totals or means."""
+_DATE: Final = frozenset(fold(words.split()[0]) for words in WORDS.columns["day"])
+"""First words of a header that is repeated among the rows."""
 _circuit: Final = re.compile(r"[^0-9]{0,20}([0-9])(?:[.,]0)?[^0-9]{0,20}").fullmatch
 
 Meters = dict[str, HeatMeter]
@@ -100,10 +102,10 @@ def _read(sheet: Sheet, meters: Meters) -> None:
         else:
             groups[cells] = [row]
     days = sheet.column("day")
-    passed = {cell for cell in {*days, *sheet.column("kind")} if _first_word(cell) in _PASSED}
+    passed = {cell for cell in set(days) if (word := _first_word(cell)) in _PASSED or word in _DATE}
     for (number, circuit, kind), rows in groups.items():
         told = [row for row in rows if days[row] not in passed and (days[row] != "" or sheet.filled(row))]
-        if told and kind not in passed:
+        if told and _first_word(kind) not in _PASSED and _first_word(number) not in _PASSED:
             _group(sheet, _meter(sheet, number, told[0], meters), circuit, kind, told)
 
 

@@ -45,7 +45,7 @@ class Sheet:
 
     def __init__(self, table: Table, header: Header, number: str) -> None:
         """Read every column."""
-        self.table, self.header, self.number = table, header, number
+        self.table, self.header, self.number = msgspec.structs.replace(table, rows=[]), header, number
         self.cells = _columns(table, header)
         days = {cell: read_day(cell) for cell in set(self.column("day"))}
         clocks = {cell: read_clock(cell) for cell in set(self.column("clock"))}
@@ -153,7 +153,12 @@ class HeatMeter:
         return self._series.setdefault((circuit, step, id(sheet)), (sheet, []))[1]
 
     def reading(self, envelope: Envelope) -> MeterReading:
-        """All that the file says of the meter. The period is the envelope's, else the month of most of its days."""
+        """All that the file says of the meter. The period is the envelope's, else the month of most of its days.
+
+        Of rows without a number of a meter only their wrong cells are told.
+        """
+        if not self.code:
+            return MeterReading(meter="", readings=(), period=envelope.period, where=self.where, problems=tuple(self.problems))
         for (circuit, step, _), (sheet, rows) in list(self._series.items()):
             if step is None and rows:
                 self._tell_step(sheet, circuit, rows)
@@ -190,19 +195,17 @@ class HeatMeter:
                 self.problems.append(Problem(code="hour_labels_unclear", where=sheet.place(rows[0].row, sheet.clock)))
                 continue
             placed = place_hours(rows, zone, ends=ends) if step is Step.HOUR else place_days(rows, step, zone)
-            for row in placed.twice:
-                where = sheet.place(row.row, sheet.clock)
-                self.problems.append(Problem(code="moment_repeated", where=where, values={"moment": row.label(step)}))
-            for row in placed.nowhere:
-                where = sheet.place(row.row, sheet.clock)
-                self.problems.append(Problem(code="hour_nonexistent", where=where, values={"moment": row.label(step)}))
+            field = sheet.clock if step is Step.HOUR else "day"
+            for code, wrong in (("moment_repeated", placed.twice), ("hour_nonexistent", placed.nowhere)):
+                told = [(sheet.place(row.row, field), {"moment": row.label(step)}) for row in wrong]
+                self.problems += [Problem(code=code, where=where, values=values) for where, values in told]
             self.problems += _gap_hints(gaps(placed.blocks, step, zone), sheet.place(rows[0].row, "day"))
             blocks = _Blocks(sheet, circuit, step, placed.blocks)
             for other in found:
                 if (other.circuit, other.step) == (circuit, step) and (again := other.rows.keys() & blocks.rows.keys()):
                     first = min(number for number in blocks.rows[min(again)] if number != MISSING)
-                    where, told = sheet.place(first, "day"), {"moment": min(again).isoformat()}
-                    self.problems.append(Problem(code="moment_repeated", where=where, values=told))
+                    values = {"moment": min(again).isoformat()}
+                    self.problems.append(Problem(code="moment_repeated", where=sheet.place(first, "day"), values=values))
                     blocks.rows = {day: slots for day, slots in blocks.rows.items() if day not in again}
             found.append(blocks)
         return found
@@ -243,10 +246,10 @@ class _Blocks:
         for day in sorted(self.rows):
             slots = self.rows[day]
             there = [row for row in slots if row != MISSING]
-            first, last, take = min(there), max(there), itemgetter(*slots)
+            first, last, take, nothing = min(there), max(there), itemgetter(*slots), (None,) * len(slots)
             for code, index, column in codes:
                 values = take(column)
-                if any(value is not None for value in values):
+                if values != nothing:
                     yield IntervalBlock(
                         register=code,
                         step=self.step,
@@ -295,7 +298,8 @@ def _columns(table: Table, header: Header) -> list[tuple[Written, ...]]:
         place = _place(problem.where.removeprefix(f"{table.name}!"))
         if place is not None:
             row, index = int(place[2]) - 1 - table.row - header.first, column_of(place[1]) - table.column
-            spoilt.setdefault(index, {})[row] = CellError(problem.code, problem.values.get("value", ""))
+            error = spoilt.setdefault(index, {})[row] = CellError(problem.code, "")
+            error.values = problem.values
     for index, errors in spoilt.items():
         if 0 <= index < len(columns):
             columns[index] = tuple(errors.get(row, cell) for row, cell in enumerate(columns[index]))
