@@ -26,7 +26,7 @@ _NUMBERS: Final = re.compile(rf'(?:"{NUMBER}"|{NUMBER})(?:\n(?:"{NUMBER}"|{NUMBE
 _PART: Final = 200
 _VALID, _ARRIVAL, _TYPED = Quality.VALID, AtFrom.ARRIVAL, AtFrom.TYPED
 _PLACES: Final = tuple(f".registers[{order}].value" for order in range(len(REGISTERS)))
-_KEYS: Final = {"meter", "agreement", "point", "period", "at", "registers"}
+_KEYS: Final = {"meter", "agreement", "location", "point", "period", "at", "registers"}
 _REGISTER_KEYS: Final = {"register", "value", "previous", "quality", "ratio_applied", "losses_applied"}
 
 
@@ -43,6 +43,7 @@ class _Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     meter: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     registers: Annotated[list[_Register], msgspec.Meta(min_length=1)]
     agreement: _Code | UnsetType = UNSET
+    location: _Code | UnsetType = UNSET
     point: _Code | UnsetType = UNSET
     period: _Code | UnsetType = UNSET
     at: _Code | UnsetType = UNSET
@@ -142,6 +143,7 @@ def _quickly(part: list[Raw], envelope: Envelope, first: int) -> list[MeterReadi
                 ]
             ),
             agreement=agreement if row.agreement is unset else row.agreement,
+            location="" if row.location is unset else row.location,
             point="" if row.point is unset else row.point,
             period=period if row.period is unset else row.period,
             at=None if row.at is unset else instants[row.at],
@@ -163,7 +165,7 @@ def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str
     if not registers <= REGISTERS.keys() or any(_repeats(row.registers) for row in rows if len(row.registers) > 1):
         raise _Misfit
     if not body.isascii() or b"\x7f" in body:
-        codes = [code for row in rows for code in (row.meter, row.agreement, row.point) if code is not UNSET]
+        codes = [code for row in rows for code in (row.meter, row.agreement, row.location, row.point) if code is not UNSET]
         if not "".join(codes).isprintable():
             raise _Misfit
     try:
@@ -221,6 +223,7 @@ class _Reader:
             meter=meter,
             readings=self._registers(fields, meter),
             agreement=self._code(fields, "agreement") if "agreement" in fields else envelope.agreement,
+            location=self._code(fields, "location"),
             point=self._code(fields, "point"),
             period=period,
             at=at,
@@ -358,6 +361,7 @@ def schema() -> dict[str, Any]:
         "properties": {
             "meter": {"description": "The meter's number, as written on it.", "minLength": 1, **code},
             "agreement": {"description": "Number of the agreement, when the sender has several.", **code},
+            "location": {"description": "Code of the object, when meters' numbers repeat.", **code},
             "point": {"description": "Code of the usage point, when meters' numbers repeat.", **code},
             "period": {"description": "Billing period.", "type": "string", "pattern": "^([0-9]{4}-(0[1-9]|1[0-2]))?$"},
             "at": {"description": "Instant of the reading, with its offset.", "type": "string", "format": "date-time"},

@@ -20,7 +20,7 @@ OBJECTIONS: Final = 1_000
 
 Find = Callable[..., Any]
 
-_HOMES: Final = (Path(__file__).with_name("contract"), Path(__file__).parents[3] / "contracts_schema" / "soap")
+_HOMES: Final = (Path(__file__).with_name("contracts"), Path(__file__).parents[3] / "contracts_schema" / "soap")
 _WHOLE: Final = 20_000
 """Up to so many elements a message is held to the schema at once, above it in pieces of so many readings."""
 _PIECE: Final = 200
