@@ -1,7 +1,10 @@
 """The text file of a legacy billing without a server: hostile codes, encodings, control sums, and acknowledgements of every kind."""
 
+import re
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.domain.problems import Misconfigured
-from gateway.outbound import Outcome, Target, Value
+from gateway.outbound import Item, Outcome, Target, Value
+from gateway.outbound.sftp_file import SftpFile
 from gateway.outbound.text_file import ENCODINGS, FIELDS, WORDS, Layout, Unbelievable, answer
 from gateway.registry import build
 from tests.targets.conftest import item, two
 
+PAGE = Path(__file__).parents[2] / "contracts_schema" / "sftp_file.md"
 PENDING, UNKNOWN, TAKEN, REFUSED = Outcome.PENDING, Outcome.UNKNOWN, Outcome.TAKEN, Outcome.REFUSED
 HOST_KEY = "billing.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINZAHoqQEY12Gov31QGM0hKh7ZqZOAVqRohvP90Ccc3M"
 GOOD: dict[str, Any] = {
@@ -214,3 +219,53 @@ def test_a_host_key_may_be_the_line_or_the_whole_of_a_file_or_a_public_key() -> 
     bare = HOST_KEY.partition(" ")[2]
     for key in (HOST_KEY, f"# billing.example:22 SSH-2.0\n{HOST_KEY} comment\n\n", bare, f"{bare} root@billing"):
         assert repr(build(Target, GOOD | {"host_key": key})) == "SftpFile(metergate@billing.example:22)"
+
+
+def on_the_page(kind: str) -> str:
+    """The page's block of this kind."""
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def reading_of_the_page() -> Item:
+    values = (
+        Value(register="A+:day", value=Decimal("1843.7"), unit="kWh", previous=Decimal("1723.2"), consumption=Decimal("120.5")),
+        Value(register="A+:night", value=Decimal(902), unit="kWh", previous=Decimal(880), consumption=Decimal(22)),
+    )
+    return Item(
+        key="rdg_0199f2a47a0b7c60a2f5d2c1b4e8f001",
+        agreement="ЛС-17",
+        point="P-2173",
+        meter="00021730",
+        period="2025-10",
+        at=datetime.fromisoformat("2025-10-25T15:00:00+03:00"),
+        revision=1,
+        values=values,
+    )
+
+
+def test_the_file_on_the_page_is_what_is_written() -> None:
+    content, refused = layout().write([reading_of_the_page()])
+
+    assert refused == {}
+    assert content.decode("cp1251").replace("\r\n", "\n") == on_the_page("csv")
+
+
+def test_the_acknowledgement_on_the_page_is_read() -> None:
+    words = layout().read(on_the_page("ack").encode("cp1251"))
+
+    told = answer(reading_of_the_page(), words)
+
+    assert told is not None
+    assert (told.outcome, told.reason) == (REFUSED, "A+:night: ночной тариф не ведется")
+
+
+def test_the_settings_on_the_page_are_all_there_are() -> None:
+    settings = msgspec.toml.decode(on_the_page("toml"))["targets"]["UTILITY"]["billing"]
+    inherited_and_alternative = {"per_lane", "password"}
+
+    assert settings.keys() - {"kind"} == set(SftpFile.__struct_fields__) - inherited_and_alternative
+    built = build(Target, {name: value for name, value in settings.items() if name != "key_file"} | {"password": "secret"})
+
+    plain = {field.name: field.default for field in msgspec.structs.fields(SftpFile) if field.default is not msgspec.NODEFAULT}
+    assert {name: getattr(built, name) for name in plain} == plain | {"password": "secret"}
