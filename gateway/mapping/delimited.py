@@ -75,20 +75,11 @@ def _mark(body: bytes) -> tuple[bytes, str]:
 
 
 def _heads(body: bytes) -> dict[str, str]:
-    """The beginning of the text in every encoding that it may have."""
+    """The beginning of the text in every encoding that it may have; whether all of it can be read so is seen later."""
     mark, told = _mark(body)
     head = body[len(mark) : len(mark) + _HEAD]
-    found: dict[str, str] = {}
-    for encoding in (told,) if told else ("utf-8", *_OLD):
-        try:
-            found[encoding] = codecs.getincrementaldecoder(encoding)().decode(head)
-        except UnicodeDecodeError:
-            continue
-        if encoding == "utf-8" and not told and _is_utf8(body):
-            return {encoding: found[encoding]}
-        if encoding == "utf-8" and not told:
-            del found[encoding]
-    return found
+    encodings = (told,) if told else ("utf-8",) if _is_utf8(body) else _OLD
+    return {encoding: codecs.getincrementaldecoder(encoding)("replace").decode(head) for encoding in encodings}
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -103,7 +94,7 @@ def _choose(heads: dict[str, str], known: Known) -> tuple[str, _Layout]:
     """The encoding and the layout in which the header is known. Raises Rejected when there is none, or more than one encoding."""
     layouts = sorted(((_layout(head, known), encoding) for encoding, head in heads.items()), reverse=True)
     words = [layout.words for layout, _ in layouts]
-    if not words or (len(words) > 1 and words[0] == words[1]) or (layouts[0][1] in _OLD and not words[0]):
+    if len(words) > 1 and words[0] == words[1]:
         raise Rejected(Problem(code="encoding_unknown"))
     if not words[0]:
         raise Rejected(Problem(code="header_not_found", where="line 1"))

@@ -110,9 +110,11 @@ def step_of(rows: Sequence[Row]) -> Step | None:
         return Step.MONTH
     if any(row.clock is not None and (row.clock.whole or row.clock.hour not in (0, 24)) for row in rows):
         return Step.HOUR
-    days = sorted({row.day.toordinal() for row in rows})
-    nearest = min((second - first for first, second in pairwise(days)), default=0)
-    return None if not nearest else Step.DAY if nearest < 28 else Step.MONTH
+    days = sorted({row.day for row in rows})
+    if len(days) < 2:
+        return None
+    far = all((second - first).days >= 28 and second.month != first.month for first, second in pairwise(days))
+    return Step.MONTH if far else Step.DAY
 
 
 def labels(clocks: Iterable[Clock | None]) -> frozenset[int]:
