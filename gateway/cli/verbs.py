@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _running, _database):
+    for add in (_offline, _portal, _registry, _doubts, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -105,6 +105,15 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     add.add_argument("--profile", default="", help="rulebook of the utility; a shipped one is installed when it is first named")
     add.add_argument("--scope", action="append", choices=SCOPES, default=None, help="what the key may do (default: submit and read)")
     add.add_argument("--agreement", action="append", default=[], help="only this agreement; may be given again (default: all)")
+    add.add_argument(
+        "--sftp",
+        nargs="?",
+        const="",
+        default=None,
+        metavar="LOGIN",
+        help="a login of the drop instead of a key (default: UTILITY.NAME)",
+    )
+    add.add_argument("--ssh-key", type=Path, default=None, metavar="FILE", help="public key that opens the login, instead of a password")
     registry = _group(verbs, "registry", "agreements, points, meters and registers", everywhere)
     brought = _verb(
         registry, "import", "gateway.cli.partners:import_registry", "bring a registry file in, all of it or nothing", everywhere
@@ -113,6 +122,25 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     brought.add_argument("--utility", required=True, help="code of the utility; made when it is new")
     brought.add_argument("--profile", required=True, help="rulebook of these agreements")
     brought.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
+
+
+def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    doubt = _group(verbs, "doubt", "deliveries that a person must decide about", everywhere)
+    told = _verb(doubt, "list", "gateway.cli.doubts:waiting", "what is in doubt or dead, since when, and billing's last answer", everywhere)
+    told.add_argument("--utility", default="", help="code of the utility (default: all)")
+    for name, what, decision in (
+        ("taken", "billing has it: the reading is acknowledged and its lane goes on", "taken by billing"),
+        ("again", "billing does not have it: it goes out once more under the same key; a dead one too", "queued again"),
+        ("refused", "billing does not want it: the sender is told the reason", "refused by billing"),
+    ):
+        verb = _verb(doubt, name, f"gateway.cli.doubts:{name}", what, everywhere)
+        verb.set_defaults(decision=decision)
+        verb.add_argument("key", help="the key that billing knows, as the list shows it")
+        verb.add_argument("--by", default="", metavar="NAME", help="who decides, as the timeline will say it (default: your login)")
+        if name == "taken":
+            verb.add_argument("--reference", default="", help="billing's own number of it")
+        else:
+            verb.add_argument("--reason", default="", required=name == "refused", help="why, as the timeline will say it")
 
 
 def _running(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:

@@ -1,0 +1,101 @@
+"""`doubt list | taken | again | refused`: a person decides about deliveries that nobody knows the end of, and about dead ones."""
+
+import argparse
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+from gateway import texts
+from gateway.cli import OK
+from gateway.cli.common import columns, language_of, settings_of
+from gateway.cli.database import database_url
+from gateway.domain.problems import Misconfigured
+from gateway.store import Connection, Store, check_schema, doubts
+from gateway.store.doubts import Doubt
+
+_SHOWN = 60
+_LONGEST = 500
+
+
+def waiting(args: argparse.Namespace) -> int:
+    """Print what waits for a person, the oldest first."""
+    language = language_of(args)
+    with _store(args) as store, store.transaction(snapshot=True) as connection:
+        found = doubts.waiting(connection, args.utility)
+    if not found:
+        print("nothing waits for a person", file=sys.stderr)
+        return OK
+    head = ["state", "since", "utility", "target", "meter", "period", "reading is", "key", "batch", "billing's last answer"]
+    print("\n".join(columns([head, *(_row(one, language) for one in found)])))
+    return OK
+
+
+def taken(args: argparse.Namespace) -> int:
+    """Billing has it."""
+    reference = _line(args.reference, "--reference")
+    return _decide(args, lambda connection, key, actor: doubts.taken(connection, key, actor=actor, reference=reference))
+
+
+def again(args: argparse.Namespace) -> int:
+    """Billing does not have it: send it once more."""
+    reason = _line(args.reason, "--reason")
+    return _decide(args, lambda connection, key, actor: doubts.again(connection, key, actor=actor, reason=reason))
+
+
+def refused(args: argparse.Namespace) -> int:
+    """Billing does not want it."""
+    reason = _line(args.reason, "--reason")
+    if not reason:
+        raise Misconfigured("--reason: the sender is told this text, it cannot be empty")
+    return _decide(args, lambda connection, key, actor: doubts.refused(connection, key, actor=actor, reason=reason))
+
+
+def _decide(args: argparse.Namespace, decide: Callable[[Connection, UUID, str], Doubt]) -> int:
+    key, actor = _key(args.key), f"operator:{_line(args.by, '--by') or getpass.getuser()}"
+    with _store(args) as store, store.transaction() as connection:
+        doubt = decide(connection, key, actor)
+    print(f"{doubt.key}: {args.decision}; meter {doubt.meter}, {doubt.period}, {doubt.utility}.{doubt.target}")
+    return OK
+
+
+@contextmanager
+def _store(args: argparse.Namespace) -> Iterator[Store]:
+    with database_url(settings_of(args)) as url:
+        store = Store(url, role="owner", pool=1)
+        try:
+            check_schema(store)
+            yield store
+        finally:
+            store.close()
+
+
+def _row(doubt: Doubt, language: texts.Language) -> list[str]:
+    told = "".join(char if char.isprintable() else " " for char in doubt.answer.decode("utf-8", "replace"))
+    return [
+        texts.word(f"status.{doubt.state}", language),
+        f"{doubt.since.astimezone():%Y-%m-%d %H:%M:%S}",
+        doubt.utility,
+        doubt.target,
+        doubt.meter,
+        doubt.period,
+        texts.word(f"status.{doubt.status}", language),
+        doubt.key,
+        str(doubt.batch or ""),
+        told if len(told) <= _SHOWN else told[: _SHOWN - 1] + "…",
+    ]
+
+
+def _key(text: str) -> UUID:
+    try:
+        return UUID(hex=text.removeprefix("rdg_"))
+    except ValueError:
+        raise Misconfigured(f"{text!r} is no key: metergate doubt list shows them, such as rdg_0199…") from None
+
+
+def _line(text: str, option: str) -> str:
+    """One line that can be read. Raises Misconfigured."""
+    if len(text) > _LONGEST or not text.isprintable():
+        raise Misconfigured(f"{option}: one line of at most {_LONGEST} characters that can be printed is wanted")
+    return text.strip()
