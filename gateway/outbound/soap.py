@@ -7,7 +7,7 @@ import weakref
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from xml.sax.saxutils import escape
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -15,14 +15,14 @@ import httpx
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
-from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target, Value, calls
+from gateway.outbound import Answer, Batch, Guarantee, Outcome, Receipt, Target, calls
 from gateway.outbound.soap_answer import Fault, Told, envelope, told
-from gateway.outbound.soap_contract import OF_VALUE, Form, Operation, Slot
+from gateway.outbound.soap_contract import OF_VALUE, Form, Operation
+from gateway.outbound.soap_rows import Row, Rows
 
 log = logging.getLogger("metergate")
 
 SECURITY: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
-Row = tuple[str, ...]
 
 
 class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
@@ -107,7 +107,7 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
 
     def deliver(self, batch: Batch) -> Receipt:
         """Call the operation once. What cannot be written as the WSDL wants it is refused here and not sent."""
-        written = {item.key: _attempt(self._rows, item) for item in batch.items}
+        written = {item.key: self._rows.of(item) for item in batch.items}
         known = {key: Answer(key=key, outcome=Outcome.REFUSED, reason=why) for key, why in written.items() if isinstance(why, str)}
         rows = [row for found in written.values() if isinstance(found, list) for row in found]
         raw = b""
@@ -180,23 +180,9 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
         weakref.finalize(self, client.close)
         return client
 
-    def _rows(self, item: Item) -> list[Row]:
-        """An item as rows of cells. Raises ValueError for what cannot be written."""
-        slots = self._import.form.slots
-        if self.per == "value":
-            own = {slot.field: getattr(item, slot.field) for slot in slots if slot.field not in OF_VALUE}
-            return [tuple(_cell(slot, _field(value, slot, self.codes, own)) for slot in slots) for value in item.values]
-        by = {value.register: value for value in item.values}
-        if left := by.keys() - {slot.register for slot in slots if slot.register}:
-            raise ValueError(f"register: the mapping has no place for {', '.join(sorted(left))}")
-        found: list[tuple[Slot, Any]] = []
-        for slot in slots:
-            value = by.get(slot.register)
-            if slot.register:
-                found.append((slot, None if value is None else _field(value, slot, self.codes, {})))
-            else:
-                found.append((slot, getattr(item, slot.field)))
-        return [tuple(_cell(slot, value) for slot, value in found)]
+    @cached_property
+    def _rows(self) -> Rows:
+        return Rows(self._import.form.slots, self.codes, by_value=self.per == "value")
 
     def _call(self, call: "_Call", rows: Iterable[Row], keys: set[str]) -> tuple[tuple[Answer, ...], bytes]:
         """Call once, and read billing's word on these keys."""
@@ -225,14 +211,14 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
             by.setdefault(row.key, []).append(row)
         for key, mine in by.items():
             outcomes = {words.get(row.outcome) for row in mine}
+            says = mine[0] if len(mine) == 1 else next((row for row in mine if words.get(row.outcome) is Outcome.REFUSED), mine[0])
+            outcome = words.get(says.outcome)
             if None in outcomes:
                 log.warning("soap.unknown_word", extra={"facts": {"key": key, "words": sorted({row.outcome for row in mine})}})
-                continue
-            refused = [row for row in mine if words[row.outcome] is Outcome.REFUSED]
-            says = refused[0] if refused else mine[0]
-            if refused or len(outcomes) == 1:
-                reason = self._hidden(says.reason)
-                yield Answer(key=key, outcome=words[says.outcome], reference=calls.plain(says.reference, 200), reason=reason)
+            elif outcome is Outcome.REFUSED or (outcome is not None and len(outcomes) == 1):
+                reference = says.reference if says.reference.isprintable() else calls.plain(says.reference, 200)
+                reason = self._hidden(says.reason) if says.reason else ""
+                yield Answer(key=key, outcome=outcome, reference=reference[:200], reason=reason)
 
     def _not_taken(self, url: str, answer: calls.Answered) -> Exception:
         """What any other status than 200 means."""
@@ -299,32 +285,3 @@ def _words(settings: str, said: Mapping[Outcome, tuple[str, ...]]) -> dict[str, 
     if len(words) < sum(map(len, said.values())) or not said[Outcome.TAKEN]:
         raise ValueError(f"{settings}: each word in one of them, and one at least that means taken")
     return words
-
-
-def _attempt(write: Any, item: Item) -> list[Row] | str:
-    """The rows of an item, or why it cannot be written."""
-    try:
-        rows: list[Row] = write(item)
-    except ValueError as error:
-        return calls.plain(str(error), 1000)
-    return rows or "values: there are none"
-
-
-def _field(value: Value, slot: Slot, codes: Mapping[str, str], own: Mapping[str, Any]) -> Any:
-    if slot.field in own:
-        return own[slot.field]
-    if slot.field == "register":
-        return codes.get(value.register, value.register)
-    return value.quality.value if slot.field == "quality" else getattr(value, slot.field)
-
-
-def _cell(slot: Slot, value: Any) -> str:
-    if value is None:
-        if slot.tags is None:
-            raise ValueError(f"{slot.field}: there is none, and billing wants one")
-        return ""
-    try:
-        text = slot.write(value)
-    except ValueError as error:
-        raise ValueError(f"{slot.field}: {error}") from error
-    return text if slot.tags is None else f"{slot.tags[0]}{text}{slot.tags[1]}"

@@ -71,8 +71,10 @@ def told(body: bytes, answer: str, rows: str, places: tuple[str, str, str, str])
 
 
 def _told(found: etree._Element, rows: str, places: tuple[str, str, str, str]) -> Iterator[Told]:
+    flat = not any("/" in place.rpartition("}")[2] or "@" in place for place in places)
     for row in found.iterfind(rows):
-        key, outcome, reference, reason = (_text(row, place) for place in places)
+        cells = {cell.tag: cell.text for cell in row} if flat else {place: _text(row, place) for place in places}
+        key, outcome, reference, reason = [(cells.get(place) or "").strip() for place in places]
         if not key or not outcome:
             raise ValueError("a row without a key or an outcome")
         yield Told(key, outcome, reference, reason)

@@ -31,6 +31,7 @@ OF_VALUE: Final = frozenset({"register", "value", "unit", "previous", "consumpti
 """Fields of one register's value; the others are the reading's own."""
 ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
 _UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+SPECIAL: Final = re.compile(r"[\x00-\x1f&<>\"\ud800-\udfff\ufffe\uffff]")
 
 
 class _Local(zeep.Transport):
@@ -50,6 +51,11 @@ class Slot(msgspec.Struct, frozen=True):
     register: str
     write: Cell
     tags: tuple[str, str] | None
+
+    @property
+    def may_be_missing(self) -> bool:
+        """A reading may lack what it is compared with, and a register."""
+        return bool(self.register) or self.field in ("previous", "consumption")
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -183,7 +189,7 @@ class _Writer:
         opened, closed = self._tags(element, path)
         inside = self._inside(element, path)
         if isinstance(inside, Slot):
-            optional = element.is_optional and path != self._rows
+            optional = element.is_optional and path != self._rows and inside.may_be_missing
             self.slots.append(msgspec.structs.replace(inside, tags=(opened, closed) if optional else None))
             return _HOLE if optional else f"{opened}{_HOLE}{closed}"
         return f"{opened}{inside}{closed}"
@@ -320,7 +326,10 @@ def _cell_of(kind: str, target: Any, zone: ZoneInfo) -> Cell:
     return (lambda moment: write(moment.astimezone(zone))) if kind == "moment" else write
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """Write a text, escaped. Raises ValueError."""
+    if not SPECIAL.search(value):
+        return value
     if _UNWRITABLE.search(value):
         raise ValueError("holds a character that XML cannot carry")
     return escape(value, {'"': "&quot;"})
@@ -333,7 +342,8 @@ def _digits(value: str) -> str:
 
 
 def _number(value: Decimal) -> str:
-    return format(value, "f")
+    written = str(value)
+    return format(value, "f") if "E" in written else written
 
 
 def _flag(value: object) -> str:
@@ -350,14 +360,14 @@ def _date(value: datetime) -> str:
 
 _BUILTINS: Final = (xsd.DateTime, xsd.Date, xsd.gYearMonth, xsd.Boolean, xsd.Integer, xsd.Decimal, xsd.Double, xsd.Float, xsd.String)
 _CELLS: Final[dict[tuple[str, Any], Cell]] = {
-    ("text", xsd.String): _text,
+    ("text", xsd.String): text,
     ("text", xsd.Integer): _digits,
     ("decimal", xsd.Decimal): _number,
     ("decimal", xsd.Double): _number,
     ("decimal", xsd.Float): _number,
     ("decimal", xsd.String): _number,
-    ("month", xsd.String): _text,
-    ("month", xsd.gYearMonth): _text,
+    ("month", xsd.String): text,
+    ("month", xsd.gYearMonth): text,
     ("month", xsd.Date): lambda month: f"{month}-01",
     ("moment", xsd.DateTime): _moment,
     ("moment", xsd.Date): _date,

@@ -89,7 +89,8 @@ def read(body: bytes, kind: str) -> Call:
 
 
 def _batch(asked: etree._Element) -> Batch:
-    rows = [{etree.QName(cell).localname: (cell.text or "").strip() for cell in row} for row in asked.iter(f"{{{HOME}}}Reading")]
+    start = len(HOME) + 2
+    rows = [{cell.tag[start:]: (cell.text or "").strip() for cell in row} for row in asked.iter(f"{{{HOME}}}Reading")]
     items = [_item(number, list(mine)) for number, mine in groupby(rows, key=lambda row: row["Number"])]
     if len({item.key for item in items}) < len(items):
         raise Fault("the rows of a number do not stand together")
