@@ -232,6 +232,9 @@ class _Walk:
             found = last + (not again) if found in (last, last + 1, last + 2) else found
         if found >= 24:
             self._object("hour_invalid", position, value=str(self.lines[self.axis][position])[:40])
+        elif found == 0 and [slot.hour for slot in self.slots] == [23]:
+            self._object("hour_unordered", self.slots.pop().position, hour=HOURS[23])
+            self.slots.append(Slot(position, found, again=False))
         elif found == last and (again or not any(slot.again for slot in self.slots)):
             self.marked = self.marked and again
             self.slots.append(Slot(position, found, again=True))

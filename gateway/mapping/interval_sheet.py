@@ -20,6 +20,7 @@ REGISTER: Final = "A+"
 """Interval values may be given for «А+» only (legal-entity manual, 5.3)."""
 DAY: Final = "%d.%m.%Y"
 
+_day: Final = itemgetter(1)
 _plain: Final = re.compile(r"(?:[0-9]{1,15}\.[0-9]{1,6}, ){22,24}[0-9]{1,15}\.[0-9]{1,6}").fullmatch
 """The text of a whole day of good values, as a list of floats says itself; only a day that is none is read cell by cell."""
 
@@ -27,8 +28,8 @@ _plain: Final = re.compile(r"(?:[0-9]{1,15}\.[0-9]{1,6}, ){22,24}[0-9]{1,15}\.[0
 class IntervalSheet:
     """What one table says of its meter.
 
-    `first`: first day of the month that most of its dates lie in. `blocks`: a day each; a day whose cells are all empty has none.
-    `touched`: whether there is any value in it at all.
+    `first`: first day of the month that most of its dates lie in. `blocks`: a day each, in their order; a day whose cells are all empty
+    has none, nor has one with a wrong cell. `touched`: whether there is any value in the table at all.
     """
 
     def __init__(self, grid: Grid, envelope: Envelope, expected: date | None) -> None:
@@ -56,7 +57,7 @@ class IntervalSheet:
         other = next((at for at, said in marks.items() if said != REGISTER), None)
         if REGISTER in (named, *marks.values()) or (named == "" and other is None):
             return False
-        self.touched = any(has_value(self.grid.lines[line][slot.position]) for line, _ in self.grid.days for slot in self.grid.slots)
+        self.touched = any(self._valued(line) for line, _ in self.grid.days)
         where = self.table.where(*other) if other is not None else self.table.name
         written = str(self.table.rows[other[0]][other[1]]) if other is not None else self.table.name
         self.problems = [Problem(code="channel_not_allowed", where=where, values={"channel": written[:40]})]
@@ -87,6 +88,7 @@ class IntervalSheet:
                 self.problems.append(self.spoilt[where])
             else:
                 wrong = [slot.position for slot in grid.slots if has_value(grid.lines[line][slot.position])]
+                self.touched = self.touched or bool(wrong)
                 for position in wrong:
                     self._object("date_invalid", line, position, value=str(grid.lines[line][head])[:40])
         self._missing(taken)
@@ -105,27 +107,27 @@ class IntervalSheet:
         slots = self.grid.slots
         again = next((slot for slot in slots if slot.again), None)
         once = [slot for slot in slots if not slot.again]
-        if again is not None and not self.grid.marked_again and again.hour not in self._doubled():
+        if again is not None and not self.grid.marked_again and (again.hour, 1) not in self.odd.values():
             self._object("hour_repeated", self.grid.axis, again.position, hour=HOURS[again.hour])
+            again = None
         pick, spoilt, lines = _picker(once), self.spoilt, self.grid.lines
-        for line, day in days:
+        for line, day in sorted(days, key=_day):
             if day in self.odd:
                 self._odd(line, day, once, again)
                 continue
-            cells: Sequence[Cell] = pick(lines[line])
-            if again is not None:
-                self._absent(line, day, again)
-            text = repr(cells)[1:-1]
+            text = repr(pick(lines[line]))[1:-1]
             if not spoilt and _plain(text):
                 self._keep(line, day, tuple(map(Decimal, (text + ", ").replace(".0, ", ", ")[:-2].split(", "))))
             else:
                 self._slowly(line, day, once)
-        if self.blank and self.blocks:
+            if again is not None:
+                self._absent(line, day, again)
+        if self.blank and self.touched:
             told = {"days": ", ".join(_from_to(*run) for run in _runs([day for _, day in self.blank])), "count": str(len(self.blank))}
             where = self.grid.where(self.blank[0][0], self.grid.head)
             self.problems.append(Problem(code="days_blank", where=where, severity=Severity.WARNING, values=told))
-        self.touched = self.touched or bool(self.blocks) or any(self._valued(line) for line in self.grid.undated)
-        self.touched = self.touched or any(problem.code == "date_out_of_period" for problem in self.problems)
+        if len(once) < 24:
+            self.blocks = []
 
     def _odd(self, line: int, day: date, once: Sequence[Slot], again: Slot | None) -> None:
         """A day of 23 or 25 hours."""
@@ -139,6 +141,7 @@ class IntervalSheet:
             before = len(self.blocks)
             self._slowly(line, day, once)
             if len(self.blocks) > before:
+                self.blocks.pop()
                 self._object("hour_missing", line, self.grid.head, hours=f"{HOURS[hour]}*")
 
     def _absent(self, line: int, day: date, *slots: Slot) -> None:
@@ -152,7 +155,7 @@ class IntervalSheet:
     def _slowly(self, line: int, day: date, slots: Sequence[Slot]) -> None:
         """Read a day cell by cell: some are empty, texts or wrong."""
         values: list[Decimal | None] = []
-        empty = True
+        empty, known = True, len(self.problems)
         for slot in slots:
             where, cell = "", self.grid.lines[line][slot.position]
             if self.spoilt or cell != "":
@@ -161,7 +164,9 @@ class IntervalSheet:
             values.append(self._value(cell, where, day) if where else None)
         if empty:
             self.blank.append((line, day))
-        else:
+            return
+        self.touched = True
+        if len(self.problems) == known:
             self._keep(line, day, tuple(values))
 
     def _value(self, cell: Cell, where: str, day: date) -> Decimal | None:
@@ -179,6 +184,7 @@ class IntervalSheet:
         return value
 
     def _keep(self, line: int, day: date, values: tuple[Decimal | None, ...]) -> None:
+        self.touched = True
         block = IntervalBlock(
             register=REGISTER,
             step=Step.HOUR,
@@ -190,11 +196,11 @@ class IntervalSheet:
         )
         self.blocks.append(block)
 
-    def _doubled(self) -> set[int]:
-        return {hour for hour, change in self.odd.values() if change > 0}
-
     def _valued(self, line: int) -> bool:
-        return any(has_value(self.grid.lines[line][slot.position]) for slot in self.grid.slots)
+        """Whether there is a value in a line at all; a table that has one is meant to be read."""
+        valued = any(has_value(self.grid.lines[line][slot.position]) for slot in self.grid.slots)
+        self.touched = self.touched or valued
+        return valued
 
     def _object(self, code: str, line: int, position: int, **values: str) -> None:
         self.problems.append(Problem(code=code, where=self.grid.where(line, position), values=values))

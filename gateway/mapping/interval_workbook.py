@@ -50,6 +50,9 @@ class IntervalWorkbook(Format, frozen=True, kw_only=True):
         if not sheets:
             raise Rejected(Problem(code="nothing_to_take", where=grids[0].table.name))
         readings = _by_meter(sheets, envelope, written, several=len(grids) > 1)
+        if len(grids) > 1:
+            found = {grid.table.name for grid in grids}
+            readings += [_unread(table, envelope) for table in shown if table.name not in found and named(table)]
         problems = [problem for reading in readings for problem in reading.problems]
         if len(problems) > self.limits.file_problems:
             limit = str(self.limits.file_problems)
@@ -66,6 +69,12 @@ def template(meter: Meter, *, period: str, zone: str, language: Language) -> byt
 
 def _shown(tables: Sequence[Table]) -> list[Table]:
     return [table for table in tables if not table.hidden and table.rows and table.name != META]
+
+
+def _unread(table: Table, envelope: Envelope) -> MeterReading:
+    """A sheet among others that bears a meter's number and holds no table: its meter is refused, and nobody thinks that it was read."""
+    problem = Problem(code="hours_not_found", where=table.name)
+    return MeterReading(meter=named(table), readings=(), agreement=envelope.agreement, where=table.name, problems=(problem,))
 
 
 def _by_meter(sheets: Sequence[IntervalSheet], envelope: Envelope, written: Told, *, several: bool) -> list[MeterReading]:

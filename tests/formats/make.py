@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,17 @@ from python_calamine import CalamineWorkbook
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
-from gateway.domain.supply import Meter, Register
 from gateway.mapping import Envelope, formats
 from gateway.mapping.canonical_json import schema, values
 from gateway.mapping.integral_workbook import template
 from gateway.settings import Limits
+from tests.formats import make_heat, make_interval
+from tests.formats.make_meters import meters
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "contracts_schema"
-KINDS = ("canonical_json", "integral_workbook")
+KINDS = ("canonical_json", "heat_archive", "integral_workbook", "interval_workbook")
+MAKERS: dict[str, Any] = {"heat_archive": make_heat, "interval_workbook": make_interval}
 
 
 def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
@@ -35,10 +36,21 @@ def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
 
 
 def _bare(thing: Any) -> Any:
-    """Without what says nothing."""
+    """Without what says nothing; a block of interval values is a line."""
+    if isinstance(thing, dict) and "values" in thing and "day" in thing and "step" in thing:
+        return _line(thing)
     if isinstance(thing, dict):
-        return {key: _bare(value) for key, value in thing.items() if value not in (None, "", [], {}, False, "valid", "arrival")}
+        told = {key: _bare(value) for key, value in thing.items()}
+        return {key: value for key, value in told.items() if value not in (None, "", [], {}, False, "valid", "arrival")}
     return [_bare(value) for value in thing] if isinstance(thing, (list, tuple)) else thing
+
+
+def _line(block: dict[str, Any]) -> str:
+    """A block in one line; `-` where there is no value."""
+    flags = " ".join(name for name in ("ratio_applied", "losses_applied") if block[name])
+    quality = f" [{' '.join(block['quality'])}]" if block["quality"] else ""
+    values = " ".join("-" if value is None else value for value in block["values"])
+    return f"{block['day']} {block['register']} {block['step']} {block['where']}: {values}{quality}{f' {flags}' if flags else ''}"
 
 
 def samples() -> list[Path]:
@@ -49,34 +61,7 @@ def samples() -> list[Path]:
 def expected(path: Path) -> tuple[Envelope, list[dict[str, Any]]]:
     """The envelope of a sample and what it must give."""
     told = json.loads(path.with_name(path.name + ".json").read_text("utf-8"))
-    return Envelope(**told["envelope"]), told["found"]
-
-
-def meters() -> list[Meter]:
-    """Three meters of an agreement: two zones, one register with A-, one with decimals."""
-
-    def meter(number: int, serial: str, location: str, *registers: tuple[str, int, str]) -> Meter:
-        made = tuple(
-            Register(id=number * 10 + order, code=code, digits=6, decimals=decimals, last=Decimal(last), last_period="2022-09")
-            for order, (code, decimals, last) in enumerate(registers)
-        )
-        return Meter(
-            id=number,
-            serial=serial,
-            agreement="90034",
-            agreement_id=1,
-            point=f"{51260 + number}",
-            point_name=f"ИК {number}",
-            location=location,
-            location_name=f"Объект {location}",
-            registers=made,
-        )
-
-    return [
-        meter(1, "01284918", "70001", ("A+:day", 1, "1430.5"), ("A+:night", 1, "700")),
-        meter(2, "13 300963", "70001", ("A+", 0, "12400"), ("A-", 0, "3")),
-        meter(3, "ИКТ-258", "70002", ("A+", 2, "100.25")),
-    ]
+    return Envelope(**told["envelope"]), _bare(told["found"])
 
 
 def filled(cells: dict[str, str | float]) -> bytes:
@@ -134,22 +119,37 @@ WORKBOOKS: dict[str, dict[str, str | float]] = {
 FOREIGN = {"foreign_period": Envelope(agreement="90034", period="2022-11"), "foreign_agreement": Envelope(agreement="90035")}
 
 
+def write_books() -> None:
+    """Write every workbook."""
+    books = HERE / "integral_workbook"
+    for name, cells in WORKBOOKS.items():
+        (books / f"{name}.xlsx").write_bytes(filled(cells))
+    (books / "old_format.xls").write_bytes(as_xls(filled(WORKBOOKS["comma_and_point"])))
+    (books / "rearranged.xlsx").write_bytes(_rearranged())
+    for name in FOREIGN:
+        (books / f"{name}.xlsx").write_bytes(filled({"I2": 1500, "I3": 800}))
+    for kind, maker in MAKERS.items():
+        for name, write in maker.SAMPLES.items():
+            (HERE / kind / name).write_bytes(write())
+
+
+def beside(path: Path) -> Envelope:
+    """What is told beside a sample."""
+    told: Envelope = FOREIGN.get(path.stem, Envelope(agreement="90034", period="2022-10"))
+    if path.parent.name in MAKERS:
+        told = MAKERS[path.parent.name].envelope(path.name)
+    return told
+
+
 def main() -> None:
     """Write everything; `keep` leaves the workbooks as they are."""
-    books = HERE / "integral_workbook"
     if "keep" not in sys.argv:
-        for name, cells in WORKBOOKS.items():
-            (books / f"{name}.xlsx").write_bytes(filled(cells))
-        (books / "old_format.xls").write_bytes(as_xls(filled(WORKBOOKS["comma_and_point"])))
-        (books / "rearranged.xlsx").write_bytes(_rearranged())
-        for name in FOREIGN:
-            (books / f"{name}.xlsx").write_bytes(filled({"I2": 1500, "I3": 800}))
+        write_books()
     for kind in KINDS:
         for path in sorted((HERE / kind).iterdir()):
-            if path.suffixes[-2:] in ([".json", ".json"], [".xlsx", ".json"], [".xls", ".json"]):
+            if len(path.suffixes) > 1 and path.suffix == ".json":
                 continue
-            envelope = FOREIGN.get(path.stem, Envelope(agreement="90034", period="2022-10"))
-            told = {"envelope": _bare(msgspec.to_builtins(envelope)), "found": outcome(kind, path.read_bytes(), envelope)}
+            told = {"envelope": _bare(msgspec.to_builtins(beside(path))), "found": outcome(kind, path.read_bytes(), beside(path))}
             path.with_name(path.name + ".json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
     (PUBLISHED / "meter_readings.schema.json").write_text(published(schema()), "utf-8")
     (PUBLISHED / "values.json").write_text(published(values()), "utf-8")

@@ -13,7 +13,8 @@ from gateway.mapping import Envelope
 from gateway.mapping.crosswalk import fold, lookup
 from gateway.mapping.integral_workbook import COLUMNS, IntegralWorkbook, template
 from gateway.settings import Limits
-from tests.formats.make import as_xls, filled, meters
+from tests.formats.make import as_xls, filled
+from tests.formats.make_meters import meters
 
 FORMAT = IntegralWorkbook()
 SHEET = "Интегральные показания"
