@@ -35,6 +35,7 @@ SAMPLES: dict[str, Codes] = {
     "hour_repeated": sample("hour_twice.xlsx"),
     "hour_unordered": sample("hours_as_their_beginnings.xlsx"),
     "hours_not_found": sample("no_hours.xlsx"),
+    "interval_negative": sample("wrong_cells.xlsx"),
     "meter_differs": sample("another_meter_in_a_cell.xlsx"),
     "meter_not_told": sample("no_meter.xlsx"),
     "period_differs": sample("another_month.xlsx"),
