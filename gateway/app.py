@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from gateway import postgres
-from gateway.inbound import api
+from gateway.inbound import api, drop
 from gateway.inbound.api import errors
 from gateway.inbound.api.docs import NoPages, docs_page, openapi_json
 from gateway.inbound.auth import Keyring
@@ -145,19 +145,38 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | No
     if stop is not None:
         Thread(target=_wait, args=(stop, server), daemon=True, name="stop").start()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(server, listening, ready, f"http://{host}:{port}"))
+        with _drop(settings, urls, store) as also, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(server, listening, ready, [f"http://{host}:{port}", *also]))
     finally:
         listening.close()
         store.close()
 
 
-async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, url: str) -> None:
+@contextmanager
+def _drop(settings: Settings, urls: Urls, store: Store) -> Iterator[list[str]]:
+    """The drop of files, where the settings ask for one: what watches it and, with a port, the server; gives where that listens."""
+    folder = drop.folder_of(settings)
+    if folder is None:
+        yield []
+        return
+    from gateway.inbound import sftp  # noqa: PLC0415 - who has no drop need not wait for its library
+
+    every = Store(urls.worker, role="worker", pool=8)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(drop.watching(Parts(settings, store, {}, Keyring(store), Door(store), {}), every, folder))
+            yield [] if settings.sftp.port is None else [stack.enter_context(sftp.serving(settings, every, folder))]
+    finally:
+        every.close()
+
+
+async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, urls: list[str]) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells its start by a flag only
         await asyncio.sleep(0.01)
     if ready is not None and server.started:
-        ready(url)
+        for url in urls:
+            ready(url)
     await serving
 
 
