@@ -27,6 +27,9 @@ OPERATOR: Final = frozenset({errno.ENOENT, errno.EACCES})
 """Refusals of the server that time does not mend: no such folder, no right to it."""
 BROKEN: Final = (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError, ValueError, IndexError, struct.error)
 """How a connection or its other end fails; the last three are what an answer that is no SSH or SFTP comes to."""
+WIRE_LOG: Final = "paramiko.metergate"
+"""Where the library tells of its connections; what matters there is raised too, so it is heard only by who wants everything."""
+logging.getLogger(WIRE_LOG).addFilter(lambda _: log.isEnabledFor(logging.DEBUG))
 REMEMBERED: Final = 1000
 RAW_BYTES: Final = 1024 * 1024
 
@@ -337,6 +340,7 @@ def _connection(target: SftpFile, late: float) -> Iterator[paramiko.SFTPClient]:
     clock.daemon = True
     clock.start()
     client = paramiko.SSHClient()
+    client.set_log_channel(WIRE_LOG)
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     place = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
     for key in target._pinned:  # noqa: SLF001 - the two are one thing

@@ -338,7 +338,7 @@ def test_a_missing_folder_and_a_missing_right_are_the_operators(sshd: Sshd) -> N
     assert inbox(sshd) == []
 
 
-def test_nobody_there_and_somebody_who_says_nothing_are_matters_of_time(sshd: Sshd) -> None:
+def test_nobody_there_and_somebody_who_says_nothing_are_matters_of_time(sshd: Sshd, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         started = monotonic()
@@ -349,6 +349,7 @@ def test_nobody_there_and_somebody_who_says_nothing_are_matters_of_time(sshd: Ss
         target(sshd, port=port).deliver(batch("b1", item(1)))
 
     assert (silent.value.sent, away.value.sent) == (False, False)
+    assert caplog.records == []
 
 
 def test_a_large_batch_is_one_file(sshd: Sshd) -> None:

@@ -1,19 +1,24 @@
 """The whole line to a billing that works by files: posted, put into its inbox, acknowledged, billed; cut off, lost, and asked about."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import cycle, islice, product
 from typing import Any
 
 import msgspec
 import pytest
 
+from gateway.domain.problems import Unavailable
 from gateway.mapping import formats
+from gateway.outbound import Batch, Outcome, Target
 from gateway.postgres import Server
+from gateway.registry import build
 from gateway.worker import Worker
-from tests.conftest import fresh_database
+from tests.conftest import case, fresh_database
 from tests.peers import Sandbox, running_sandbox, until
 from tests.running import Gateway, Utility, running_gateway
 from tests.sshd import Sshd, running_sshd
+from tests.targets.conftest import item
 
 DAY = 86400.0
 
@@ -156,3 +161,28 @@ def test_an_acknowledgement_that_never_comes_puts_the_reading_in_doubt_when_it_i
     assert statuses(line.plain, submission) == ["in_doubt"]
     assert line.effects(line.plain) == [*counted, 1]
     line.sandbox.control("up")
+
+
+def test_cuts_at_any_request_lose_and_double_nothing(line: Line, proof: Callable[[str, int, str], None]) -> None:
+    rounds = case(2, 200)
+    billing = build(Target, line.gateway.settings.targets[line.cut.code]["billing"])
+    cuts = [("rename", "after"), ("write", "before"), *product(("open", "write", "rename"), ("before", "after"))]
+    counted = line.effects(line.cut)
+    for number, cut in enumerate(islice(cycle(cuts), rounds)):
+        line.sshd.cut(*cut)
+        one, name = item(number, key=f"cut-{number}"), f"cut-{number}"
+        outcome = Outcome.UNKNOWN
+        for again in range(3):
+            try:
+                if outcome is Outcome.UNKNOWN:
+                    name = f"cut-{number}-{again}"
+                    billing.deliver(Batch(id=name, items=(one,)))
+            except Unavailable as error:
+                if not error.sent:
+                    continue
+            until(lambda: not [*line.sshd.folder.glob("in/*.csv"), *line.sshd.folder.glob("taken/*.csv")])
+            (answer,) = billing.ask(Batch(id="asking", items=(one,)), {one.key: name}).answers
+            outcome = answer.outcome
+        assert outcome is Outcome.TAKEN
+    assert line.effects(line.cut) == counted + [1] * rounds
+    proof("uploads to a billing by files cut at a request of OpenSSH: readings lost, doubled", rounds, "0, 0")
