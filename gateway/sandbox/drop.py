@@ -4,7 +4,8 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,7 @@ class Drop(threading.Thread):
         self._steering = steering
         self._words: dict[str, bytes] = {}
         self._withheld: dict[str, int] = {}
+        self._complaints: set[str] = set()
         self._in, self._taken, self._done, self._acks = (Path(account.drop) / name for name in ("in", "taken", "done", "acks"))
         try:
             for folder in (self._in, self._taken, self._done, self._acks):
@@ -67,33 +69,47 @@ class Drop(threading.Thread):
             raise SandboxFailed(f"account {account.name}: {error.filename}: {error.strerror}") from error
 
     def run(self) -> None:
-        """Look for ever; what cannot be done now is tried again at the next look."""
+        """Look for ever."""
         while True:
-            try:
+            with self._trying():
                 self.look()
-            except OSError as error:
-                log.warning("drop of %s: %s", self._account.name, error)
             threading.Event().wait(self._books.config.drop_scan)
 
     def look(self) -> None:
         """Answer what was taken before, then take what is new; orders may spoil either."""
         for file in _files(self._taken):
             if self._withheld.get(file.name) != self._steering.ended:
-                self._answer(file)
+                with self._trying():
+                    self._answer(file)
         waiting = _files(self._in)
         if waiting and self._steering.fires(self._account, Do.DOWN):
             return
         for file in waiting:
-            if order := self._steering.fires(self._account, Do.STALL):
-                threading.Event().wait(order.seconds)
-            self._words[file.name] = words = self._judge(file)
-            file = file.replace(self._taken / file.name)  # noqa: PLW2901 - it is the same file
-            if spoil := self._steering.fires(self._account, Do.LOSE, Do.GARBAGE):
-                self._withheld[file.name] = self._steering.ended
-                if spoil.do is Do.GARBAGE:
-                    self._acknowledgement(file).write_bytes(words[: len(words) // 2])
-            else:
-                self._answer(file)
+            with self._trying():
+                self._take(file)
+
+    @contextmanager
+    def _trying(self) -> Iterator[None]:
+        """What cannot be done now is tried again at the next look, and said once."""
+        try:
+            yield
+        except OSError as error:
+            if str(error) not in self._complaints:
+                self._complaints.add(str(error))
+                log.warning("drop of %s: %s", self._account.name, error)
+
+    def _take(self, file: Path) -> None:
+        """Judge a file, then move it out of the way and answer, unless an order says otherwise."""
+        if order := self._steering.fires(self._account, Do.STALL):
+            threading.Event().wait(order.seconds)
+        self._words[file.name] = words = self._judge(file)
+        taken = file.replace(self._taken / file.name)
+        if spoil := self._steering.fires(self._account, Do.LOSE, Do.GARBAGE):
+            self._withheld[file.name] = self._steering.ended
+            if spoil.do is Do.GARBAGE:
+                self._acknowledgement(file).write_bytes(words[: len(words) // 2])
+        else:
+            self._answer(taken)
 
     def _answer(self, file: Path) -> None:
         """Write the acknowledgement, whole under its name at once, and put the file away."""

@@ -205,6 +205,20 @@ def test_a_wrong_row_refuses_its_key_and_no_other(billing: Billing, name: str) -
     assert billing.effects(name) == {good: 1}
 
 
+def test_a_file_in_the_way_is_said_once_and_holds_up_no_other(billing: Billing, name: str) -> None:
+    billing.place("done", f"{name}.csv", "full").mkdir(parents=True)
+    billing.put(name, row(name))
+    until(lambda: f"{name}.csv" in billing.sandbox.log)
+    billing.put(f"{name}-2", row(f"{name}-2"))
+
+    billing.answer(f"{name}-2")
+    shutil.rmtree(billing.place("done", f"{name}.csv"))
+
+    assert billing.answer(name) == [f"{name};OK;BILL;", "=1;1"]
+    assert billing.effects(name) == {name: 1, f"{name}-2": 1}
+    assert billing.sandbox.log.count(f"{name}.csv'\n") <= 2
+
+
 def test_russian_columns_decimal_commas_and_amounts_of_a_period(billing: Billing, name: str) -> None:
     head = "Ключ;Договор;Счетчик;Период;Дата;Регистр;Показание;Объем"
     billing.put(name, f"{name};'=ЛС;7;{AT};volume;12,50;1", head=head, control="=1;12,5")
