@@ -19,7 +19,8 @@ from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.outbound import Target
 from gateway.registry import build
 from gateway.settings import Settings
-from gateway.store import Store, check_schema, ledger, people
+from gateway.store import Store, check_schema, doubts, ledger, people
+from gateway.store.audit import audit
 
 LEAST_DISK: Final = 1024**3
 """Bytes that must be free where data is kept."""
@@ -108,6 +109,7 @@ def _server(store: Store, settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("ok", "schema", "this version's")
             yield from _strangers(store, settings)
+            yield from _ledger(store)
     finally:
         store.close()
 
@@ -130,6 +132,19 @@ def _strangers(store: Store, settings: Settings) -> Iterator[Finding]:
         for utility, names in known.items():
             for name in sorted(names - settings.targets.get(utility, {}).keys()):
                 yield Finding("wrong", f"target {utility}.{name}", "not in the settings: its deliveries wait")
+
+
+def _ledger(store: Store) -> Iterator[Finding]:
+    """What the audit of lanes, batches, deliveries, readings and submissions finds, and how much waits for a person."""
+    with store.transaction() as connection:
+        broken = audit(connection)
+        undecided = len(doubts.waiting(connection))
+    for one in broken:
+        yield Finding("wrong", "ledger", f"{one.rule}: {one.count} rows, such as {one.example}")
+    if not broken:
+        yield Finding("ok", "ledger", "the audit finds nothing")
+    if undecided:
+        yield Finding("note", "ledger", f"{undecided} deliveries wait for a person: metergate doubt list")
 
 
 def _targets(settings: Settings) -> Iterator[Finding]:
