@@ -37,7 +37,7 @@ async def soap(request: Request[Any, Any, Any]) -> Response[bytes]:
     content = await OPERATIONS[message.name](parts, sender, message, call.language)
     step("soap.answered", operation=message.name)
     answer = saying.answer(message.version, message.name, content)
-    return Response(answer, media_type=f"{message.version.media}; charset=utf-8")
+    return Response(answer, headers={"Content-Type": f"{message.version.media}; charset=utf-8"})
 
 
 def read(request: Request[Any, Any, Any], body: bytes) -> Message:
@@ -162,7 +162,7 @@ def contract_of(request: Request[Any, Any, Any]) -> Response[bytes]:
         raise Rejected(Problem(code="not_found"))
     address = f"{str(request.base_url).rstrip('/')}/soap"
     body = contract.wsdl(address) if asked_for == b"wsdl" else contract.document("metergate.xsd")
-    return Response(body, media_type="text/xml; charset=utf-8")
+    return Response(body, media_type="text/xml")
 
 
 HANDLERS: Final = [soap, contract_of]

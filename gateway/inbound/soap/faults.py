@@ -95,4 +95,4 @@ def _fault(
 ) -> Response[bytes]:
     call = asked(request)
     body = saying.fault(call.version, problems, call.language, operation=call.operation, ours=ours)
-    return Response(body, status_code=status, media_type=f"{call.version.media}; charset=utf-8", headers=headers)
+    return Response(body, status_code=status, headers={"Content-Type": f"{call.version.media}; charset=utf-8"} | (headers or {}))
