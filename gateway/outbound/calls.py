@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpcore
 import httpx
@@ -96,6 +97,15 @@ def retry_after(text: str, now: datetime | None = None) -> float | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max((moment - (now or datetime.now(UTC))).total_seconds(), 0.0), LONGEST_WAIT)
+
+
+def redirected(url: str, status: int, headers: httpx.Headers) -> Misconfigured:
+    """What a redirect means: it is not followed, and only its host is told, since the rest may hold a secret."""
+    try:
+        place = urlsplit(headers.get("Location", ""))
+    except ValueError:
+        place = urlsplit("")
+    return Misconfigured(f"{url} answered {status}, a redirect to {place.scheme}://{place.hostname}, which is not followed")
 
 
 def plain(text: str, longest: int) -> str:

@@ -5,7 +5,6 @@ import time
 import weakref
 from functools import cached_property
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
@@ -93,8 +92,7 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     def _refused(self, status: int, headers: httpx.Headers, raw: bytes) -> Rejected | Misconfigured:
         """What any other status than 200 means."""
         if 300 <= status < 400:
-            place = urlsplit(headers.get("Location", ""))
-            return Misconfigured(f"{self.url} answered {status}, a redirect to {place.scheme}://{place.hostname}, which is not followed")
+            return calls.redirected(self.url, status, headers)
         if status in REFUSALS:
             try:
                 reason = calls.plain(msgspec.json.decode(raw, type=_Refusal).reason, 1000)

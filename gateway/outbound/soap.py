@@ -206,26 +206,23 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
 
     def _words(self, rows: Iterable[Told], words: Mapping[str, Outcome]) -> Iterator[Answer]:
         """Billing's word on each item, from its rows: one refused row refuses it, and only all rows together take it or put it off."""
-        by: dict[str, list[Told]] = {}
+        by: dict[str, Told] = {}
         for row in rows:
-            by.setdefault(row.key, []).append(row)
-        for key, mine in by.items():
-            outcomes = {words.get(row.outcome) for row in mine}
-            says = mine[0] if len(mine) == 1 else next((row for row in mine if words.get(row.outcome) is Outcome.REFUSED), mine[0])
-            outcome = words.get(says.outcome)
-            if None in outcomes:
-                log.warning("soap.unknown_word", extra={"facts": {"key": key, "words": sorted({row.outcome for row in mine})}})
-            elif outcome is Outcome.REFUSED or (outcome is not None and len(outcomes) == 1):
-                reference = says.reference if says.reference.isprintable() else calls.plain(says.reference, 200)
-                reason = self._hidden(says.reason) if says.reason else ""
-                yield Answer(key=key, outcome=outcome, reference=reference[:200], reason=reason)
+            known = by.get(row.key)
+            by[row.key] = row if known is None else _both(known, row, words)
+        for key, row in by.items():
+            outcome = words.get(row.outcome)
+            if outcome is None:
+                log.warning("soap.no_word", extra={"facts": {"key": key, "outcome": calls.plain(row.outcome, 80)}})
+                continue
+            reference = row.reference if row.reference.isprintable() else calls.plain(row.reference, 200)
+            yield Answer(key=key, outcome=outcome, reference=reference[:200], reason=self._hidden(row.reason) if row.reason else "")
 
     def _not_taken(self, url: str, answer: calls.Answered) -> Exception:
         """What any other status than 200 means."""
         wait = calls.retry_after(answer.headers.get("Retry-After", ""))
         if 300 <= answer.status < 400:
-            place = httpx.URL(answer.headers.get("Location", ""))
-            return Misconfigured(f"{url} answered {answer.status}, a redirect to {place.scheme}://{place.host}, which is not followed")
+            return calls.redirected(url, answer.status, answer.headers)
         if answer.status in (401, 403):
             return Misconfigured(f"{url} answered {answer.status}")
         if answer.status == 429:
@@ -285,3 +282,11 @@ def _words(settings: str, said: Mapping[Outcome, tuple[str, ...]]) -> dict[str, 
     if len(words) < sum(map(len, said.values())) or not said[Outcome.TAKEN]:
         raise ValueError(f"{settings}: each word in one of them, and one at least that means taken")
     return words
+
+
+def _both(one: Told, other: Told, words: Mapping[str, Outcome]) -> Told:
+    """The word on an item of several rows; a row taken and another put off is no word at all."""
+    outcomes = words.get(one.outcome), words.get(other.outcome)
+    if outcomes[1] is Outcome.REFUSED and outcomes[0] is not Outcome.REFUSED:
+        return other
+    return one if outcomes[0] is Outcome.REFUSED or outcomes[0] is outcomes[1] else Told(one.key, "", "", "")
