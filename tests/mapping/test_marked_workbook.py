@@ -4,6 +4,7 @@ import io
 import zipfile
 from collections.abc import Sequence
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import openpyxl
@@ -26,7 +27,7 @@ from gateway.mapping.marks import AUTHOR, COLOURS
 from gateway.mapping.tables import read_tables
 from gateway.settings import Limits
 from gateway.texts import Language
-from tests.formats.make import as_xls, filled
+from tests.formats.make import as_xls, expected, filled, outcome, samples
 
 LIMITS = Limits()
 SHEET = "Интегральные показания"
@@ -334,3 +335,17 @@ def test_what_a_cell_cannot_hold_is_shown_as_a_mark() -> None:
 def test_kinds_without_cells_come_back_as_nothing(body: bytes) -> None:
     assert marked(body, "x", [wrong("")], "ru", LIMITS) is None
     assert marked(filled({}), "x.xlsx", [], "ru", LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    "sample", [path for path in samples() if path.suffix == ".xlsx"], ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_every_sample_says_the_same_when_it_comes_back_marked(sample: Path) -> None:
+    envelope, _ = expected(sample)
+    body = sample.read_bytes()
+    told = outcome(sample.parent.name, body, envelope)
+    first = read_tables(body, LIMITS)[0].where(1, 0)
+    found = marked(body, sample.name, [wrong(first)], "ru", LIMITS)
+    assert found is not None
+    assert parts(found).keys() > parts(body).keys()
+    assert outcome(sample.parent.name, found, envelope) == told
