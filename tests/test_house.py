@@ -25,11 +25,11 @@ HOMES = {
     "sqlalchemy": {"store", "outbound/sql_staging"},
     "psycopg": {"store", "outbound/sql_staging"},
     "alembic": {"store"},
-    "zeep": {"outbound"},
+    "zeep": {"outbound", "demo"},  # the demo is a partner who calls us
     "tenacity": {"outbound", "store"},  # seconds inside one attempt, at either end
     "httpx": {"outbound", "sandbox", "cli", "demo"},  # the last three are clients of the published API and of nothing else
     "asyncssh": {"inbound/sftp", "sandbox"},
-    "paramiko": {"inbound/sftp", "outbound/sftp_file"},
+    "paramiko": {"inbound/sftp", "outbound/sftp_file", "demo"},  # the demo is a contractor at the drop
     "python_calamine": {"mapping"},
     "openpyxl": {"mapping", "demo"},  # the demo fills a workbook in, as its senders do
     "lxml": {"mapping", "inbound/soap", "outbound/soap", "sandbox"},

@@ -13,17 +13,25 @@ import httpx
 import msgspec
 
 from gateway import profiles
-from gateway.demo.invented import UTILITIES, sent_by
-from gateway.demo.outcome import Json, Story, billed_wrongly, refusals, summary
-from gateway.demo.senders import Partner
-from gateway.demo.stage import Failed, Stage
+from gateway.demo import billings
+from gateway.demo.by_rest import Portal
+from gateway.demo.by_sftp import Contractor
+from gateway.demo.by_soap import Program
+from gateway.demo.invented import UTILITIES
+from gateway.demo.outcome import Story, billed_wrongly, refusals, summary
+from gateway.demo.sendings import SENDINGS, SFTP, SOAP, Sending
+from gateway.demo.stage import Failed, Json, Stage
 from gateway.domain.profile import Profile, read_profile
 from gateway.domain.windows import month, period_of, shift
 from gateway.store import Store, migrate, people, supply
 
+Sender = Portal | Contractor | Program
+
 LOOK: Final = 0.1
 """Seconds between two looks at what is not finished."""
 GOOD, BAD = 0, 1
+LOGIN: Final = "teplo-service"
+"""The contractor's login at the drop."""
 
 
 def run(*, keep: bool = False, patience: float = 120.0) -> int:
@@ -35,9 +43,9 @@ def run(*, keep: bool = False, patience: float = 120.0) -> int:
             _stock(stage, rulebooks)
             stage.wait()
             with httpx.Client(base_url=stage.url, timeout=30.0, trust_env=False) as client:
-                partners = [_partner(client, stage, name, rulebooks[name]) for name in UTILITIES]
-                stories = _send(partners, rulebooks)
-                _follow(partners, stories, stage, patience)
+                senders = [_sender(client, stage, sending, rulebooks[sending.utility]) for sending in SENDINGS]
+                stories = _send(senders, rulebooks)
+                _follow(senders, stories, stage, patience)
             journal = _journal(stage, stories)
             _print(stories, journal, time.monotonic() - began)
         except (Failed, httpx.HTTPError) as error:
@@ -60,7 +68,10 @@ def _stock(stage: Stage, rulebooks: dict[str, Profile]) -> None:
                 people.save_document(connection, utility, "profile", name, documents[name], "metergate")
                 before = f"{shift(month(_period(rulebooks[name])), -1):%Y-%m}"
                 supply.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before)])
-                people.add_credential(connection, utility, "portal", ["submit", "read"], key=stage.keys[name].partner)
+                if any(sending.utility == name and sending.channel == SFTP for sending in SENDINGS):
+                    people.add_login(connection, utility, "contractor", ["submit", "read"], LOGIN, password=stage.keys[name].partner)
+                else:
+                    people.add_credential(connection, utility, "portal", ["submit", "read"], key=stage.keys[name].partner)
                 people.add_credential(connection, utility, "billing", ["settle"], key=stage.keys[name].settle)
     finally:
         store.close()
@@ -71,29 +82,35 @@ def _period(rulebook: Profile) -> str:
     return period_of(datetime.now(UTC), rulebook.zone)
 
 
-def _partner(client: httpx.Client, stage: Stage, name: str, rulebook: Profile) -> Partner:
-    return Partner(client, name, stage.keys[name].partner, rulebook.language, _period(rulebook))
+def _sender(client: httpx.Client, stage: Stage, sending: Sending, rulebook: Profile) -> Sender:
+    key, period = stage.keys[sending.utility].partner, _period(rulebook)
+    if sending.channel == SFTP:
+        return Contractor(stage.drop, LOGIN, key, period, rulebook.zone)
+    if sending.channel == SOAP:
+        return Program(stage.url, key, rulebook.language, period)
+    return Portal(client, key, rulebook.language, period)
 
 
-def _send(partners: list[Partner], rulebooks: dict[str, Profile]) -> list[Story]:
+def _send(senders: list[Sender], rulebooks: dict[str, Profile]) -> list[Story]:
     stories = []
-    for partner in partners:
-        meters = UTILITIES[partner.utility]()
-        format_, channel = partner.ways
-        language = rulebooks[partner.utility].language
-        story = Story(utility=partner.utility, language=language, format=format_, channel=channel, meters=sent_by(meters))
-        story.submission = {"submission": partner.send(meters)}
+    for sender, sending in zip(senders, SENDINGS, strict=True):
+        meters = sending.of(UTILITIES[sending.utility]())
+        sender.send(sending, meters)
+        language, billing = rulebooks[sending.utility].language, billings.KINDS[sending.utility]
+        story = Story(
+            utility=sending.utility, format=sending.format, channel=sending.channel, billing=billing, language=language, meters=meters
+        )
         stories.append(story)
     return stories
 
 
-def _follow(partners: list[Partner], stories: list[Story], stage: Stage, patience: float) -> None:
-    """Look until every good row is billed. Raises Failed with what is missing, or when a wrong row was taken."""
+def _follow(senders: list[Sender], stories: list[Story], stage: Stage, patience: float) -> None:
+    """Look, each sender in his own channel, until every good row is billed. Raises Failed with what is missing or was wrongly taken."""
     deadline = time.monotonic() + patience
     while True:
-        for partner, story in zip(partners, stories, strict=True):
+        for sender, story in zip(senders, stories, strict=True):
             if story.unfinished:
-                story.submission = partner.look(story.submission["submission"])
+                story.submission = sender.look()
         if believed := [f"{story.utility} {row}" for story in stories for row in story.believed]:
             raise Failed(f"wrong rows were taken: {'; '.join(believed)}")
         missing = [f"{story.utility} {row}" for story in stories for row in story.unfinished]
@@ -126,7 +143,8 @@ def _print(stories: list[Story], journal: list[Json], seconds: float) -> None:
 
 def _keep(stage: Stage) -> None:
     """Say where it runs and with which keys, and wait for Ctrl-C."""
-    print(f"\nRunning until Ctrl-C: gateway {stage.url} (pages about it: {stage.url}/docs), billing {stage.billing_url}")
+    print(f"\nRunning until Ctrl-C: status page {stage.url}, API {stage.url}/docs, SOAP {stage.url}/soap?wsdl, billing {stage.billing_url}")
+    print(f"The drop: sftp://{stage.drop}, login {LOGIN}")
     for name, keys in stage.keys.items():
         print(f"  {name:16} {keys.partner}")
     sys.stdout.flush()

@@ -11,9 +11,9 @@ import msgspec
 from openpyxl import Workbook
 
 from gateway.demo.invented import pick
-from gateway.domain.intervals import expected
 from gateway.domain.readings import Step
 from gateway.domain.windows import month, shift
+from gateway.mapping.heat_moments import hours
 
 HEAD: Final = (
     "Номер прибора",
@@ -79,7 +79,7 @@ def split(total: Decimal, weights: Sequence[int]) -> list[Decimal]:
 def _meter(meter: Archived, first: date, zone: str, step: Step) -> Iterator[Line]:
     days = [first + timedelta(days=number) for number in range((shift(first, 1) - first).days)]
     word = "час" if step is Step.HOUR else "сутки"
-    moments = [(day, hour) for day in days for hour in (_hours(day, zone) if step is Step.HOUR else [""])]
+    moments = [(day, hour) for day in days for hour in ([f"{hour:02}:00" for hour in hours(day, zone)] if step is Step.HOUR else [""])]
     for circuit, heat in enumerate(meter.heat, 1):
         told = (meter.serial, str(circuit) if len(meter.heat) > 1 else "", word)
         parts = split(heat, [pick(80, 120, meter.serial, circuit, number) for number in range(len(moments))])
@@ -90,11 +90,6 @@ def _meter(meter: Archived, first: date, zone: str, step: Step) -> Iterator[Line
             yield line
     for circuit, (heat, shown) in enumerate(zip(meter.heat, meter.shown, strict=False), 1):
         yield [meter.serial, str(circuit) if len(meter.heat) > 1 else "", "интегратор", f"{days[-1]:%d.%m.%Y}", "24:00", shown + heat]
-
-
-def _hours(day: date, zone: str) -> list[str]:
-    """The hours of a local day by their beginnings; on the days on which clocks are changed, the clock is left as it was at midnight."""
-    return [f"{hour:02}:00" for hour in range(min(24, expected(Step.HOUR, day, zone)))]
 
 
 def _beside(serial: str, circuit: int, number: int, heat: Decimal, step: Step) -> Line:

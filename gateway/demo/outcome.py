@@ -23,6 +23,7 @@ class Story(msgspec.Struct, kw_only=True):
     language: Language
     format: str
     channel: str
+    billing: str
     meters: list[Metered]
     submission: Json = {}
 
@@ -61,15 +62,18 @@ def billed_wrongly(stories: Iterable[Story], journal: Iterable[Json]) -> list[st
 
 
 def summary(stories: Iterable[Story], journal: Sequence[Json]) -> list[str]:
-    """The table: one line a utility, the final word in its own language with the volumes that billing holds."""
-    rows = [["utility", "format", "channel", "sent", "accepted", "rejected", "in review", "final"]]
+    """The table: one line a sending, what its sender is told in his own language, and the volumes that billing holds."""
+    rows = [["utility", "format", "channel", "billing", "sent", "accepted", "rejected", "in review", "final"]]
     for story in stories:
         counters = story.submission["counters"]
         final = next((row["text"] for row in story.submission["readings"] if row["status"] == "billed"), "")
-        volumes = _volumes([row for row in journal if row["account"] == story.utility and row["outcome"] == "taken"], story.language)
+        mine = {row["reading"] for row in story.submission["readings"]}
+        volumes = _volumes([row for row in journal if row["key"] in mine and row["outcome"] == "taken"], story.language)
         numbers = [str(counters[name]) for name in ("total", "accepted", "rejected", "in_review")]
-        rows.append([story.utility, story.format, story.channel, *numbers, f"{final}: {volumes}"])
-    return aligned(rows, right=(3, 4, 5, 6))
+        rows.append(
+            [story.utility, story.format, story.channel, story.billing, *numbers, f"{story.submission['text']}; {final}: {volumes}"]
+        )
+    return aligned(rows, right=(4, 5, 6, 7))
 
 
 def refusals(stories: Iterable[Story]) -> list[str]:

@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from gateway import postgres
+from gateway.demo import billings
 from gateway.domain.problems import Misconfigured
+from gateway.sandbox.sftp import host_key
 
 HOST: Final = "127.0.0.1"
 STARTING: Final = 60.0
@@ -28,12 +30,15 @@ LEAVING: Final = 15.0
 """Seconds for it to leave when told to."""
 
 
+Json = dict[str, Any]
+
+
 class Failed(Exception):  # noqa: N818 - says what happened
     """The demo did not come to its end, and the message says what is missing."""
 
 
 class Keys(msgspec.Struct, frozen=True):
-    """One utility's secrets: its partner's key, billing's key at our door, our token at billing's."""
+    """One utility's secrets: its partner's key or password, billing's key at our door, our token at billing's."""
 
     partner: str
     settle: str
@@ -49,7 +54,8 @@ class Stage:
         self.folder.chmod(0o711)  # the account that runs PostgreSQL must be able to pass
         self.keys = {name: Keys(*(f"{kind}_{secrets.token_urlsafe(32)}" for kind in ("mg", "mg", "sb"))) for name in utilities}
         self.control = secrets.token_urlsafe(32)
-        self.url, self.billing_url = (f"http://{HOST}:{port}" for port in _free_ports(2))
+        gateway, billing, self._sftp, self._billing_sftp = _free_ports(4)
+        self.url, self.billing_url = f"http://{HOST}:{gateway}", f"http://{HOST}:{billing}"
         self.database = ""
         self._server: postgres.Server | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -58,6 +64,7 @@ class Stage:
     def __enter__(self) -> Self:
         """Start all three at once; the database is there when this returns."""
         try:
+            self._billing_key = host_key(self.folder / "sandbox.host_key")
             _write(self.folder / "sandbox.toml", self._sandbox_settings())
             _write(self.folder / "metergate.toml", self._gateway_settings())
             self._start("sandbox", "sandbox")
@@ -140,15 +147,19 @@ class Stage:
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
+    @property
+    def drop(self) -> str:
+        """Where the gateway's drop listens and its key's fingerprint, as the gateway says it."""
+        return self._log("gateway").read_text("utf-8").partition(" listening on sftp://")[2].partition("\n")[0].strip()
+
     def _gateway_settings(self) -> str:
-        lines = [f"data = {json.dumps(str(self._data))}", "[http]", f"port = {self.url.rpartition(':')[2]}"]
+        lines = [
+            *(f"data = {json.dumps(str(self._data))}", "[http]", f"port = {self.url.rpartition(':')[2]}"),
+            *("[sftp]", f"port = {self._sftp}", "stable = 0.3", "scan = 0.1", "refresh = 0.2"),
+        ]
         for name, keys in self.keys.items():
-            lines += [
-                f"[targets.{name}.billing]",
-                'kind = "http_json"',
-                f'url = "{self.billing_url}"',
-                f'token = "{keys.token}"',
-            ]
+            told = billings.settings(name, self.billing_url, keys.token, f"{HOST}:{self._billing_sftp}", self._billing_key)
+            lines += [f"[targets.{name}.billing]", *(f"{key} = {billings.toml(value)}" for key, value in told.items())]
         return "\n".join(lines)
 
     def _sandbox_settings(self) -> str:
@@ -156,6 +167,9 @@ class Stage:
             f"port = {self.billing_url.rpartition(':')[2]}",
             f"journal = {json.dumps(str(self.folder / 'sandbox.journal'))}",
             f'control_token = "{self.control}"',
+            f"sftp_port = {self._billing_sftp}",
+            f"sftp_host_key = {json.dumps(str(self.folder / 'sandbox.host_key'))}",
+            "drop_scan = 0.1",
             "calculate_after = 1.0",
             "bill_after = 0.0",
         ]
@@ -166,7 +180,10 @@ class Stage:
                 f'token = "{keys.token}"',
                 f'settle_url = "{self.url}/v1/settlements"',
                 f'settle_key = "{keys.settle}"',
+                f"keys = {billings.toml(billings.KINDS[name] == 'http_json')}",
             ]
+            if billings.KINDS[name] == "sftp_file":
+                lines.append(f"drop = {json.dumps(str(self.folder / 'drops' / name))}")
         return "\n".join(lines)
 
 

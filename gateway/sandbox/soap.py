@@ -38,11 +38,16 @@ class Call:
         self.password = password
 
 
+def contract_file() -> Path:
+    """The file of the WSDL: beside the package in the repository, inside it in a wheel."""
+    places = (Path(__file__).parent / "contracts", Path(__file__).parents[2] / "contracts_schema" / "sandbox")
+    return next(place / "billing.wsdl" for place in places if place.is_dir())
+
+
 @cache
 def contract() -> bytes:
-    """The WSDL: beside the package in the repository, inside it in a wheel."""
-    places = (Path(__file__).parent / "contracts", Path(__file__).parents[2] / "contracts_schema" / "sandbox")
-    return next(place / "billing.wsdl" for place in places if place.is_dir()).read_bytes()
+    """The WSDL itself."""
+    return contract_file().read_bytes()
 
 
 def wsdl(address: str) -> bytes:
