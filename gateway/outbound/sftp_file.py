@@ -40,7 +40,8 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     `host_key`: its line of a known_hosts file; no other key is ever accepted. `password` or `key_file` with its `passphrase`.
     `folder`, `acks`: where files are put and answers are looked for. `name`: of a file, `ack`: of its answer, `{name}` being the file's
     without its ending. `columns`: header -> field, in their order. `codes`: register -> billing's code. `words`: billing's word on a row ->
-    taken, refused, later or pending. `timeout`: seconds for a whole attempt. `ack_bytes`: longest answer read.
+    taken, refused, later or pending. `zone`: in which times are written. `timeout`: seconds for a whole attempt. `ack_bytes`: longest
+    answer read.
     """
 
     host: str
@@ -62,6 +63,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     control: bool = True
     codes: dict[str, str] = msgspec.field(default_factory=dict)
     words: dict[str, str] = msgspec.field(default_factory=lambda: dict(WORDS))
+    zone: str = "UTC"
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
     ack_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16 * 1024 * 1024
     concurrency: int = 1
@@ -136,6 +138,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
             control=self.control,
             codes=self.codes,
             words=self.words,
+            zone=self.zone,
         )
 
     @cached_property

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -52,6 +53,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     control: bool
     codes: Mapping[str, str]
     words: Mapping[str, str]
+    zone: str
 
     def __post_init__(self) -> None:
         """Raises ValueError naming the setting that cannot be."""
@@ -61,6 +63,10 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("delimiter: one of ; | , or a tab is wanted")
         if self.decimal not in (",", ".") or self.decimal == self.delimiter:
             raise ValueError("decimal: a comma or a point is wanted, and not the delimiter")
+        try:
+            ZoneInfo(self.zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
         self._check_columns()
         if strange := [word for word in self.words.values() if word not in {"taken", "refused", "later", "pending"}]:
             raise ValueError(f"words: {strange[0]!r} is none of taken, refused, later, pending")
@@ -130,7 +136,7 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             "point": item.point,
             "meter": item.meter,
             "period": item.period,
-            "at": item.at.isoformat(),
+            "at": item.at.astimezone(ZoneInfo(self.zone)).isoformat(),
             "revision": Decimal(item.revision),
             "register": self.codes.get(value.register, value.register),
             "value": value.value,

@@ -1,7 +1,7 @@
 """The text file of a legacy billing without a server: hostile codes, encodings, control sums, and acknowledgements of every kind."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def layout(encoding: str = "cp1251", columns: dict[str, str] | None = None) -> Layout:
+def layout(encoding: str = "cp1251", columns: dict[str, str] | None = None, zone: str = "UTC") -> Layout:
     return Layout(
         encoding=encoding,
         delimiter=";",
@@ -43,6 +43,7 @@ def layout(encoding: str = "cp1251", columns: dict[str, str] | None = None) -> L
         control=True,
         codes={},
         words=WORDS,
+        zone=zone,
     )
 
 
@@ -200,6 +201,8 @@ def test_no_half_of_an_acknowledgement_is_believed(rows: list[str]) -> None:
         ({"host_key": "billing.example ssh-ed25519 AAAAC3NzaC1"}, "host_key"),
         ({"host_key": "billing.example ssh-strange AAAAC3NzaC1lZDI1NTE5AAAAINZAHoqQEY12Gov31QGM0hKh7ZqZOAVqRohvP90Ccc3M"}, "host_key"),
         ({"host_key": f"@revoked {HOST_KEY}"}, "host_key"),
+        ({"zone": "Europe/Nowhere"}, "zone"),
+        ({"zone": "../etc/passwd"}, "zone"),
         ({"host": ""}, "host"),
         ({"acks": ""}, "acks"),
         ({"port": 0}, "port"),
@@ -238,14 +241,14 @@ def reading_of_the_page() -> Item:
         point="P-2173",
         meter="00021730",
         period="2025-10",
-        at=datetime.fromisoformat("2025-10-25T15:00:00+03:00"),
+        at=datetime(2025, 10, 25, 12, tzinfo=UTC),
         revision=1,
         values=values,
     )
 
 
 def test_the_file_on_the_page_is_what_is_written() -> None:
-    content, refused = layout().write([reading_of_the_page()])
+    content, refused = layout(zone="Europe/Moscow").write([reading_of_the_page()])
 
     assert refused == {}
     assert content.decode("cp1251").replace("\r\n", "\n") == on_the_page("csv")
