@@ -124,8 +124,7 @@ class Sshd:
 
     def _sessions(self) -> list[int]:
         """The processes of this server's sessions, the oldest first."""
-        listed = subprocess.run(["/bin/ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
-        pairs = [(int(parent), int(child)) for parent, child in (line.split() for line in listed.splitlines())]
+        pairs = _processes()
         found = [self._process.pid] if self._process else []
         for one in found:
             found += [child for parent, child in pairs if parent == one]
@@ -147,6 +146,18 @@ def running_sshd(*, jailed: bool | None = None, denied: str = "") -> Iterator[Ss
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _processes() -> list[tuple[int, int]]:
+    """Every process there is, as parent and child."""
+    if not Path("/proc/self/stat").exists():
+        listed = subprocess.run(["/bin/ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+        return [(int(parent), int(child)) for parent, child in (line.split() for line in listed.splitlines())]
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended meanwhile
+            found.append((int(file.read_text("utf-8", "replace").rpartition(")")[2].split()[1]), int(file.parent.name)))
+    return found
 
 
 def _place() -> str:
