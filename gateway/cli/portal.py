@@ -49,10 +49,11 @@ def status(args: argparse.Namespace) -> int:
 
 
 def template(args: argparse.Namespace) -> int:
-    """Download a workbook with the meters of an agreement and put it where told, as a whole."""
+    """Download a workbook with the meters of an agreement, or with the hours of one, and put it where told, as a whole."""
+    asked = {"agreement": args.agreement, "period": args.period} | ({"meter": args.meter} if args.meter else {})
     try:
         with gateway_of(args) as gateway:
-            body = gateway.download(f"/v1/templates/{args.kind}", agreement=args.agreement, period=args.period)
+            body = gateway.download(f"/v1/templates/{args.kind}", **asked)
     except Refused as refusal:
         return _refused(refusal, raw=False)
     fresh = args.output.with_name(f".{args.output.name}.part")

@@ -90,9 +90,10 @@ def _portal(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     status.add_argument("--status", default="", help="only those in this state")
     status.add_argument("--json", action="store_true", help="print what the gateway answered")
     template = _verb(verbs, "template", "gateway.cli.portal:template", "download a workbook to fill in", everywhere)
-    template.add_argument("kind", choices=["integral_workbook"])
+    template.add_argument("kind", choices=["integral_workbook", "interval_workbook"])
     _gateway(template)
     template.add_argument("--agreement", required=True)
+    template.add_argument("--meter", default="", help="the meter of an interval workbook")
     template.add_argument("--period", required=True, metavar="YYYY-MM")
     template.add_argument("-o", "--output", type=Path, required=True, metavar="FILE")
 

@@ -125,6 +125,7 @@ ROUTES = [
     ("GET", "/v1/submissions", "read"),
     ("GET", "/v1/submissions/sub_00000000000000000000000000000000", "read"),
     ("GET", "/v1/templates/integral_workbook?agreement=A-1&period=2022-10", "read"),
+    ("GET", "/v1/templates/interval_workbook?agreement=A-1&meter=1&period=2022-10", "read"),
     ("POST", "/v1/settlements", "settle"),
 ]
 

@@ -125,7 +125,7 @@ def test_canonical_json_is_described_as_its_own_schema_says(document: dict[str, 
 
 def test_every_operation_is_served_and_every_route_described(gateway: Gateway, document: dict[str, Any]) -> None:
     for path, method, _ in operations(document):
-        answer = httpx.request(method, gateway.url + path.replace("{submission}", "sub_1") + "?agreement=A&period=2022-10")
+        answer = httpx.request(method, gateway.url + path.replace("{submission}", "sub_1") + "?agreement=A&meter=1&period=2022-10")
         assert answer.status_code == 401, (method, path)
 
 

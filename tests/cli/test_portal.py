@@ -105,6 +105,16 @@ def test_the_template_comes_filled_in_and_its_bad_cell_is_named(office: Office, 
     assert "_meta!B3" in other.stdout
 
 
+def test_the_hours_of_a_meter_are_a_template_of_their_own(office: Office, command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "hours.xlsx"
+    asked = ("template", "interval_workbook", "--agreement", "77", "--period", PERIOD, "-o", path)
+    made = command(*asked, "--meter", "101", **office.environment)
+    assert (made.returncode, made.stdout) == (0, f"{path}\n")
+    assert openpyxl.load_workbook(path).sheetnames == ["101", "_meta"]
+    other = command(*asked, "--meter", "999", **office.environment)
+    assert (other.returncode, "[meter_unknown]" in other.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [

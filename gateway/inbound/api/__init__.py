@@ -2,9 +2,18 @@
 
 from typing import Final
 
-from gateway.inbound.api.look import get_submission, get_template, list_submissions
+from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_marked
 from gateway.inbound.api.settle import post_settlements
 from gateway.inbound.api.submit import submit_file, submit_readings
 
-HANDLERS: Final = [submit_readings, submit_file, list_submissions, get_submission, get_marked, get_template, post_settlements]
+HANDLERS: Final = [
+    submit_readings,
+    submit_file,
+    list_submissions,
+    get_submission,
+    get_marked,
+    get_template,
+    get_interval_template,
+    post_settlements,
+]

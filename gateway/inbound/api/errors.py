@@ -20,6 +20,7 @@ STATUS: Final = {
     "not_found": 404,
     "nothing_to_mark": 404,
     "agreement_unknown": 404,
+    "meter_unknown": 404,
     "json_malformed": 400,
     "json_encoding": 400,
     "json_too_deep": 400,

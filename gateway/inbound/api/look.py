@@ -11,15 +11,18 @@ from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.status import SubmissionStatus
+from gateway.domain.supply import Meter, key
 from gateway.domain.windows import month
 from gateway.inbound import views
 from gateway.inbound.api.errors import language_of, refusals
+from gateway.inbound.arriving import zone_of
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.parts import Parts, parts_of, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.integral_workbook import template
-from gateway.store import people, submissions, supply
+from gateway.mapping.interval_workbook import template as interval_template
+from gateway.store import Connection, people, submissions, supply
 from gateway.store.people import Sender
 from gateway.texts import Language
 
@@ -91,25 +94,76 @@ async def get_template(
 ) -> Response[bytes]:
     """The integral workbook of an agreement for a period (YYYY-MM), made from the registry (legal-entity manual 5.2)."""
     sender = await _sender(request)
+    _check(period, agreement=agreement)
+    body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
+    return _download(body, f"{agreement}_{period}.xlsx")
+
+
+@get(
+    "/v1/templates/interval_workbook",
+    responses=_REFUSALS | {200: ResponseSpec(bytes, generate_examples=False, media_type=XLSX, description="The workbook to fill in")},
+    operation_id="getIntervalTemplate",
+    tags=["files"],
+    media_type=XLSX,
+)
+async def get_interval_template(
+    request: Request[Any, Any, Any],
+    agreement: Annotated[str, QueryParameter(max_length=100)],
+    meter: Annotated[str, QueryParameter(max_length=100)],
+    period: Annotated[str, QueryParameter(max_length=7)],
+) -> Response[bytes]:
+    """The interval workbook of a meter for a period (YYYY-MM): its hours by the days of the utility's zone (legal-entity manual 5.3.1)."""
+    sender = await _sender(request)
+    _check(period, agreement=agreement, meter=meter)
+    body = await asyncio.to_thread(_interval_template, parts_of(request), sender, agreement, meter, period, language_of(request))
+    return _download(body, f"{meter}_{period}.xlsx")
+
+
+def _check(period: str, **codes: str) -> None:
+    """Raises Rejected, with every problem, for what is no period and for codes that nobody could have written."""
+    problems = []
     try:
         month(period)
     except ValueError:
-        raise Rejected(Problem(code="period_invalid", where="period", values={"period": period})) from None
-    try:
-        text_code(agreement)
-    except CellError as error:
-        raise Rejected(error.at("agreement")) from None
-    body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
-    name = quote(f"{agreement}_{period}.xlsx")
-    return Response(body, media_type=XLSX, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{name}"})
+        problems.append(Problem(code="period_invalid", where="period", values={"period": period}))
+    for name, code in codes.items():
+        try:
+            text_code(code)
+        except CellError as error:
+            problems.append(error.at(name))
+    if problems:
+        raise Rejected(*problems)
+
+
+def _download(body: bytes, name: str) -> Response[bytes]:
+    return Response(body, media_type=XLSX, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"})
 
 
 def _template(parts: Parts, sender: Sender, agreement: str, period: str, language: Language) -> bytes:
     with parts.store.transaction(sender.utility_id) as connection:
-        found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() else []
+        meters = _meters(connection, sender, agreement)
+    return template(meters, agreement=meters[0].agreement, period=period, language=language)
+
+
+def _interval_template(parts: Parts, sender: Sender, agreement: str, meter: str, period: str, language: Language) -> bytes:
+    with parts.store.transaction(sender.utility_id) as connection:
+        meters = _meters(connection, sender, agreement)
+        profiles = people.profiles(connection, sender.utility_id)
+    found = [one for one in meters if meter.strip() and key(one.serial) == key(meter)]
+    exact = [one for one in found if one.serial == meter.strip()]
+    if not found:
+        raise Rejected(Problem(code="meter_unknown", where="meter", values={"meter": meter}))
+    if len(found) > 1 and len(exact) != 1:
+        raise Rejected(Problem(code="meter_ambiguous", where="meter", values={"meter": meter}))
+    [chosen] = exact if len(found) > 1 else found
+    return interval_template(chosen, period=period, zone=zone_of(profiles, parts.settings.zone), language=language)
+
+
+def _meters(connection: Connection, sender: Sender, agreement: str) -> list[Meter]:
+    """The meters of an agreement within what a sender may see. Raises Rejected when there are none."""
+    found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() else []
     if sender.agreement_ids is not None:
         found = [known for known in found if known.meter.agreement_id in sender.agreement_ids]
     if not found:
         raise Rejected(Problem(code="agreement_unknown", where="agreement", values={"agreement": agreement}))
-    meters = [known.meter for known in found]
-    return template(meters, agreement=meters[0].agreement, period=period, language=language)
+    return [known.meter for known in found]
