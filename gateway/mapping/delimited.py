@@ -50,7 +50,7 @@ class _Layout(msgspec.Struct, frozen=True, order=True):
 
 def is_delimited(body: bytes, known: Known) -> bool:
     """Tell by the first rows whether this is a delimited text with a header that `known` knows."""
-    if not body or (_mark(body)[1] in ("", "utf-8") and kind_of(body) != "text"):
+    if not body or kind_of(body) != "text":
         return False
     return any(_layout(head, known).words for head in _heads(body).values())
 
@@ -153,17 +153,20 @@ def _table(text: str, delimiter: str, limits: Limits) -> Lines:
 def _rows(text: str, delimiter: str) -> tuple[list[list[Cell]], list[int]]:
     """Every row and the line on which it begins; a quote that is never closed runs into the reader's own limit of a field."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[list[Cell]] = []
+    rows: list[list[str]] = []
     lines: list[int] = []
     begin = 1
     try:
+        if '"' not in text:
+            rows.extend(reader)
+            lines.extend(range(1, len(rows) + 1))
         for row in reader:
-            rows.append(cast("list[Cell]", row))
+            rows.append(row)
             lines.append(begin)
             begin = reader.line_num + 1
     except csv.Error as error:
-        raise _broken(begin) from error
-    return rows, lines
+        raise _broken(begin if lines else len(rows) + 1) from error
+    return cast("list[list[Cell]]", rows), lines
 
 
 def _check_fields(text: str, rows: list[list[Cell]], lines: list[int], longest: int) -> None:

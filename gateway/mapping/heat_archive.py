@@ -13,7 +13,6 @@ from gateway.mapping.crosswalk import fold
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.heat_columns import WORDS, Header, Written, find_header, header_problems, known_words
 from gateway.mapping.heat_meter import HeatMeter, Sheet
-from gateway.mapping.heat_moments import Row
 from gateway.mapping.sheet_owner import named, owner
 from gateway.mapping.tables import Table, look, read_tables
 from gateway.mapping.zip_gate import kind_of
@@ -67,7 +66,7 @@ class HeatArchive(Format, frozen=True, kw_only=True):
         return self._told(problems, meters.values(), envelope)
 
     def _tables(self, body: bytes) -> tuple[Table, ...]:
-        if is_delimited(body, known_words) or kind_of(body) == "text":
+        if kind_of(body) == "text":
             return (read_delimited(body, self.limits, known_words),)
         return read_tables(body, self.limits)
 
@@ -137,20 +136,13 @@ def _group(sheet: Sheet, meter: HeatMeter, circuit: Written, kind: Written, rows
         return
     states = {cell for cell in {days[row] for row in rows} if word in _INTEGRATOR or _first_word(cell) in _INTEGRATOR}
     if states:
-        meter.states += [(sheet, number, row, _moment(sheet, row, meter)) for row in rows if days[row] in states]
+        shown = [row for row in rows if days[row] in states]
+        meter.states += [(sheet, number, row, None if row in sheet.unread else sheet.moments[row]) for row in shown]
         rows = [row for row in rows if days[row] not in states]
-    moments = [_moment(sheet, row, meter) for row in rows]
-    meter.rows(sheet, number, step).extend(moment for moment in moments if moment is not None)
-
-
-def _moment(sheet: Sheet, row: int, meter: HeatMeter) -> Row | None:
-    """The moment of a row; None when it has none, which is a problem unless the row is an integrator's state."""
-    try:
-        return sheet.moment(row)
-    except CellError as error:
-        if _first_word(sheet.column("kind")[row]) not in _INTEGRATOR and _first_word(sheet.column("day")[row]) not in _INTEGRATOR:
-            meter.problems.append(error.at(sheet.place(row, "day")))
-        return None
+    if sheet.unread:
+        meter.problems += [sheet.unread[row].at(sheet.place(row, "day")) for row in rows if row in sheet.unread]
+        rows = [row for row in rows if row not in sheet.unread]
+    meter.rows(sheet, number, step).extend(rows)
 
 
 def _circuit_of(cell: Written) -> int | CellError:

@@ -17,12 +17,12 @@ from gateway.mapping.cells import CellError
 from gateway.mapping.heat_columns import Column, Header, Written, column_of, dial, read_faults, read_values
 from gateway.mapping.heat_moments import (
     MISSING,
-    Clock,
-    Day,
-    Row,
+    Moment,
     at_ends,
     gaps,
+    in_time,
     labels,
+    moment,
     place_days,
     place_hours,
     read_clock,
@@ -40,7 +40,8 @@ class Sheet:
     """One table below its header, every column of it read once; rows are counted from the first one below the header.
 
     `number`: the meter, where it has no column. `values`: code, column and values of what is archived, with None behind the last for what
-    is MISSING. `integrators`: the same by field. `wrong`: what is wrong with the cells of a row. `labels`: telling hours that occur.
+    is MISSING. `integrators`: the same by field. `wrong`: what is wrong with the cells of a row. `moments`: by row; of a row in `unread`
+    it cannot be told. `labels`: telling hours that occur. `clock`: the column in which hours are written.
     """
 
     def __init__(self, table: Table, header: Header, number: str) -> None:
@@ -49,11 +50,12 @@ class Sheet:
         self.cells = _columns(table, header)
         days = {cell: read_day(cell) for cell in set(self.column("day"))}
         clocks = {cell: read_clock(cell) for cell in set(self.column("clock"))}
-        self._days = tuple(map(days.__getitem__, self.column("day")))
-        self._clocks = tuple(map(clocks.__getitem__, self.column("clock")))
+        written = self.column("day"), self.column("clock")
+        read = {(day, clock): moment(days[day], clocks[clock]) for day, clock in set(zip(*written, strict=True))}
+        self.moments = cast("tuple[Moment, ...]", (*map(read.__getitem__, zip(*written, strict=True)),))
+        self.unread = {row: one for row, one in enumerate(self.moments) if isinstance(one, CellError)}
+        self.labels = labels(one for one in read.values() if isinstance(one, Moment) and one.told)
         self.clock = "clock" if "clock" in header.columns else "day"
-        found = (*clocks.values(), *(day.clock for day in days.values() if isinstance(day, Day)))
-        self.labels = labels(clock for clock in found if isinstance(clock, Clock))
         self.wrong: dict[int, list[Problem]] = {}
         self.values = tuple((column.field, column.index, self._read(column)) for column in header.values)
         self.integrators = {column.field: self._read(column) for column in header.integrators}
@@ -78,15 +80,6 @@ class Sheet:
         """Whether any value stands in a row."""
         return any(self.cells[column.index][row] != "" for column in (*self.header.values, *self.header.integrators))
 
-    def moment(self, row: int) -> Row:
-        """The moment of a row. Raises CellError when its date or hour cannot be read or does not exist."""
-        day, clock = self._days[row], self._clocks[row]
-        if isinstance(day, CellError):
-            raise day
-        if isinstance(clock, CellError):
-            raise clock
-        return Row(row, day.day, clock or day.clock, day.month)
-
     def state(self, row: int) -> Decimal | None:
         """What the heat integrator shows in a row that tells of nothing else."""
         column = next((values for code, _, values in self.values if code == "heat"), self.integrators.get("heat_last", ()))
@@ -97,13 +90,15 @@ class Sheet:
         field = "heat" if "heat" in self.header.columns else "heat_last"
         return self._dial(row, field, self.state(row), circuit, envelope)
 
-    def closing(self, rows: list[Row], circuit: int, envelope: Envelope, period: str) -> Reading | None:
+    def closing(self, rows: list[int], circuit: int, envelope: Envelope, period: str) -> Reading | None:
         """The integrator at the end of these rows, as far as they lie in the period; None when no row shows it."""
         last, first = self.integrators.get("heat_last"), self.integrators.get("heat_first")
-        inside = [row for row in rows if f"{row.day:%Y-%m}" == period] or rows
-        ordered = [row.row for row in sorted(inside, key=lambda row: row.order)]
-        shown = [row for row in ordered if last is not None and last[row] is not None]
-        if last is None or not shown:
+        if last is None:
+            return None
+        inside = [row for row in rows if f"{self.moments[row].day:%Y-%m}" == period] or rows
+        ordered = sorted(inside, key=lambda row: in_time(self.moments[row]))
+        shown = [row for row in ordered if last[row] is not None]
+        if not shown:
             return None
         reading = self._dial(shown[-1], "heat_last", last[shown[-1]], circuit, envelope)
         begun = [row for row in ordered if first is not None and first[row] is not None]
@@ -145,10 +140,10 @@ class HeatMeter:
     def __init__(self, code: str, where: str, *problems: Problem) -> None:
         """Begin with its number as written, the place of it, and what is wrong with it."""
         self.code, self.where, self.problems = code, where, list(problems)
-        self.states: list[tuple[Sheet, int, int, Row | None]] = []
-        self._series: dict[tuple[int, Step | None, int], tuple[Sheet, list[Row]]] = {}
+        self.states: list[tuple[Sheet, int, int, Moment | None]] = []
+        self._series: dict[tuple[int, Step | None, int], tuple[Sheet, list[int]]] = {}
 
-    def rows(self, sheet: Sheet, circuit: int, step: Step | None) -> list[Row]:
+    def rows(self, sheet: Sheet, circuit: int, step: Step | None) -> list[int]:
         """Where the rows of a heat input and step are gathered; without a step, their moments will tell it."""
         return self._series.setdefault((circuit, step, id(sheet)), (sheet, []))[1]
 
@@ -177,10 +172,10 @@ class HeatMeter:
             blocks=tuple(block for one in placed for block in one.told(envelope)),
         )
 
-    def _tell_step(self, sheet: Sheet, circuit: int, rows: list[Row]) -> None:
-        step = step_of(rows)
+    def _tell_step(self, sheet: Sheet, circuit: int, rows: list[int]) -> None:
+        step = step_of([sheet.moments[row] for row in rows])
         if step is None:
-            self.problems.append(Problem(code="archive_step_unknown", where=sheet.place(rows[0].row, "day")))
+            self.problems.append(Problem(code="archive_step_unknown", where=sheet.place(rows[0], "day")))
         else:
             self.rows(sheet, circuit, step).extend(rows)
 
@@ -190,16 +185,17 @@ class HeatMeter:
         for (circuit, step, _), (sheet, rows) in self._series.items():
             if step is None or not rows:
                 continue
-            ends = at_ends(rows, sheet.labels) if step is Step.HOUR else False
+            moments = sheet.moments
+            ends = at_ends([moments[row] for row in rows], sheet.labels) if step is Step.HOUR else False
             if ends is None:
-                self.problems.append(Problem(code="hour_labels_unclear", where=sheet.place(rows[0].row, sheet.clock)))
+                self.problems.append(Problem(code="hour_labels_unclear", where=sheet.place(rows[0], sheet.clock)))
                 continue
-            placed = place_hours(rows, zone, ends=ends) if step is Step.HOUR else place_days(rows, step, zone)
+            placed = place_hours(rows, moments, zone, ends=ends) if step is Step.HOUR else place_days(rows, moments, step, zone)
             field = sheet.clock if step is Step.HOUR else "day"
             for code, wrong in (("moment_repeated", placed.twice), ("hour_nonexistent", placed.nowhere)):
-                told = [(sheet.place(row.row, field), {"moment": row.label(step)}) for row in wrong]
+                told = [(sheet.place(row, field), {"moment": moments[row].label(step)}) for row in wrong]
                 self.problems += [Problem(code=code, where=where, values=values) for where, values in told]
-            self.problems += _gap_hints(gaps(placed.blocks, step, zone), sheet.place(rows[0].row, "day"))
+            self.problems += _gap_hints(gaps(placed.blocks, step, zone), sheet.place(rows[0], "day"))
             blocks = _Blocks(sheet, circuit, step, placed.blocks)
             for other in found:
                 if (other.circuit, other.step) == (circuit, step) and (again := other.rows.keys() & blocks.rows.keys()):
@@ -220,9 +216,9 @@ class HeatMeter:
                 where, told = shown[1][0].place(shown[1][2], "heat"), {"register": _register(circuit), "meter": self.code}
                 self.problems.append(Problem(code="register_repeated", where=where, values=told))
             elif shown:
-                sheet, _, row, moment = max(shown, key=lambda one: one[3].order if one[3] else (date.min, 0))
+                sheet, _, row, last = max(shown, key=lambda one: in_time(one[3]) if one[3] else (date.min, 0))
                 found[circuit] = sheet.reading(row, circuit, envelope)
-                moments += [moment.instant(envelope.zone)] if moment is not None and moment.clock is not None else []
+                moments += [last.instant(envelope.zone)] if last is not None and last.told else []
         for step in (Step.MONTH, Step.DAY, Step.HOUR):
             for (circuit, other, _), (sheet, rows) in self._series.items():
                 if other is step and circuit not in found and (reading := sheet.closing(rows, circuit, envelope, period)) is not None:
@@ -249,7 +245,7 @@ class _Blocks:
             first, last, take, nothing = min(there), max(there), itemgetter(*slots), (None,) * len(slots)
             for code, index, column in codes:
                 values = take(column)
-                if values != nothing:
+                if values[0] is not None or values != nothing:
                     yield IntervalBlock(
                         register=code,
                         step=self.step,
@@ -289,7 +285,8 @@ def _month(placed: list[_Blocks]) -> str:
 
 def _columns(table: Table, header: Header) -> list[tuple[Written, ...]]:
     """The columns below a header; a cell that cannot be trusted is its problem, a yes or no is no number."""
-    columns: list[tuple[Written, ...]] = [*zip(*table.rows[header.first :], strict=True)] or [() for _ in table.rows[0]]
+    rows = table.rows[header.first :]
+    columns: list[tuple[Written, ...]] = [tuple(map(itemgetter(index), rows)) for index in range(len(table.rows[0]))]
     for index, column in enumerate(columns):
         if bool in set(map(type, column)):
             columns[index] = tuple(CellError("not_a_number", cell) if isinstance(cell, bool) else cell for cell in column)

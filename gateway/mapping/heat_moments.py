@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -49,29 +50,28 @@ class Day(msgspec.Struct, frozen=True):
     month: bool = False
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """The moment of one row: its place in the table, its date and hour."""
+class Moment(msgspec.Struct, frozen=True, gc=False):
+    """The moment of a row as it is written. `told`: an hour is written at all; `whole`: both of its ends are; `month`: no day is."""
 
-    row: int
     day: date
-    clock: Clock | None
+    hour: int = 0
+    told: bool = False
+    whole: bool = False
     month: bool = False
-
-    @property
-    def order(self) -> tuple[date, int]:
-        """By this rows are in the order of time."""
-        return self.day, self.clock.hour if self.clock else 0
 
     def label(self, step: Step) -> str:
         """The moment as people are told of it."""
         if step is Step.MONTH:
             return f"{self.day:%Y-%m}"
-        return f"{self.day} {self.order[1]:02}:00" if step is Step.HOUR else self.day.isoformat()
+        return f"{self.day} {self.hour:02}:00" if step is Step.HOUR else self.day.isoformat()
 
     def instant(self, zone: str) -> datetime:
         """The moment itself, in UTC."""
-        day, hour = self.order
-        return datetime.combine(day + timedelta(days=hour // 24), time(hour % 24), ZoneInfo(zone)).astimezone(UTC)
+        return datetime.combine(self.day + timedelta(days=self.hour // 24), time(self.hour % 24), ZoneInfo(zone)).astimezone(UTC)
+
+
+in_time: Final = attrgetter("day", "hour")
+"""By this moments are in order."""
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -81,8 +81,18 @@ class Placed(msgspec.Struct, frozen=True):
     """
 
     blocks: dict[date, list[int]]
-    twice: list[Row]
-    nowhere: list[Row]
+    twice: list[int]
+    nowhere: list[int]
+
+
+def moment(day: Day | CellError, clock: Clock | CellError | None) -> Moment | CellError:
+    """What the cells of a row say together; the hour of its own column outranks the one beside the date."""
+    if isinstance(day, CellError):
+        return day
+    if isinstance(clock, CellError):
+        return clock
+    hour = clock or day.clock
+    return Moment(day.day, month=day.month) if hour is None else Moment(day.day, hour.hour, told=True, whole=hour.whole)
 
 
 def read_day(cell: Written) -> Day | CellError:
@@ -104,72 +114,71 @@ def read_clock(cell: Written) -> Clock | CellError | None:
         return error
 
 
-def step_of(rows: Sequence[Row]) -> Step | None:
+def step_of(moments: Sequence[Moment]) -> Step | None:
     """The step that the distances of moments tell; None when there is one moment only and it says neither hour nor month."""
-    if any(row.month for row in rows):
+    if any(one.month for one in moments):
         return Step.MONTH
-    if any(row.clock is not None and (row.clock.whole or row.clock.hour not in (0, 24)) for row in rows):
+    if any(one.whole or one.hour not in (0, 24) for one in moments):
         return Step.HOUR
-    days = sorted({row.day for row in rows})
+    days = sorted({one.day for one in moments})
     if len(days) < 2:
         return None
     far = all((second - first).days >= 28 and second.month != first.month for first, second in pairwise(days))
     return Step.MONTH if far else Step.DAY
 
 
-def labels(clocks: Iterable[Clock | None]) -> frozenset[int]:
-    """Which of the labels that only a beginning (0) or only an end (24) can have occur; a row without an hour among hours is midnight."""
-    return frozenset({clock.hour if clock else 0 for clock in clocks if clock is None or not clock.whole}) & {0, 24}
+def labels(moments: Iterable[Moment]) -> frozenset[int]:
+    """Which of the hours occur that only a beginning (0) or only an end (24) can be."""
+    return frozenset({one.hour for one in moments if not one.whole}) & {0, 24}
 
 
-def at_ends(rows: Sequence[Row], others: frozenset[int]) -> bool | None:
-    """Whether the hours of these rows are the ends of their intervals; None when their labels do not tell. `others`: labels of all rows.
+def at_ends(moments: Sequence[Moment], others: frozenset[int]) -> bool | None:
+    """Whether these hours are the ends of their intervals; None when their labels do not tell. `others`: labels of the whole table.
 
-    By default an hour is the beginning, 00:00 to 23:00. It is the end where 24:00 occurs, or where the rows go from 01:00 to 00:00 of a
+    By default an hour is the beginning, 00:00 to 23:00. It is the end where 24:00 occurs, or where the hours go from 01:00 to 00:00 of a
     later day and no further.
     """
-    if all(row.clock is not None and row.clock.whole for row in rows):
+    if all(one.whole for one in moments):
         return False
-    own = labels(row.clock for row in rows) or others
+    own = labels(moments) or others
     if len(own) != 1:
         return None
-    if 24 in own:
-        return True
-    moments = sorted((row.day, row.clock.hour if row.clock else 0) for row in rows)
-    (first, begin), (last, end) = moments[0], moments[-1]
-    return begin == 1 and end == 0 and last > first
+    first, last = min(moments, key=in_time), max(moments, key=in_time)
+    return 24 in own or (first.hour == 1 and last.hour == 0 and last.day > first.day)
 
 
-def place_hours(rows: Iterable[Row], zone: str, *, ends: bool) -> Placed:
+def place_hours(rows: Iterable[int], moments: Sequence[Moment], zone: str, *, ends: bool) -> Placed:
     """Put hourly rows into local days; the hour that comes twice in autumn is taken twice, in the order of the rows."""
     placed = Placed({}, [], [])
     for row in rows:
-        day, hour, whole = row.day, row.clock.hour if row.clock else 0, row.clock is not None and row.clock.whole
-        if ends and not whole:
+        one = moments[row]
+        day, hour = one.day, one.hour
+        if ends and not one.whole:
             day, hour = (day, hour - 1) if hour else (day - timedelta(days=1), 23)
         slots = placed.blocks.get(day)
         if slots is None:
             slots = placed.blocks[day] = [MISSING] * expected(Step.HOUR, day, zone)
-        if len(slots) == 24:
-            places: Sequence[int] = (hour,)
-        else:
-            places = [index for index, other in enumerate(_hours(day, zone)) if other == hour]
+        if len(slots) == 24 and slots[hour] == MISSING:
+            slots[hour] = row
+            continue
+        places = [index for index, other in enumerate(hours(day, zone)) if other == hour]
         free = next((index for index in places if slots[index] == MISSING), None)
         if free is not None:
-            slots[free] = row.row
+            slots[free] = row
         else:
             (placed.twice if places else placed.nowhere).append(row)
     return placed
 
 
-def place_days(rows: Iterable[Row], step: Step, zone: str) -> Placed:
+def place_days(rows: Iterable[int], moments: Sequence[Moment], step: Step, zone: str) -> Placed:
     """Put daily rows into months, monthly rows into years."""
     placed = Placed({}, [], [])
     for row in rows:
-        day, index = (row.day.replace(day=1), row.day.day - 1) if step is Step.DAY else (date(row.day.year, 1, 1), row.day.month - 1)
+        told = moments[row].day
+        day, index = (told.replace(day=1), told.day - 1) if step is Step.DAY else (date(told.year, 1, 1), told.month - 1)
         slots = placed.blocks.setdefault(day, [MISSING] * expected(step, day, zone))
         if slots[index] == MISSING:
-            slots[index] = row.row
+            slots[index] = row
         else:
             placed.twice.append(row)
     return placed
@@ -202,7 +211,7 @@ def _label(number: int, step: Step, zone: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _hours(day: date, zone: str) -> tuple[int, ...]:
+def hours(day: date, zone: str) -> tuple[int, ...]:
     """The hours of a local day as its clock shows them, one of them left out or twice where clocks are changed."""
     here = ZoneInfo(zone)
     start = datetime.combine(day, time(), here).timestamp()

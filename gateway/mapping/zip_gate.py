@@ -50,6 +50,8 @@ def kind_of(body: bytes) -> Kind:
     if body[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         ends = body[:4096] + body[-65_536:]
         return "xlsx" if b"xl/" in ends or b"[Content_Types].xml" in ends else "zip"
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: what spreadsheets save as «Unicode text»
+        return "text"
     head = body[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     for magic, kind in _MAGIC:
         if head.startswith(magic.lower()):

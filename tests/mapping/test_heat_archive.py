@@ -414,6 +414,16 @@ def test_a_wrong_cell_of_a_workbook_keeps_its_own_problem() -> None:
     assert problems(packed.getvalue()) == [("7", "not_a_number", "Лист!C2"), ("7", "cell_formula_no_value", "Лист!D3")]
 
 
+def test_the_hours_of_the_demo_are_those_of_the_zone() -> None:
+    meters = [Archived(serial="7", heat=(Decimal("31.125"),))]
+    for period, count in (("2026-03", 743), ("2026-10", 745)):
+        [one] = decoded(archive(meters, period, "Europe/Kyiv", step=Step.HOUR), KYIV)
+        heat = [block for block in one.blocks if block.register == "heat"]
+        assert one.problems == ()
+        assert sum(len(block.values) for block in heat) == count
+        assert total(heat, period) == Decimal("31.125")
+
+
 def test_the_demo_splits_a_total_exactly() -> None:
     for total_ in ("0", "0.001", "31.125", "1234.56789"):
         parts = split(Decimal(total_), [80, 120, 97, 101])

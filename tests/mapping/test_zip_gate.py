@@ -28,6 +28,7 @@ LIMITS = Limits()
         (b"MZ\x90", "program"),
         (b"a;b\r\n", "text"),
         ("показания".encode("cp1251"), "text"),
+        ("показания".encode("utf-16"), "text"),
         (b"\0\1\2", "binary"),
         (b" ", "binary"),
     ],
