@@ -219,7 +219,9 @@ def _reading(row: FoundRow, language: Language, profiles: Mapping[str, Profile])
         ],
         problems=[problem_view(problem, language) for problem in row.problems],
         deltas=[
-            DeltaView(quantity=d.quantity, integral=d.integral, interval=d.interval, delta=EXACT.subtract(d.integral, d.interval))
+            DeltaView(
+                quantity=d.quantity, integral=d.integral, interval=d.interval, delta=EXACT.subtract(d.integral, d.interval) or Decimal(0)
+            )
             for d in row.deltas
         ],
     )
