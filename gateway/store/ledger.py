@@ -213,11 +213,12 @@ def finish(connection: Connection, *, target: int, batch: UUID, utility: int, ve
 
 
 def _by_lane(verdicts: Iterable[Verdict]) -> dict[int, tuple[int, Verdict]]:
-    """Per lane, how many of its items are closed, and the verdict that decides how the lane goes on: the first one kept."""
+    """Per lane, how many of its items are closed, and the verdict that decides how it goes on: one in doubt, else the first one kept."""
     lanes: dict[int, tuple[int, Verdict]] = {}
     for verdict in verdicts:
         closed, decides = lanes.get(verdict.lane, (0, verdict))
-        if decides.closed and not verdict.closed:
+        doubtful = verdict.lane_state == PARKED and decides.lane_state != PARKED
+        if not verdict.closed and (decides.closed or doubtful):
             decides = verdict
         lanes[verdict.lane] = closed + bool(verdict.closed), decides
     return dict(sorted(lanes.items()))

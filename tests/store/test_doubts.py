@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from gateway.domain.problems import Misconfigured
 from gateway.store import doubts
 from gateway.store.doubts import Doubt
-from gateway.store.ledger import DEAD, PARKED, READY, REFUSED, TAKEN
+from gateway.store.ledger import DEAD, DELAYED, PARKED, READY, REFUSED, TAKEN, Verdict, fence, finish
 from tests.store.ground import NOW, Ground, billing, blocked, journal
 from tests.store.paper import Honest, Paper
 
@@ -146,6 +146,21 @@ def test_a_lane_stays_parked_while_another_of_it_is_in_doubt(ground: Ground, pap
     assert ground.plain("select state, open from lane") == [(READY, 1)]
     work(ground, paper)
     assert ground.statuses([third]) == ["acknowledged"]
+
+
+def test_one_in_doubt_parks_its_lane_whatever_the_call_meant_for_the_others(ground: Ground) -> None:
+    ground.enqueue([7, 7, 7])
+    held = ground.held(per_lane=3)
+    later, doubted, taken = (item.id for item in held.items)
+    verdicts = [
+        Verdict(later, 7, "later", lane_state=DELAYED, wait=timedelta(seconds=5), problem="billing_unavailable"),
+        Verdict(doubted, 7, "in_doubt", lane_state=PARKED, problem="in_doubt"),
+        Verdict(taken, 7, "taken", closed=TAKEN),
+    ]
+    with ground.store.transaction() as connection:
+        assert fence(connection, held.id, answer=b"")
+        finish(connection, target=ground.target, batch=held.id, utility=ground.utility, verdicts=verdicts, skew=NOW)
+    assert ground.plain("select state, open from lane") == [(PARKED, 2)]
 
 
 class PairsOfPaper(Paper, frozen=True, kw_only=True):
