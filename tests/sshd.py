@@ -29,8 +29,10 @@ PermitRootLogin prohibit-password
 PasswordAuthentication yes
 KbdInteractiveAuthentication no
 LogLevel VERBOSE
+SetEnv SHLVL=2
 Subsystem sftp internal-sftp
 """
+"""`SHLVL` keeps a user's bash from reading its start-up file, which may be slow or speak."""
 
 
 class Sshd:

@@ -222,7 +222,7 @@ def test_a_session_cut_at_any_point_is_asked_about_and_nothing_doubled(
     started = monotonic()
 
     with pytest.raises(Unavailable) as cut:
-        target(cutting, timeout=3.0).deliver(batch("b1", item(1)))
+        target(cutting, timeout=4.0 if when == "never" else 20.0).deliver(batch("b1", item(1)))
 
     assert (cut.value.sent, inbox(cutting)) == (sent, left)
     assert monotonic() - started < 10.0
@@ -315,7 +315,7 @@ def test_a_key_behind_a_passphrase(sshd: Sshd, tmp_path: Path) -> None:
     locked = tmp_path / "key"
     locked.write_bytes(Path(sshd.key_file).read_bytes())
     locked.chmod(0o600)
-    subprocess.run(["/usr/bin/ssh-keygen", "-q", "-p", "-P", "", "-N", "pass phrase", "-f", str(locked)], check=True)
+    subprocess.run(["/usr/bin/ssh-keygen", "-q", "-a", "1", "-p", "-P", "", "-N", "pass phrase", "-f", str(locked)], check=True)
 
     target(sshd, key_file=str(locked), passphrase="pass phrase").deliver(batch("b1", item(1)))
 
