@@ -9,6 +9,7 @@ from gateway import profiles
 from gateway.cli import OK, SOME
 from gateway.cli.common import settings_of
 from gateway.cli.database import database_url
+from gateway.cli.logins import login_of, public_key
 from gateway.cli.registry_file import read_registry
 from gateway.domain.problems import Misconfigured
 from gateway.domain.supply import key
@@ -19,7 +20,11 @@ CODE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def add(args: argparse.Namespace) -> int:
-    """Make a key for a partner and print it, and nothing else, to stdout: only its hash is kept."""
+    """Make a key, or a login of the SFTP drop, for a partner and print it, and nothing else, to stdout: only its hash is kept."""
+    if args.ssh_key is not None and args.sftp is None:
+        raise Misconfigured("--ssh-key opens a login of the SFTP drop: give --sftp too")
+    login = None if args.sftp is None else login_of(args.sftp, args.utility, args.name)
+    public = b"" if args.ssh_key is None else public_key(args.ssh_key)
     if not args.name.strip() or not args.name.isprintable() or len(args.name) > 100:
         raise Misconfigured("the partner's name must be 1 to 100 characters that can be printed")
     with database_url(settings_of(args)) as url:
@@ -29,14 +34,25 @@ def add(args: argparse.Namespace) -> int:
             with store.transaction() as connection:
                 utility = _utility(connection, args.utility, args.profile)
                 agreements = _agreements(connection, utility, args.agreement) if args.agreement else None
-                made = people.add_credential(connection, utility, args.name.strip(), args.scope or ["submit", "read"])
+                scopes = args.scope or ["submit", "read"]
+                if login is None:
+                    made = people.add_credential(connection, utility, args.name.strip(), scopes)
+                else:
+                    made = people.add_login(connection, utility, args.name.strip(), scopes, login, public_key=public)
                 if agreements is not None:
-                    narrowed = {"hash": people.digest(made), "ids": agreements}
+                    kept = people.key_digest(login or "", public) if public else people.digest(made)
+                    narrowed = {"hash": kept, "ids": agreements}
                     connection.exec_driver_sql("update credential set agreement_ids = %(ids)s where secret_hash = %(hash)s", narrowed)
         finally:
             store.close()
-    print(f"The key of {args.name} at {args.utility}; it is shown this once:", file=sys.stderr)
-    print(made)
+    whose = f"{args.name} at {args.utility}"
+    if login is None:
+        print(f"The key of {whose}; it is shown this once:", file=sys.stderr)
+    elif public:
+        print(f"The login of {whose}, which {args.ssh_key} opens:", file=sys.stderr)
+    else:
+        print(f"The password of {whose}, login {login}; it is shown this once:", file=sys.stderr)
+    print(made or login)
     return OK
 
 

@@ -43,7 +43,7 @@ def partner(server: Server, company: Utility, tmp_path: Path) -> Partner:
     return Partner(server, company, tmp_path)
 
 
-def book(utility: Utility, *values: object) -> bytes:
+def book(utility: Utility, *values: int | str) -> bytes:
     """The integral workbook of A-1 with these values."""
     asked = {"agreement": "A-1", "period": utility.period}
     filled = openpyxl.load_workbook(io.BytesIO(utility.call("GET", "/v1/templates/integral_workbook", params=asked).content))

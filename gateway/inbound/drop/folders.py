@@ -66,7 +66,9 @@ def open_drop(folder: Path, credential: int) -> Drop:
             try:
                 folders.append(os.open(path, _FOLDER))
             except FileNotFoundError:
-                os.makedirs(path, mode=0o700, exist_ok=True)  # noqa: PTH103 - bytes
+                for level in (os.path.dirname(path), path):  # noqa: PTH120 - bytes
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(level, mode=0o700)  # noqa: PTH102 - bytes
                 folders.append(os.open(path, _FOLDER))
     except BaseException:
         for one in folders:

@@ -42,6 +42,16 @@ CONNECTIONS_OF_ONE: Final = 16
 """Connections of one login."""
 SESSIONS: Final = 8
 """Channels of one connection."""
+SIGNATURES: Final = (
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
 _NOBODY: Final = b"\0" * 32
 
 
@@ -191,6 +201,7 @@ def serving(settings: Settings, every: Store, folder: Path) -> Iterator[str]:
 
     `every`: a store of the worker's role. Raises Misconfigured when the port or the host key cannot be used.
     """
+    asyncssh.set_log_level(logging.WARNING)  # it tells of every request at the next level
     key = host_key(settings.data)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
@@ -222,6 +233,7 @@ async def _serve(house: House, listening: socket.socket, key: asyncssh.SSHKey, s
         server_host_keys=[key],
         server_version="Metergate",
         compression_algs=["none"],
+        signature_algs=SIGNATURES,
         login_timeout=GRACE,
         keepalive_interval=30,
         keepalive_count_max=3,

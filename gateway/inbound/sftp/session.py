@@ -1,5 +1,6 @@
 """One SFTP session: the protocol's requests as calls of the partner's view. Whatever is not written here, the server does not do."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -214,6 +215,9 @@ class Handler(SFTPServerHandler):
     async def _cleanup(self, exc: Exception | None) -> None:
         if isinstance(self._server, PartnerFiles):
             self._server.lost = True
+        if self._writer is not None and exc is None:
+            with contextlib.suppress(OSError):  # the client may have gone without waiting
+                cast("asyncssh.SSHServerChannel[bytes]", self._writer.channel).exit(0)  # scp asks for it
         await super()._cleanup(exc)
 
 

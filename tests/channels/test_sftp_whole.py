@@ -1,0 +1,80 @@
+"""Whether a file is all there is told from the file: every cut of a whole one is seen, and the whole one is let through."""
+
+import io
+import json
+import struct
+from collections.abc import Callable
+
+import openpyxl
+import pytest
+import xlwt
+
+from gateway.inbound.drop.whole import missing, whole
+from tests.conftest import case
+
+
+def xlsx() -> bytes:
+    """A small workbook."""
+    book, packed = openpyxl.Workbook(), io.BytesIO()
+    book.worksheets[0]["A1"] = "x"
+    book.save(packed)
+    return packed.getvalue()
+
+
+def xls(rows: int = 3) -> bytes:
+    """The same in the old format."""
+    book, packed = xlwt.Workbook(), io.BytesIO()
+    sheet = book.add_sheet("x")
+    for row in range(rows):
+        for column in range(50):
+            sheet.write(row, column, row * column + 0.5)
+    book.save(packed)
+    return bytes(packed.getvalue())
+
+
+def long_compound() -> bytes:
+    """A compound file of so many sectors that not all its tables stand in the header: 120 tables of 128 sectors of 512 bytes."""
+    tables, size = 120, 512
+    sectors = tables * 128
+    header = struct.pack(
+        "<8s16x2HHHH6xLLLL4xLLLL", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 62, 3, 0xFFFE, 9, 6, 0, tables, 0, 0, 4096, 0, 0, tables
+    )
+    header = header[:72] + struct.pack("<L", 1) + struct.pack("<109L", *range(109))
+    more = struct.pack("<128L", *range(109, tables), *[0xFFFFFFFF] * (127 - tables + 109), 0xFFFFFFFE)
+    return header + b"\1\0\0\0" * (128 * tables) + more + bytes(size * (sectors - tables - 1))
+
+
+MADE: dict[str, Callable[[], bytes]] = {
+    "xlsx": xlsx,
+    "xls": xls,
+    "json": lambda: json.dumps({"readings": [{"meter": 'a"}]\\', "note": "}"}]}, indent=1).encode(),
+    "csv": lambda: "прибор;показание\r\n20300109;150\r\n".encode("cp1251"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(MADE))
+def test_no_cut_of_a_file_is_taken_for_the_whole(kind: str) -> None:
+    body = MADE[kind]()
+    assert whole(body)
+    ends = range(1, len(body)) if len(body) < 2000 else range(16, len(body), case(97, 1))
+    taken = [end for end in ends if whole(body[:end])]
+    if kind == "csv":
+        assert all(body[end - 1 : end] in b"\r\n" for end in taken)  # a line's end is all that a text shows
+    else:
+        assert taken == []
+
+
+def test_a_long_compound_file_is_whole_only_at_its_end() -> None:
+    body = long_compound()
+    assert whole(body)
+    assert not any(whole(body[: len(body) - cut]) for cut in (1, 512, 4096, 300_000, len(body) // 2, len(body) - 600))
+
+
+@pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"<html>", b"MZ\x90", b"<?xml version='1.0'?>", b"\0\1\2", xlsx() + b""])
+def test_what_is_refused_anyway_waits_for_nothing(body: bytes) -> None:
+    assert missing(body) is None
+
+
+@pytest.mark.parametrize("body", [b"{", b"[1,2", b'{"a": "}', b'{"a": "]}', b"a;b\n1;2", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600])
+def test_what_lacks_its_end_waits(body: bytes) -> None:
+    assert missing(body) is not None or body.startswith(b"\xd0")
