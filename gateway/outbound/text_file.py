@@ -102,7 +102,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
             text = raw.decode("utf-8-sig" if self.encoding == "utf-8" else self.encoding)
         except UnicodeDecodeError as error:
             raise Unbelievable(f"not {self.encoding}") from error
-        *lines, last = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+        # Programs of the DOS age end a text with Ctrl-Z, others with an empty line.
+        *lines, last = [line.removesuffix("\r") for line in text.rstrip("\r\n\x1a").split("\n")]
         control = re.fullmatch(rf"=([0-9]{{1,9}}){re.escape(self.delimiter)}([0-9]{{1,9}})", last)
         if control is None:
             raise Unbelievable("no control row at its end")

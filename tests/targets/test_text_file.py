@@ -159,6 +159,11 @@ def test_an_acknowledgement_that_is_none_counts_for_nothing(content: bytes, why:
         layout().read(content)
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r\n\r\n", b"\r\n\x1a"])
+def test_an_acknowledgement_may_end_as_billings_end_theirs(end: bytes) -> None:
+    assert [word.number for word in layout().read(b"k;OK;17;\r\n=1;1" + end)] == ["17"]
+
+
 @pytest.mark.parametrize("rows", [[], ["k;OK;1;", "m;ERROR;;нет"], [f"k{number};OK;{number};" for number in range(12)]])
 def test_no_half_of_an_acknowledgement_is_believed(rows: list[str]) -> None:
     whole = acknowledged("key;status;number;reason", *rows, control=f"={len(rows)};{sum(';OK' in row for row in rows)}")
