@@ -33,10 +33,11 @@ class Sought(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A submission with the utility it came for and the principal it came from."""
+    """A submission with the utility it came for, by its code and title, and the principal it came from."""
 
     submission: Submission
     utility_id: int
+    code: str
     utility: str
     sender: str
 
@@ -61,7 +62,7 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     submission_id: UUID
     same_as: UUID | None
-    intervals: bool
+    created_at: datetime
     meter_id: int | None
     agreement_id: int | None
     point: str | None
@@ -154,7 +155,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _FIELDS: Final = ", ".join(f"s.{name}" for name in Submission.__struct_fields__)
-_LISTED: Final = f"{_FIELDS}, s.utility_id, coalesce(nullif(u.title, ''), u.code) as utility, c.principal as sender"
+_LISTED: Final = f"{_FIELDS}, s.utility_id, u.code, coalesce(nullif(u.title, ''), u.code) as utility, c.principal as sender"
 _AROUND: Final = "join utility u on u.id = s.utility_id join credential c on c.id = s.credential_id"
 
 _NARROWED: Final = """
@@ -176,16 +177,18 @@ def utilities(connection: Connection) -> list[tuple[str, str]]:
     return [(row.code, row.title) for row in rows]
 
 
-def newest(connection: Connection, sought: Sought, *, before: UUID | None = None, limit: int = 50) -> tuple[list[Listed], UUID | None]:
+def newest(
+    connection: Connection, sought: Sought, *, before: UUID | None = None, limit: int = 50, searched: int = SEARCHED
+) -> tuple[list[Listed], UUID | None]:
     """A page of submissions, newest first, and the id before which the next page begins, None at the end.
 
-    A text is sought among the newest SEARCHED only, so a page may be short and yet have a next one.
+    A text is sought among the newest `searched` only, so a page may be short and yet have a next one.
     """
     told: dict[str, Any] = {
         **msgspec.structs.asdict(sought),
         "like": f"%{_literal(sought.text)}%",
         "before": before,
-        "searched": SEARCHED if sought.text else limit + 1,
+        "searched": searched if sought.text else limit + 1,
         "limit": limit + 1,
     }
     rows = connection.exec_driver_sql(_NEWEST, told).all()
@@ -194,7 +197,7 @@ def newest(connection: Connection, sought: Sought, *, before: UUID | None = None
         return found, found[-1].submission.id
     if sought.text:
         bound = connection.exec_driver_sql(_BOUND, told).one()
-        return found, bound.last if bound.looked == SEARCHED else None
+        return found, bound.last if bound.looked == searched else None
     return found, None
 
 
@@ -229,7 +232,7 @@ def body(connection: Connection, id_: UUID) -> bytes | None:
 def home(connection: Connection, reading: UUID) -> Home | None:
     """Where a reading belongs, None when there is none of that id."""
     rows = connection.exec_driver_sql(
-        "select m.id, m.submission_id, m.same_as, m.intervals, m.meter_id, p.agreement_id, p.code as point, l.name as location, "
+        "select m.id, m.submission_id, m.same_as, m.created_at, m.meter_id, p.agreement_id, p.code as point, l.name as location, "
         "e.ratio, e.losses from meter_reading m left join meter e on e.id = m.meter_id left join usage_point p on p.id = e.usage_point_id "
         "left join service_location l on l.id = p.service_location_id where m.id = %(id)s",
         {"id": reading},
@@ -336,7 +339,7 @@ def waiting(connection: Connection, reading: UUID) -> Waiting | None:
 def _listed(row: Any) -> Listed:
     fields = {name: getattr(row, name) for name in Submission.__struct_fields__}
     submission = Submission(**(fields | {"sha256": bytes(fields["sha256"])}))
-    return Listed(submission=submission, utility_id=row.utility_id, utility=row.utility, sender=row.sender)
+    return Listed(submission=submission, utility_id=row.utility_id, code=row.code, utility=row.utility, sender=row.sender)
 
 
 def _literal(text: str) -> str:

@@ -49,19 +49,19 @@ def gateway(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture(scope="session")
 def company(gateway: Gateway) -> Utility:
-    """A contractor's utility with three heat meters that stood at 100."""
+    """A contractor's utility with heat meters that stood at 100."""
     made = gateway.utility("contractor_heat")
-    made.meters("1", "2", "3", registers=("heat",))
+    made.meters(*(str(number) for number in range(1, 41)), registers=("heat",))
     return made
 
 
-@pytest.fixture
-def billing(gateway: Gateway, company: Utility, tmp_path: Path) -> Iterator[Sandbox]:
+@pytest.fixture(scope="session")
+def billing(gateway: Gateway, company: Utility, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox billing that the company's readings go to and that tells the gateway what it calculated and billed."""
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
     target = {"kind": "http_json", "url": f"http://127.0.0.1:{port}", "token": TOKEN}
     gateway.settings = msgspec.structs.replace(gateway.settings, targets={company.code: {"billing": target}})
     account = {"name": "heat", "token": TOKEN, "settle_url": f"{gateway.url}/v1/settlements", "settle_key": company.key}
-    with running_sandbox(tmp_path, accounts=[account], port=port) as sandbox:
+    with running_sandbox(tmp_path_factory.mktemp("billing"), accounts=[account], port=port) as sandbox:
         yield sandbox

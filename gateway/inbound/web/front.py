@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from gateway.domain.profile import Profile
@@ -79,7 +80,7 @@ def line(found: Listed, speech: Speech, profiles: Mapping[str, Profile], counted
         t=speech,
         utility=found.utility,
         sender=found.sender,
-        tone=tone_of_submission(found.submission.status),
+        tone=tone_of_submission(found.submission.status, counted),
         parts=parts(counted, speech),
     )
 
@@ -94,7 +95,7 @@ def parts(counted: Mapping[str, int], speech: Speech) -> list[tuple[str, int, st
 
 
 @get("/static/{name:str}", sync_to_thread=False)
-def static(name: str) -> Response[bytes]:
+def static(name: FromPath[str]) -> Response[bytes]:
     """Our stylesheet, our script, our mark; there is nothing else."""
     if name not in _FILES:
         raise NotFoundException

@@ -12,6 +12,7 @@ from litestar.datastructures import Cookie
 
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Profile
+from gateway.domain.status import SubmissionStatus
 from gateway.inbound import arriving
 from gateway.inbound.web.live import Live
 from gateway.inbound.web.speech import COOKIE, NAMES, Speech, asked, language_of
@@ -35,9 +36,12 @@ def tone(status: str) -> str:
     return _TONE.get(status, "wait")
 
 
-def tone_of_submission(status: str) -> str:
-    """The colour of a submission's: what was taken whole is green."""
-    return "good" if status == "accepted" else tone(status)
+def tone_of_submission(status: str, counted: Mapping[str, int]) -> str:
+    """The colour of a submission: green when it was taken whole and nothing of it waits, by the states of its rows where they are known."""
+    if status != SubmissionStatus.ACCEPTED:
+        return tone(status)
+    tones = {tone(state) for state in counted}
+    return tones.pop() if len(tones) == 1 else "good" if tones <= {"good", "past"} else "wait"
 
 
 class Pages:

@@ -1,12 +1,13 @@
 """GET /readings/{id}: the trace of one reading, from the cell of a file to the volume on the bill."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
@@ -17,9 +18,10 @@ from gateway.inbound.views import ReadingView
 from gateway.inbound.web.pages import pages_of
 from gateway.inbound.web.speech import Speech
 from gateway.inbound.web.waiting import sentence
+from gateway.settings import Settings
 from gateway.store import submissions, trace
 from gateway.store.submissions import Submission
-from gateway.store.trace import Attempt, Home, Measured, Version
+from gateway.store.trace import Attempt, Delivery, Home, Listed, Measured, Version, Waiting
 
 _OPEN: Final = ("queued", "sent", "in_doubt")
 
@@ -39,7 +41,7 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get("/readings/{reading:str}", sync_to_thread=True)
-def one(request: Request[Any, Any, Any], reading: str) -> Response[str]:
+def one(request: Request[Any, Any, Any], reading: FromPath[str]) -> Response[str]:
     """The whole way of one reading."""
     pages, id_ = pages_of(request), _id(reading)
     with pages.reading() as connection:
@@ -74,13 +76,24 @@ def one(request: Request[Any, Any, Any], reading: str) -> Response[str]:
         at=_at(view, found.submission, profile, speech),
         deliveries=deliveries,
         tries=[_try(attempt, speech) for attempt in attempts],
-        why=sentence(waiting, speech) if waiting else None,
+        why=_why(waiting, deliveries, pages.settings, found, speech),
+        now=datetime.now(UTC),
         words=words,
         versions=versions,
         corrects=_neighbour(versions, home, -1),
         corrected=_neighbour(versions, home, +1) if view.status == "superseded" else None,
         moments=moments,
     )
+
+
+def _why(waiting: Waiting | None, deliveries: list[Delivery], settings: Settings, found: Listed, speech: Speech) -> str:
+    """Why the reading is not sent yet; empty when it is not waiting. A connection that the settings lack comes before all else."""
+    if waiting is None:
+        return ""
+    target = deliveries[0].target if deliveries else ""
+    if any(settings.targets.values()) and target not in settings.targets.get(found.code, {}):
+        return speech.say("why_unknown", target=target)
+    return sentence(waiting, speech)
 
 
 def _id(text: str) -> UUID:

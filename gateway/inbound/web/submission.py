@@ -1,11 +1,14 @@
 """GET /submissions/{id}: one thing received, its rows live, its problems, its timeline; and its bytes, as they came and marked."""
 
+from collections import Counter
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.inbound import views
@@ -37,7 +40,7 @@ class Happened(msgspec.Struct, kw_only=True):
 
 
 @get("/submissions/{submission:str}", sync_to_thread=True)
-def one(request: Request[Any, Any, Any], submission: str) -> Response[str]:
+def one(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[str]:
     """One submission; `rows=problems` shows those with problems only, `page` further ones."""
     pages, id_ = pages_of(request), submission_id(submission)
     with pages.reading() as connection:
@@ -58,8 +61,8 @@ def one(request: Request[Any, Any, Any], submission: str) -> Response[str]:
         speech,
         found=found,
         view=detail,
-        colour=tone_of_submission(found.submission.status),
-        profile_of={f"rdg_{row.id.hex}": row.profile for row in shown},
+        colour=tone_of_submission(found.submission.status, Counter(row.status for row in rows)),
+        now=datetime.now(UTC),
         marked=_is_marked(found, problems, rows),
         happened=grouped(detail.timeline),
         only=only,
@@ -71,7 +74,7 @@ def one(request: Request[Any, Any, Any], submission: str) -> Response[str]:
 
 
 @get("/submissions/{submission:str}/file", sync_to_thread=True)
-def original(request: Request[Any, Any, Any], submission: str) -> Response[bytes]:
+def original(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[bytes]:
     """The very bytes that came, to be saved."""
     found, body, _ = _load(pages_of(request), submission_id(submission))
     kind = kind_of(body)
@@ -80,7 +83,7 @@ def original(request: Request[Any, Any, Any], submission: str) -> Response[bytes
 
 
 @get("/submissions/{submission:str}/problems.xlsx", sync_to_thread=True)
-def problems(request: Request[Any, Any, Any], submission: str) -> Response[bytes]:
+def problems(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[bytes]:
     """The sender's own workbook with every wrong cell coloured and told."""
     from gateway.mapping.marked_workbook import marked  # noqa: PLC0415 - a heavy writer that few requests need
 

@@ -32,6 +32,6 @@ def _reasons(waiting: Waiting, speech: Speech) -> Iterator[str]:
         yield speech.say("why_later", reason=reason, time=speech.when(waiting.due))
     if waiting.next_call_at > waiting.now:
         yield speech.say("why_pace", time=speech.when(waiting.next_call_at))
-    if waiting.ahead_about > 0:
-        yield speech.say("why_queue", number=speech.number(waiting.ahead_about))
+    if waiting.ahead_about > 1:
+        yield speech.say("why_queue", number=speech.number(waiting.ahead_about - 1))
     yield speech.say("why_soon")
