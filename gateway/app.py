@@ -17,7 +17,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from gateway import postgres
-from gateway.inbound import api, drop
+from gateway.inbound import api, drop, soap, web
 from gateway.inbound.api import errors
 from gateway.inbound.api.docs import NoPages, docs_page, openapi_json
 from gateway.inbound.auth import Keyring
@@ -52,15 +52,15 @@ def open_database(settings: Settings) -> Iterator[Urls]:
         yield Urls(server.url("owner"), server.url("app"), server.url("worker"))
 
 
-def create_app(settings: Settings, store: Store) -> Litestar:
-    """The web application over a store of the app role."""
+def create_app(settings: Settings, store: Store, over_all: Store | None = None) -> Litestar:
+    """The web application over a store of the app role; with one of the worker role, which sees all utilities, it has the status page."""
     parts = Parts(settings, store, formats(settings.limits), Keyring(store), Door(store), {})
     return Litestar(
-        route_handlers=[*api.HANDLERS, live, ready, docs_page, openapi_json],
+        route_handlers=[*api.HANDLERS, *soap.HANDLERS, live, ready, docs_page, openapi_json, *([web.routes()] if over_all else [])],
         exception_handlers=errors.HANDLERS,
         openapi_config=OPENAPI,
-        request_max_body_size=max(settings.limits.file_bytes, settings.limits.json_bytes) + 1024 * 1024,
-        state=State({"parts": parts, "settings": settings}),
+        request_max_body_size=max(settings.limits.file_bytes, settings.limits.json_bytes, settings.limits.soap_bytes) + 1024 * 1024,
+        state=State({"parts": parts, "settings": settings, "pages": web.Pages(settings, over_all) if over_all else None}),
         logging_config=None,
     )
 
@@ -131,15 +131,16 @@ def up(settings: Settings, *, ready: Ready | None = None, stop: Event | None = N
 def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | None) -> None:
     store = Store(urls.app, role="app", pool=settings.database.pool)
     check_schema(store)
+    over_all = Store(urls.worker, role="worker", pool=2) if web.is_loopback(settings.http.host) else None
     config = uvicorn.Config(
-        create_app(settings, store),
+        create_app(settings, store, over_all),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=20,
         server_header=False,
         limit_concurrency=1000,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
     if stop is not None:
@@ -150,6 +151,8 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | No
     finally:
         listening.close()
         store.close()
+        if over_all is not None:
+            over_all.close()
 
 
 @contextmanager
@@ -168,6 +171,17 @@ def _drop(settings: Settings, urls: Urls, store: Store) -> Iterator[list[str]]:
             yield [] if settings.sftp.port is None else [stack.enter_context(sftp.serving(settings, every, folder))]
     finally:
         every.close()
+
+
+class _Server(uvicorn.Server):
+    """Lets those who listen to the status page go when it leaves; else it would wait for them."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, after every answer that is not endless."""
+        pages = self.config.app.state.pages  # type: ignore[union-attr]
+        if pages is not None:
+            pages.live.close()
+        await super().shutdown(sockets)
 
 
 async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, urls: list[str]) -> None:

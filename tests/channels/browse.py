@@ -9,7 +9,6 @@ import httpx
 
 from tests.running import Gateway
 
-
 PLAIN = ssl.create_default_context()
 """Never used over http, and dear to make anew for each request."""
 
