@@ -177,21 +177,23 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Under METERGATE_PROOF=1, and only when everything passed, writes docs/proof.md."""
+    """Under METERGATE_PROOF=1, and only when everything passed, writes what was proved into docs/proof.md; what was not run now stays."""
     rows_file = run_folder() / "proof.jsonl"
     if not (PROOF and session.config.stash[CONTROLLER] and exitstatus == 0 and rows_file.exists()):
         return
-    rows = sorted(json.loads(line) for line in rows_file.read_text("utf-8").splitlines())
     described = subprocess.run(
         [shutil.which("git") or "git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     commit, today = described.stdout.strip() or "unknown", datetime.now(UTC).date()
-    lines = [
+    page = ROOT / "docs" / "proof.md"
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+    found = {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+    for test, what, n, figure in map(json.loads, rows_file.read_text("utf-8").splitlines()):
+        found[what] = f"| {what} | {n:,} | {figure} | `{commit}` | {today} | `{test}` |"
+    head = (
         "# Proof\n",
-        f"Written by `make proof` on {today} at commit `{commit}`, Python {platform.python_version()}, {os.cpu_count()} cores.\n",
-        "| what | N | figure | test |",
-        "|---|---|---|---|",
-        *(f"| {what} | {n:,} | {figure} | `{test}` |" for test, what, n, figure in rows),
-    ]
-    (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "proof.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        f"Written by `make proof`, each line by the run named in it; Python {platform.python_version()}, {os.cpu_count()} cores.\n",
+        "| what | N | figure | commit | date | test |",
+        "|---|---|---|---|---|---|",
+    )
+    page.write_text("\n".join([*head, *(line for _, line in sorted(found.items()))]) + "\n", encoding="utf-8")
