@@ -1,0 +1,125 @@
+"""B6: an interval workbook from bytes to accepted rows, all rules on; beside the bare way: calamine, floats, a staged COPY, no check."""
+
+import io
+import struct
+import time
+from calendar import monthrange
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import count
+from zoneinfo import ZoneInfo
+
+import openpyxl
+import psycopg
+from python_calamine import CalamineWorkbook
+
+from gateway import pipeline, profiles
+from gateway.mapping import Envelope, formats
+from gateway.pipeline import Post, new_entry
+from gateway.settings import Limits, Settings
+from gateway.store import Store, people, supply
+from gateway.worker import Worker
+from tests.bench import ground
+from tests.bench.row import Row, faster, rounds
+
+SHEETS = 208
+PROFILE = "legal_entity"
+ZONE = "Europe/Moscow"
+FIRST = datetime.now(UTC).astimezone(ZoneInfo(ZONE)).date().replace(day=1)
+DAYS = monthrange(FIRST.year, FIRST.month)[1]
+VALUES = SHEETS * DAYS * 24
+
+
+@cache
+def workbook() -> bytes:
+    """A sheet a meter, an hour a row, a day a column."""
+    book = openpyxl.Workbook(write_only=True)
+    for number in range(SHEETS):
+        sheet = book.create_sheet(f"M{number:05d}")
+        sheet.append(["Время", *(FIRST + timedelta(days=day) for day in range(DAYS))])
+        for hour in range(24):
+            sheet.append([f"{hour:02}-{hour + 1:02}", *(round(((number + hour) * 31 + day) % 977 * 0.137, 3) for day in range(DAYS))])
+    packed = io.BytesIO()
+    book.save(packed)
+    return packed.getvalue()
+
+
+@cache
+def registry() -> str:
+    """A database whose utility has the meters of the workbook."""
+    name = ground.fresh("b06_registry", ground.registry())
+    store = Store(ground.server().url("owner", name), role="owner", pool=1)
+    lines = [supply.Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
+    with store.transaction() as connection:
+        utility = people.ensure_utility(connection, "bench")
+        people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")
+        supply.import_lines(connection, utility, PROFILE, lines)
+    store.close()
+    ground.tidy(name, "agreement", "usage_point", "meter", "register")
+    return name
+
+
+def run() -> list[Row]:
+    """Both in turns, each into an empty store."""
+    body, turn = workbook(), count()
+    peer = ground.empty("b06_theirs")
+
+    def ours() -> float:
+        name = ground.fresh(f"b06_{next(turn)}", registry())
+        store = Store(ground.server().url("worker", name), role="worker", pool=2)
+        worker = Worker(store, Settings(), formats(Limits()), name="bench")
+        with store.transaction() as connection:
+            sender = people.sender_of(connection, ground.KEY)
+        if sender is None:
+            raise RuntimeError("nobody has the bench's key")
+        began = time.perf_counter()
+        entry = new_entry(sender, Envelope(zone=ZONE), body, channel="bench")
+        pipeline.receive(store, [Post(entry=entry, found=[], say=lambda _: b"")], translated=False)
+        worker.translate_one()
+        took = time.perf_counter() - began
+        store.close()
+        ground.must_be(SHEETS, name, "select count(*) from meter_reading where status = 'queued'")
+        ground.must_be(VALUES, name, "select sum(cardinality(values)) from interval_block")
+        return VALUES / took
+
+    def theirs() -> float:
+        with psycopg.connect(ground.server().url("owner", peer)) as connection:
+            connection.execute("drop table if exists d")
+            connection.execute("create table d (channel text, day date, vals float8[] not null, primary key (channel, day))")
+            connection.commit()
+            began = time.perf_counter()
+            _load(connection, body)
+            return VALUES / (time.perf_counter() - began)
+
+    ours()  # starts the child that reads workbooks
+    rates = rounds({"ours": ours, "theirs": theirs})
+    what = f"xlsx of {SHEETS} sheets of 24 x {DAYS}, bytes to accepted rows, all rules on"
+    return [faster("B6", what, rates["ours"], rates["theirs"], unit="values/s", peer="calamine + COPY, no checks", goal=0.6)]
+
+
+def _days(body: bytes) -> Iterator[tuple[str, date, list[float]]]:
+    book = CalamineWorkbook.from_filelike(io.BytesIO(body))
+    for name in book.sheet_names:
+        head, *rows = book.get_sheet_by_name(name).to_python()
+        columns = zip(head, *rows, strict=True)
+        next(columns)
+        for day, *values in columns:
+            yield name, day, list(map(float, values))
+
+
+def _load(connection: psycopg.Connection, body: bytes) -> None:
+    epoch, pack = date(2000, 1, 1), struct.Struct(">" + "id" * 24).pack
+    connection.execute("create temporary table s (like d) on commit drop")
+    with connection.cursor() as cursor, cursor.copy("copy s from stdin (format binary)") as copy:
+        parts = [b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)]
+        for name, day, values in _days(body):
+            array = struct.pack(">iiiii", 1, 0, 701, 24, 1) + pack(*(part for value in values for part in (8, value)))
+            key = name.encode()
+            parts.append(struct.pack(">hi", 3, len(key)) + key + struct.pack(">iii", 4, (day - epoch).days, len(array)) + array)
+            if len(parts) == 500:
+                copy.write(b"".join(parts))
+                parts.clear()
+        copy.write(b"".join(parts) + b"\xff\xff")
+    connection.execute("insert into d select * from s on conflict (channel, day) do update set vals = excluded.vals")
+    connection.commit()
