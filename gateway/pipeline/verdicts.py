@@ -187,7 +187,7 @@ def failed(sent: Going, error: Exception, guarantee: str, patience: Patience) ->
         case Misconfigured():
             return [_again(claimed, "target_misconfigured", patience, tried=0) for claimed, _ in sent], objections
         case _:  # whatever broke in the adapter, the first byte may have been out
-            return [_lost(claimed, guarantee, patience, code="target_failed") for claimed, _ in sent], objections
+            return [_lost(claimed, guarantee, patience, why="target_failed") for claimed, _ in sent], objections
 
 
 def withdrawn(gone: Sequence[Claimed]) -> list[Verdict]:
@@ -219,12 +219,12 @@ def _doubt(claimed: Claimed, tried: int = 1) -> Verdict:
 
 
 def _lost(
-    claimed: Claimed, guarantee: str, patience: Patience, asked: float | None = None, *, code: str = "answer_lost", at_once: bool = False
+    claimed: Claimed, guarantee: str, patience: Patience, asked: float | None = None, *, why: str = "answer_lost", at_once: bool = False
 ) -> Verdict:
     """Billing may have it, or not: a question for later at A and B, for a person at C, and at B too once patience is spent."""
     if guarantee == "C" or (guarantee == "B" and _spent(claimed, patience)):
         return _doubt(claimed)
-    return _again(claimed, code, patience, asked, at_once=at_once)
+    return _again(claimed, why, patience, asked, at_once=at_once)
 
 
 def _awaiting(claimed: Claimed, outcome: str, poll: float, tried: int = 1) -> Verdict:
