@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from typing import Any, Final
 
 import msgspec
@@ -84,8 +85,8 @@ class _Book:
         return self.package.packed()
 
     def _weigh(self, found: Iterable[str]) -> None:
-        cells = sum(len(_CELL.findall(self.package.read(part))) for part in found)
-        if cells > self.limits.mark_cells:
+        cells = chain.from_iterable(_CELL.finditer(self.package.read(part)) for part in found)
+        if next(islice(cells, self.limits.mark_cells, None), None) is not None:
             raise Rejected(Problem(code="xlsx_too_many_cells", values={"limit": str(self.limits.mark_cells)}))
 
     def _old_list(self) -> str | None:
