@@ -140,17 +140,18 @@ def body_of(connection: Connection, utility: int, submission: UUID) -> bytes:
 
 
 _MOVED: Final = """
-with new as (select e.id, e.at, e.entity, e.entity_id from event e where e.id > %(after)s)
+with new as (select e.id, e.at, e.entity, e.entity_id, e.to_state from event e where e.id > %(after)s)
 select (select coalesce(max(id) filter (where at < clock_timestamp() - interval '5 seconds'), %(after)s) from new) as cursor,
   array(select distinct d.submission_id || '/' || n.id from new n
     left join meter_reading m on n.entity = 'meter_reading' and m.id = n.entity_id
-    join drop_file d on d.submission_id = coalesce(m.submission_id, n.entity_id) and not d.closed) as moved"""
+    join drop_file d on d.submission_id = coalesce(m.submission_id, n.entity_id) and not d.closed
+    where not (n.entity = 'submission' and n.to_state = 'received')) as moved"""
 
 
 def moved(connection: Connection, after: int) -> tuple[int, dict[UUID, set[int]]]:
     """The submissions that own an open name and in which something happened after the cursor, each with the ids of its events.
 
-    As in `events.changed` the next cursor stays five seconds behind, because events commit out of order; the ids tell what is new.
+    That something was received is no news: whoever takes a file tells it. As in `events.changed` the next cursor stays five seconds behind, because events commit out of order; the ids tell what is new.
     """
     row = connection.exec_driver_sql(_MOVED, {"after": after}).one()
     found: dict[UUID, set[int]] = {}

@@ -56,7 +56,7 @@ def _watch(parts: Parts, every: Store, folder: Path, stop: Event) -> None:
                 return
         with suppress(OSError):
             folders.sweep(folder)
-        teller = Teller(parts, every, folder)
+        teller = Teller(parts, every, folder, stop)
         taker = Taker(parts, every, folder, teller)
         telling = Thread(target=_again, args=(lambda: _then(teller.round, sftp.refresh), stop, sftp.refresh), name="drop-status")
         telling.start()

@@ -74,7 +74,7 @@ class Taker:
             del self._watches[gone]
         wait = self.settings.scan
         for credential, sender in partners.items():
-            if "submit" not in sender.scopes:
+            if "submit" not in sender.scopes or self.teller.stop.is_set():
                 continue
             watch = self._watches.setdefault(credential, Watch(self.settings.stable, self.settings.scan))
             try:
@@ -106,6 +106,8 @@ class Taker:
             good = [file for file in arrived if self._good(sender, drop, watch, file)]
             for kept in self._receive(sender, watch, good):
                 self._answer(sender, drop, watch, kept)
+            if self.teller.stop.is_set():
+                return
 
     def _read(self, drop: Drop, watch: Watch, name: bytes, state: State) -> Arrived | None:
         """A file's bytes, None when it has changed, is being written to or has vanished meanwhile."""

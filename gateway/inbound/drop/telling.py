@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Final
 from uuid import UUID
 
@@ -38,9 +38,9 @@ _PLAIN, _MARKED = b"\0", b"\1"
 class Teller:
     """Writes into the `out` of every drop. One lock orders what the taking and the telling say under one name."""
 
-    def __init__(self, parts: Parts, every: Store, folder: Path) -> None:
-        """`every`: a store that sees all utilities; `parts.store` is of one utility at a time."""
-        self.parts, self.every, self.folder = parts, every, folder
+    def __init__(self, parts: Parts, every: Store, folder: Path, stop: Event) -> None:
+        """`every`: a store that sees all utilities; `parts.store` is of one utility at a time. After `stop` no other file is begun."""
+        self.parts, self.every, self.folder, self.stop = parts, every, folder, stop
         self._lock = Lock()
         self._cursor = -1
         self._handled: dict[UUID, set[int]] = {}
@@ -109,6 +109,8 @@ class Teller:
         """Tell all of these; the submissions of those that could not be told."""
         late = set()
         for owner in owners:
+            if self.stop.is_set():
+                break
             try:
                 with folders.opened(self.folder, owner.credential_id) as drop:
                     told = self._tell(drop, owner)
