@@ -1,8 +1,14 @@
 """The whole line to a billing that works by files: posted, put into its inbox, acknowledged, billed; cut off, lost, and asked about."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import cycle, islice, product
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +27,20 @@ from tests.sshd import Sshd, running_sshd
 from tests.targets.conftest import item
 
 DAY = 86400.0
+STEPS = ("deliver.sent", "deliver.claimed", "deliver.recorded")
+WORK = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+from gateway.mapping import formats
+from gateway.settings import load
+from gateway.store import Store
+from gateway.worker import Worker
+
+settings = load(Path(sys.argv[1]), {})
+store = Store(settings.database.worker_url, role="worker", pool=2)
+Worker(store, settings, formats(settings.limits), name="dying", skew=timedelta(seconds=float(sys.argv[2]))).run_until_idle()
+"""
 
 
 class Line:
@@ -33,12 +53,24 @@ class Line:
         self.plain = plain
         self.cut = cut
         self._clock = timedelta()
+        settings = gateway.settings
+        self._config = sandbox.folder / "worker.toml"
+        lines = ["[database]", f"url = {json.dumps(settings.database.url)}", f"worker_url = {json.dumps(settings.database.worker_url)}"]
+        for code, named in settings.targets.items():
+            lines += [f"[targets.{code}.billing]", *(f"{name} = {json.dumps(value)}" for name, value in named["billing"].items())]
+        self._config.write_text("\n".join(lines), "utf-8")
 
     def work(self, later: float = 0.0) -> None:
         """What a worker would do so many seconds later; the clock never goes back."""
         self._clock += timedelta(seconds=later)
         settings = self.gateway.settings
         Worker(self.gateway.store, settings, formats(settings.limits), name=f"at {self._clock}", skew=self._clock).run_until_idle()
+
+    def killed_at(self, step: str) -> int:
+        """The exit code of a worker that dies at this step."""
+        command = [sys.executable, "-c", WORK, str(self._config), str(self._clock.total_seconds())]
+        environment = os.environ | {"METERGATE_STEP": f"{step}:KILL"}
+        return subprocess.run(command, env=environment, cwd=Path(__file__).parents[2], check=False).returncode
 
     def done(self, utility: Utility) -> int:
         """How many files of a utility the billing has answered and put away."""
@@ -64,7 +96,7 @@ def line(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
                 for utility, drop, url in ((plain, folder / "drop", ""), (cut, sshd.folder, f"{gateway.url}/v1/settlements"))
             ]
             for utility in (plain, cut):
-                utility.meters("1", "2", "3", registers=("A+:day", "A+:night"))
+                utility.meters(*"1234567", registers=("A+:day", "A+:night"))
             with running_sandbox(folder, accounts=accounts, sftp_port=0, drop_scan=0.02) as sandbox:
                 assert sandbox.process is not None
                 assert sandbox.process.stdout is not None
@@ -145,20 +177,39 @@ def test_a_session_cut_at_the_rename_is_asked_about_counts_once_and_is_billed(li
     assert line.done(line.cut) == answered + 1
 
 
+@pytest.mark.parametrize(("step", "meter"), list(zip(STEPS[: case(1, 3)], "456", strict=False)))
+def test_a_worker_killed_on_its_way_is_asked_about_by_the_next(line: Line, step: str, meter: str) -> None:
+    answered, counted = line.done(line.plain), line.effects(line.plain)
+    submission = post(line.plain, "150", meter)
+
+    assert line.killed_at(step) == -signal.SIGKILL
+    for _ in range(3):
+        line.work(61)
+    until(lambda: line.done(line.plain) == answered + 1)
+    line.work(301)
+
+    assert statuses(line.plain, submission) == ["acknowledged"]
+    assert line.effects(line.plain) == [*counted, 1]
+    assert line.done(line.plain) == answered + 1
+
+
 def test_an_acknowledgement_that_never_comes_puts_the_reading_in_doubt_when_it_is_overdue(line: Line) -> None:
     line.sandbox.control("lose", account=line.plain.code)
     counted = line.effects(line.plain)
-    submission = post(line.plain, "170", "1")
-
+    lost = post(line.plain, "170", "1")
     line.work()
     until(lambda: len(line.effects(line.plain)) == len(counted) + 1)
+    unsent = post(line.plain, "170", "7")
+    assert line.killed_at("deliver.sending") == -signal.SIGKILL
     line.work(DAY / 2)
-    assert statuses(line.plain, submission) == ["sent"]
+    assert (statuses(line.plain, lost), statuses(line.plain, unsent)) == (["sent"], ["sent"])
+
     line.work(DAY / 2 + 61)
 
-    assert statuses(line.plain, submission) == ["in_doubt"]
-    line.work(3 * DAY)
-    assert statuses(line.plain, submission) == ["in_doubt"]
+    # That a worker died before its first byte and that billing took the file and keeps silent look the same: no second file for either.
+    for _ in range(2):
+        assert (statuses(line.plain, lost), statuses(line.plain, unsent)) == (["in_doubt"], ["in_doubt"])
+        line.work(3 * DAY)
     assert line.effects(line.plain) == [*counted, 1]
     line.sandbox.control("up")
 
