@@ -151,7 +151,8 @@ select (select coalesce(max(id) filter (where at < clock_timestamp() - interval 
 def moved(connection: Connection, after: int) -> tuple[int, dict[UUID, set[int]]]:
     """The submissions that own an open name and in which something happened after the cursor, each with the ids of its events.
 
-    That something was received is no news: whoever takes a file tells it. As in `events.changed` the next cursor stays five seconds behind, because events commit out of order; the ids tell what is new.
+    That something was received is no news: whoever takes a file tells it. The next cursor stays five seconds behind, as in
+    `events.changed`, because events commit out of order; the ids tell what is new.
     """
     row = connection.exec_driver_sql(_MOVED, {"after": after}).one()
     found: dict[UUID, set[int]] = {}

@@ -23,7 +23,7 @@ def peak(running: Running) -> int:
 
 
 def test_many_files_cost_little(database: Database, tmp_path: Path, proof: Record) -> None:
-    n = case(1500, 100_000)
+    n = case(300, 100_000)
     store = Store(database.url(), role="owner", pool=1)
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "city")
