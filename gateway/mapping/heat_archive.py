@@ -1,18 +1,21 @@
 """The archive of heat meters (contractor manual): one file, many meters, hours, days and months of each of their heat inputs."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
+
+import msgspec
 
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import CIRCUITS, MeterReading, Step
 from gateway.domain.supply import key
 from gateway.mapping import Envelope, Format
-from gateway.mapping.cells import CellError, cell_code
+from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.delimited import is_delimited, read_delimited
-from gateway.mapping.heat_columns import WORDS, Header, Written, find_header, header_problems, known_words
+from gateway.mapping.heat_columns import WORDS, Header, Written, find_header, header_at, header_problems, known_words
 from gateway.mapping.heat_meter import HeatMeter, Sheet
+from gateway.mapping.heat_moments import read_day
 from gateway.mapping.sheet_owner import named, owner
 from gateway.mapping.tables import Table, look, read_tables
 from gateway.mapping.zip_gate import kind_of
@@ -24,6 +27,8 @@ _PASSED: Final = frozenset(map(fold, WORDS.passed))
 """First words of rows that are totals or means."""
 _DATE: Final = frozenset(fold(words.split()[0]) for words in WORDS.columns["day"])
 """First words of a header that is repeated among the rows."""
+_REPORTS: Final = 1000
+"""So many tables may stand one below another in a sheet."""
 _circuit: Final = re.compile(r"[^0-9]{0,20}([0-9])(?:[.,]0)?[^0-9]{0,20}").fullmatch
 
 Meters = dict[str, HeatMeter]
@@ -46,17 +51,20 @@ class HeatArchive(Format, frozen=True, kw_only=True):
         Raises Rejected when there is no header, a column or its unit is not known, or nothing stands below.
         """
         tables = _shown(self._tables(body))
-        found = [(table, header) for table in tables if (header := find_header(table)) is not None]
+        found = [
+            (table, headers) for table in tables if (header := find_header(table)) is not None and (headers := _stacked(table, header))
+        ]
         if not found:
             raise Rejected(Problem(code="header_not_found", where=tables[0].name if tables else ""))
         problems: list[Problem] = []
         sheets: list[Sheet] = []
-        for table, header in found:
-            number = "" if "meter" in header.columns else _number(table, header) or envelope.meter
-            problems += header_problems(table, header, named=bool(number))
-            if not any(problem.severity is Severity.ERROR for problem in problems):
-                sheets.append(Sheet(table, header, number))
-        if len(sheets) < len(found):
+        for table, headers in found:
+            for header, number in zip(headers, _numbers(table, headers, envelope.meter), strict=True):
+                objections = [*header_problems(table, header, named=bool(number))]
+                errors = [problem for problem in objections if problem.severity is Severity.ERROR]
+                problems += objections if header is headers[0] else errors
+                sheets += [] if errors else [Sheet(table, header, number)]
+        if any(problem.severity is Severity.ERROR for problem in problems):
             raise Rejected(*problems)
         meters: Meters = {}
         for sheet in sheets:
@@ -86,10 +94,38 @@ def _shown(tables: Iterable[Table]) -> list[Table]:
     return [table for table in tables if not table.hidden and table.rows]
 
 
-def _number(table: Table, header: Header) -> str:
-    """The meter of a sheet that has no column for it: named in a cell above the header, else by the sheet's name."""
-    above = ((row, column) for row in range(header.row) for column in range(len(table.rows[row])))
-    return owner(table, above).meter or named(table)
+def _stacked(table: Table, header: Header) -> list[Header]:
+    """The header and the same one further down, where reports of several meters stand one below another. Raises Rejected for too many."""
+    day = header.columns.get("day")
+    if "meter" in header.columns or day is None:
+        return [header]
+    words = table.rows[header.row][day.index]
+    below = [row for row in range(header.first, len(table.rows)) if table.rows[row][day.index] == words]
+    if len(below) > _REPORTS:
+        raise Rejected(Problem(code="too_many_readings", where=table.where(header.row, 0), values={"limit": str(_REPORTS)}))
+    headers = [header, *(found for row in below if (found := header_at(table, row)) is not None)]
+    for place, following in enumerate(headers[1:]):
+        last = following.row
+        while last > headers[place].first and not _is_data(table.rows[last - 1], headers[place]):
+            last -= 1
+        headers[place] = msgspec.structs.replace(headers[place], last=last)
+    return headers
+
+
+def _is_data(row: Sequence[Cell], header: Header) -> bool:
+    """Whether a row is one of values and not of a title."""
+    readable = not isinstance(read_day(row[header.columns["day"].index]), CellError)
+    return readable or sum(row[column.index] != "" for column in header.values) > 1
+
+
+def _numbers(table: Table, headers: Sequence[Header], told: str) -> Iterator[str]:
+    """The meter of each header without a column for it: a cell above names it, else the header before, the sheet's name, the channel."""
+    number, above = named(table) or told, 0
+    for header in headers:
+        cells = ((row, column) for row in range(above, header.row) for column in range(len(table.rows[row])))
+        number = "" if "meter" in header.columns else owner(table, cells).meter or number
+        above = header.last
+        yield number
 
 
 def _read(sheet: Sheet, meters: Meters) -> None:

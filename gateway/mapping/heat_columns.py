@@ -28,6 +28,8 @@ FAULTS: Final = {"U": 1, "D": 2, "G": 4, "g": 8, "E": 16}
 _KEYS: Final = ("meter", "circuit", "kind", "day", "clock")
 _INTEGRATORS: Final = ("heat_first", "heat_last")
 _CODES: Final = tuple(code for code in INTERVALS if "@" not in code)
+_GUESSED: Final = frozenset({"heat"})
+"""Columns whose unit is worth a hint when the header does not say it: Gcal and GJ are both usual."""
 _LONGEST: Final = 200
 _SHOWN: Final = 60
 _LARGEST_CODE: Final = 2**31 - 1
@@ -55,7 +57,6 @@ class Words(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     sheet_rows: int
     least: int
     prefixes: tuple[str, ...]
-    labels: tuple[str, ...]
     passed: tuple[str, ...]
     integrator: tuple[str, ...]
     months: tuple[tuple[str, ...], ...]
@@ -85,10 +86,14 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A header and where it stands in `rows`. `first`: the first row below it. `strange`: columns with words that are not known."""
+    """A header and where it stands in `rows`; what belongs to it are the rows from `first` up to `last`, that one not.
+
+    `strange`: columns with words that are not known. `twice`: columns that mean what one before them means.
+    """
 
     row: int
     first: int
+    last: int
     columns: dict[str, Column]
     strange: tuple[int, ...]
     twice: tuple[Column, ...]
@@ -110,18 +115,28 @@ def known_words(rows: Sequence[Sequence[Cell]]) -> int:
 
 
 def find_header(table: Table) -> Header | None:
-    """The header among the first rows of a table, None when there is none; units may stand in the row below it."""
-    for index, row in enumerate(table.rows[: max(0, WORDS.sheet_rows - table.row)]):
-        found = _columns(row, index)
-        if not _weight(found):
-            continue
-        columns: dict[str, Column] = {}
-        twice = tuple(column for column in found if columns.setdefault(column.field, column) is not column)
-        units = _units_below(columns, table.rows[index + 1] if index + 1 < len(table.rows) else [], index + 1)
-        named = {column.index for column in found}
-        strange = tuple(place for place, cell in enumerate(row) if cell != "" and place not in named)
-        return Header(index, index + (2 if units else 1), columns | units, strange, twice)
-    return None
+    """The header among the first rows of a table, None when there is none."""
+    rows = range(min(len(table.rows), WORDS.sheet_rows - table.row))
+    return next((found for row in rows if (found := header_at(table, row)) is not None), None)
+
+
+def header_at(table: Table, index: int) -> Header | None:
+    """The header that a row is, None when it is none; units may stand in the row below it."""
+    row = table.rows[index]
+    found = _columns(row, index)
+    if not _weight(found):
+        return None
+    columns: dict[str, Column] = {}
+    twice = tuple(column for column in found if columns.setdefault(column.field, column) is not column)
+    below = table.rows[index + 1] if index + 1 < len(table.rows) else []
+    units = _units_below(columns, below, index + 1)
+    columns |= units
+    for field in _INTEGRATORS:
+        if "heat" in columns and field in columns and columns[field].unit is _OURS:
+            columns[field] = msgspec.structs.replace(columns[field], unit=columns["heat"].unit)
+    named = {column.index for column in found}
+    strange = tuple(place for place, cell in enumerate(row) if cell != "" and place not in named)
+    return Header(index, index + (2 if units else 1), len(table.rows), columns, strange, twice)
 
 
 def header_problems(table: Table, header: Header, *, named: bool) -> Iterator[Problem]:
@@ -140,6 +155,11 @@ def header_problems(table: Table, header: Header, *, named: bool) -> Iterator[Pr
         yield Problem(
             code="column_repeated", where=table.where(column.row, column.index), values={"column": WORDS.columns[column.field][0]}
         )
+    for field in _GUESSED & header.columns.keys():
+        column = header.columns[field]
+        if column.unit is _OURS and not column.unknown:
+            told = {"column": WORDS.columns[field][0], "unit": next(iter(WORDS.units[INTERVALS[field].quantity]))}
+            yield Problem(code="unit_assumed", where=table.where(column.row, column.index), severity=Severity.HINT, values=told)
     for index in header.strange:
         told = {"column": " ".join(str(table.rows[header.row][index]).split())[:_SHOWN]}
         yield Problem(code="column_unknown", where=table.where(header.row, index), severity=Severity.HINT, values=told)

@@ -154,9 +154,7 @@ class HeatMeter:
         """
         if not self.code:
             return MeterReading(meter="", readings=(), period=envelope.period, where=self.where, problems=tuple(self.problems))
-        for (circuit, step, _), (sheet, rows) in list(self._series.items()):
-            if step is None and rows:
-                self._tell_step(sheet, circuit, rows)
+        self._tell_steps()
         placed = self._placed(envelope.zone)
         period = envelope.period or _month(placed)
         at, readings = self._readings(envelope, period)
@@ -172,12 +170,17 @@ class HeatMeter:
             blocks=tuple(block for one in placed for block in one.told(envelope)),
         )
 
-    def _tell_step(self, sheet: Sheet, circuit: int, rows: list[int]) -> None:
-        step = step_of([sheet.moments[row] for row in rows])
-        if step is None:
-            self.problems.append(Problem(code="archive_step_unknown", where=sheet.place(rows[0], "day")))
-        else:
-            self.rows(sheet, circuit, step).extend(rows)
+    def _tell_steps(self) -> None:
+        """Give rows without a step the one that their distances tell, or, where they do not, the only one of the meter's other rows."""
+        untold = [(circuit, sheet, rows) for (circuit, step, _), (sheet, rows) in self._series.items() if step is None and rows]
+        steps = [step_of([sheet.moments[row] for row in rows]) for _, sheet, rows in untold]
+        known = {step for _, step, _ in self._series if step is not None} | {step for step in steps if step is not None}
+        for (circuit, sheet, rows), told in zip(untold, steps, strict=True):
+            step = told or (min(known) if len(known) == 1 and Step.HOUR not in known else None)
+            if step is None:
+                self.problems.append(Problem(code="archive_step_unknown", where=sheet.place(rows[0], "day")))
+            else:
+                self.rows(sheet, circuit, step).extend(rows)
 
     def _placed(self, zone: str) -> list["_Blocks"]:
         """Every series of rows in its blocks; what does not fit is a problem of its cell."""
@@ -285,7 +288,7 @@ def _month(placed: list[_Blocks]) -> str:
 
 def _columns(table: Table, header: Header) -> list[tuple[Written, ...]]:
     """The columns below a header; a cell that cannot be trusted is its problem, a yes or no is no number."""
-    rows = table.rows[header.first :]
+    rows = table.rows[header.first : header.last]
     columns: list[tuple[Written, ...]] = [tuple(map(itemgetter(index), rows)) for index in range(len(table.rows[0]))]
     for index, column in enumerate(columns):
         if bool in set(map(type, column)):

@@ -72,6 +72,17 @@ def _sheet_per_meter() -> bytes:
     return book(Лист1=[["Теплосчётчик ТВ7"], ["Заводской номер:", "00123456"], *head, *values], **{"00123457": [*head, *values]})
 
 
+def _stacked() -> str:
+    """Reports of two meters one below another, as devices print them; the second goes on under a repeated header."""
+    head = "Дата;Q, ГДж;M1, т;t1"
+
+    def report(serial: str, *numbers: int) -> list[str]:
+        rows = [f"{n:02}.10.2026;{n},5;{n};70" for n in numbers]
+        return ["Отчёт о теплопотреблении;;;", f"Заводской номер: {serial};;;", head, *rows, "Итого;9;9;70", ";;;"]
+
+    return text(*report("00100", 1, 2), *report("00200", 1, 2), head, "03.10.2026;3,5;3;70", head="Архив за октябрь;;;")
+
+
 def _rolling_ends() -> bytes:
     """Date and hour in one cell: from 01:00 to 00:00 of the next day, some milliseconds off, as sheets keep them."""
     first = datetime(2026, 10, 1)  # noqa: DTZ001 - as a sheet keeps it
@@ -150,6 +161,7 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "several_wrong.csv": _BAD.encode,
     "two_circuits.xlsx": _two_circuits,
     "sheet_per_meter.xlsx": _sheet_per_meter,
+    "stacked_reports.csv": lambda: _stacked().encode("cp1251"),
     "refused_columns.csv": lambda: text("1;2;3;4", head="Прибор;Q, кварт;M1, т;Q").encode(),
     "refused_koi8.csv": lambda: text(*days("1", range(1, 3))).encode("koi8-r"),
     "refused_quote.csv": lambda: text(*days("1", (1, 2)), '1;;03.10.2026;;"1,5;70').encode(),

@@ -20,8 +20,8 @@ from gateway.mapping.heat_archive import HeatArchive
 from gateway.mapping.heat_columns import DECIMALS, FAULTS, WORDS, known_words, read_faults, read_values
 from gateway.settings import Limits
 from tests.conftest import case
-from tests.formats.make import samples
-from tests.formats.make_heat import book, days, text
+from tests.formats.make import as_xls, samples
+from tests.formats.make_heat import SAMPLES, book, days, text
 from tests.formats.read_heat import FORMAT, IRKUTSK, KYIV, blocks, decoded, problems, refusal, things
 
 
@@ -208,6 +208,38 @@ def test_a_header_is_found_whatever_its_letters_and_order() -> None:
     assert {block.register for block in decoded(body)[0].blocks} == {"heat", "M1", "M2", "tcw", "T.normal"}
     [hint] = [thing for thing in things(body) if isinstance(thing, Problem)]
     assert (hint.code, hint.where, hint.severity) == ("column_unknown", "line 1, column 5", Severity.HINT)
+
+
+def test_reports_one_below_another_are_several_meters() -> None:
+    found = decoded(SAMPLES["stacked_reports.csv"]())
+    assert {one.meter: [value for value in one.blocks[1].values if value is not None] for one in found} == {
+        "00100": [Decimal(1), Decimal(2)],
+        "00200": [Decimal(1), Decimal(2)],
+    }
+    assert next(block.where for block in found[1].blocks if block.register == "M1").startswith("lines 12-")
+    many = "\n".join(["Дата;Q, Гкал;M1, т", "01.10.2026;1;1"] * 1002)
+    assert refusal(many, Envelope(meter="9")) == [("too_many_readings", "line 1, column 1")]
+    second = "Зав. №: 1;;\nДата;Q, Гкал;M1, т\n01.10.2026;1;1\nЗав. №: 2;;\nДата;Q, Гкал;M1, пуд\n01.10.2026;1;1"
+    assert refusal(second) == [("unit_unknown", "line 5, column 3")]
+
+
+def test_an_old_workbook_says_the_same() -> None:
+    rows: list[list[Any]] = [
+        ["Прибор", "Дата", "Время", "Q, Гкал", "t1"],
+        *(["7", date(2026, 10, 1), hour, hour / 100, -3.5] for hour in range(24)),
+    ]
+    new = book(Часы=[[cell.toordinal() - 693_594 if isinstance(cell, date) else cell for cell in row] for row in rows])
+    assert decoded(as_xls(new)) == decoded(new)
+    assert len(decoded(new)[0].blocks) == 2
+    assert FORMAT.sniff(as_xls(new), "")
+
+
+def test_a_unit_that_is_not_told_is_named() -> None:
+    body = text("7;01.10.2026;1;1;5", "7;02.10.2026;1;1;6", head="Прибор;Дата;Q;M1;Qкон")
+    [hint] = [thing for thing in things(body) if isinstance(thing, Problem)]
+    assert (hint.code, hint.severity, hint.values["unit"]) == ("unit_assumed", Severity.HINT, "Гкал")
+    [one] = decoded(body.replace("Q;M1", "Q, МВт·ч;M1"))
+    assert one.readings[0].value == Decimal(5), "a dial of 6 MWh shows 5 Gcal without decimals: its unit is that of Q"
 
 
 def test_a_file_whose_columns_cannot_be_read_is_refused_whole() -> None:

@@ -45,5 +45,6 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "meter_missing": text(DAY, ";;сутки;01.10.2026;;1,5;70;"),
     "moment_invalid": text("7;;сутки;31.11.2026;;1,5;70;"),
     "moment_repeated": text(DAY, DAY),
+    "unit_assumed": text(DAY, head=HEAD.replace("Q, Гкал", "Q")),
     "unit_unknown": text(DAY, head=HEAD.replace("Гкал", "калории")),
 }
