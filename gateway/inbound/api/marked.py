@@ -23,7 +23,7 @@ from gateway.texts import Language
 
 @get(
     "/v1/submissions/{submission:str}/problems.xlsx",
-    responses=refusals(401, 403, 404, 503)
+    responses=refusals(400, 401, 403, 404, 503)
     | {200: ResponseSpec(bytes, generate_examples=False, media_type=XLSX, description="The workbook, its wrong cells marked")},
     operation_id="getMarkedWorkbook",
     tags=["submissions"],
