@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -72,7 +73,8 @@ class Grid(msgspec.Struct, frozen=True):
 
     def span(self, line: int) -> str:
         """The name of the cells of a line that hold values, from the first to the last."""
-        return self.between(line, self.slots[0].position, line, self.slots[-1].position)
+        first, last = self.slots[0].position, self.slots[-1].position
+        return self.between(line, first, line, last) if self.across else self.table.span(line, first, last)
 
     def between(self, line: int, position: int, last_line: int, last_position: int) -> str:
         """The name of the cells from one to another."""
@@ -126,7 +128,7 @@ def find(table: Table, month: date | None = None) -> Grid | None:
     plain: list[tuple[bool, Lines, int, int]] = []
     for across, lines in ways:
         for axis, line in enumerate(lines[:_LINES]):
-            found = _hours(line)
+            found = _hours(*_typed(line[:_REACH])) if len(line) >= _HOURS else None
             if found is None:
                 continue
             first, numbers = found
@@ -138,37 +140,58 @@ def find(table: Table, month: date | None = None) -> Grid | None:
     return next((grid for grid in grids if grid is not None), None)
 
 
-def _hours(line: Sequence[Cell]) -> tuple[int, bool] | None:
-    """Position of the first label if this line holds hours, and whether all its labels are numbers, as values might be too."""
-    if len(line) < _HOURS:
-        return None
-    labels = [(position, label) for position, cell in enumerate(line[:_REACH]) if cell != "" and (label := hour(cell)) is not None]
+def _typed(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], tuple[type, ...]]:
+    """Cells as a key: `1.0` and `True` are equal and do not mean the same."""
+    return tuple(cells), tuple(map(type, cells))
+
+
+@lru_cache(maxsize=256)
+def _hours(line: tuple[Cell, ...], _: tuple[type, ...]) -> tuple[int, bool] | None:
+    """Position of the first label if this line holds hours, and whether all its labels are numbers, as values might be too.
+
+    Remembered, as is what else is read of edges: the sheets of a workbook have the same.
+    """
+    labels = [(position, label) for position, cell in enumerate(line) if cell != "" and (label := hour(cell)) is not None]
     if len({label.hour for _, label in labels}) < _HOURS:
         return None
     return labels[0][0], all(label.number for _, label in labels)
 
 
+@lru_cache(maxsize=256)
+def _in_order(labels: tuple[Cell, ...], _: tuple[type, ...]) -> bool:
+    """Tell whether labels are the 24 hours, one after the other."""
+    found = [hour(cell) for cell in labels]
+    return [label and (label.hour, label.mark) for label in found] == [(begins, "") for begins in range(24)]
+
+
 def _crossed(table: Table, lines: Lines, axis: int, first: int, month: date | None, *, across: bool) -> Grid | None:
     """The grid of an axis of hours and the days that cross it, None when not enough of these do."""
     best, head = 0, -1
-    beside = lines[axis + 1 : axis + 1 + _WIDEST]
     for position in range(min(first, _LINES) - 1, -1, -1):
-        count = sum([cell != "" and day(cell) is not None for cell in [line[position] for line in beside]])
+        count = sum(map(bool, _days_of(*_typed([line[position] for line in lines[axis + 1 : axis + 1 + _WIDEST]]))))
         if count > best:
             best, head = count, position
     if best < _DAYS:
         return None
     days, undated = _dated(lines, axis, head, month)
+    line = lines[axis]
+    if axis == 0 and days[0][0] == 1 and len(line) - first == 24 and _in_order(*_typed(line[first:])):
+        slots = tuple(Slot(position, begins, again=False) for begins, position in enumerate(range(first, first + 24)))
+        return Grid(table, across, lines, axis, head, slots, days, undated, ())
     slots, problems, marked = _Walk(table, lines, axis, days, across=across).run(first)
     return Grid(table, across, lines, axis, head, slots, days, undated, problems, marked)
+
+
+@lru_cache(maxsize=256)
+def _days_of(heads: tuple[Cell, ...], _: tuple[type, ...]) -> tuple[date | None, ...]:
+    return tuple(day(cell) if cell != "" else None for cell in heads)
 
 
 def _dated(lines: Lines, axis: int, head: int, month: date | None) -> tuple[tuple[tuple[int, date], ...], tuple[int, ...]]:
     days: list[tuple[int, date]] = []
     undated: list[int] = []
-    for number in range(axis + 1, len(lines)):
-        cell = lines[number][head]
-        found = day(cell) if cell != "" else None
+    heads = [line[head] for line in lines[axis + 1 :]]
+    for number, (cell, found) in enumerate(zip(heads, _days_of(*_typed(heads)), strict=True), axis + 1):
         if found is not None:
             days.append((number, found))
         elif days and is_total(cell):

@@ -5,8 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
+
+import msgspec
 
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import IntervalBlock, Step
@@ -21,8 +24,8 @@ REGISTER: Final = "A+"
 DAY: Final = "%d.%m.%Y"
 
 _day: Final = itemgetter(1)
-_plain: Final = re.compile(r"(?:[0-9]{1,15}\.[0-9]{1,6}, ){22,24}[0-9]{1,15}\.[0-9]{1,6}").fullmatch
-"""The text of a whole day of good values, as a list of floats says itself; only a day that is none is read cell by cell."""
+_plain: Final = re.compile(rb"\[(?:\[(?:[0-9]{1,15}\.[0-9]{1,6}[,\]])+[,\]])+").fullmatch
+_decimals: Final = msgspec.json.Decoder(list[tuple[Decimal, ...]])
 
 
 class IntervalSheet:
@@ -36,7 +39,7 @@ class IntervalSheet:
         """Read it; `expected` is the first day of the month that is told beside the table."""
         self.grid, self.table, self.envelope = grid, grid.table, envelope
         self.spoilt = {problem.where: problem for problem in grid.table.problems}
-        self.first = Counter(day.replace(day=1) for _, day in grid.days).most_common(1)[0][0]
+        self.first, self.whole = _month_of(grid.days)
         self.odd = odd_days(envelope.zone, self.first)
         self.blocks: list[IntervalBlock] = []
         self.problems: list[Problem] = list(grid.problems)
@@ -63,13 +66,15 @@ class IntervalSheet:
         self.problems = [Problem(code="channel_not_allowed", where=where, values={"channel": written[:40]})]
         return True
 
-    def _days(self, expected: date | None) -> list[tuple[int, date]]:
+    def _days(self, expected: date | None) -> Sequence[tuple[int, date]]:
         """The days that are read: of this month and each once; what is wrong with the others counts only when they hold values."""
         grid, head = self.grid, self.grid.head
         if expected is not None and expected != self.first:
             where = grid.between(grid.days[0][0], head, grid.days[-1][0], head)
             told = {"written": f"{self.first:%Y-%m}", "expected": f"{expected:%Y-%m}"}
             self.problems.append(Problem(code="period_differs", where=where, values=told))
+        if self.whole and not grid.undated:
+            return grid.days
         taken: dict[date, int] = {}
         for line, day in grid.days:
             if day.replace(day=1) != self.first:
@@ -82,6 +87,13 @@ class IntervalSheet:
                 taken[day] = line
             else:
                 taken.setdefault(day, line)
+        self._undated()
+        self._missing(taken)
+        return [(line, day) for day, line in taken.items()]
+
+    def _undated(self) -> None:
+        """Values under what is no day."""
+        grid, head = self.grid, self.grid.head
         for line in grid.undated:
             where = grid.where(line, head)
             if where in self.spoilt:
@@ -91,8 +103,6 @@ class IntervalSheet:
                 self.touched = self.touched or bool(wrong)
                 for position in wrong:
                     self._object("date_invalid", line, position, value=str(grid.lines[line][head])[:40])
-        self._missing(taken)
-        return [(line, day) for day, line in taken.items()]
 
     def _missing(self, taken: dict[date, int]) -> None:
         """Days of the month that no line is for, each run of them told where it ought to stand."""
@@ -110,14 +120,17 @@ class IntervalSheet:
         if again is not None and not self.grid.marked_again and (again.hour, 1) not in self.odd.values():
             self._object("hour_repeated", self.grid.axis, again.position, hour=HOURS[again.hour])
             again = None
-        pick, spoilt, lines = _picker(once), self.spoilt, self.grid.lines
-        for line, day in sorted(days, key=_day):
+        pick, lines = _picker(once), self.grid.lines
+        ordered = sorted(days, key=_day)
+        cells = [pick(lines[line]) for line, _ in ordered]
+        good = None if self.spoilt else _exact(cells)
+        for index, (line, day) in enumerate(ordered):
             if day in self.odd:
                 self._odd(line, day, once, again)
                 continue
-            text = repr(pick(lines[line]))[1:-1]
-            if not spoilt and _plain(text):
-                self._keep(line, day, tuple(map(Decimal, (text + ", ").replace(".0, ", ", ")[:-2].split(", "))))
+            values = good[index : index + 1] if good is not None else None if self.spoilt else _exact(cells[index : index + 1])
+            if values:
+                self._keep(line, day, values[0])
             else:
                 self._slowly(line, day, once)
             if again is not None:
@@ -204,6 +217,23 @@ class IntervalSheet:
 
     def _object(self, code: str, line: int, position: int, **values: str) -> None:
         self.problems.append(Problem(code=code, where=self.grid.where(line, position), values=values))
+
+
+def _exact(days: Sequence[Sequence[Cell]]) -> list[tuple[Decimal, ...]] | None:
+    """The values of days whose cells are nothing but good numbers, by way of their shortest text; None when one cell is anything else.
+
+    All at once, since a call for each of a million cells would cost more than reading the file.
+    """
+    text = msgspec.json.encode(days)
+    return _decimals.decode(text.replace(b".0,", b",").replace(b".0]", b"]")) if _plain(text) else None
+
+
+@lru_cache(maxsize=256)
+def _month_of(days: tuple[tuple[int, date], ...]) -> tuple[date, bool]:
+    """First day of the month that most of the days lie in, and whether they are the days of that month, each once."""
+    first = Counter(day.replace(day=1) for _, day in days).most_common(1)[0][0]
+    count = (shift(first, 1) - first).days
+    return first, len(days) == count and {day for _, day in days} == {first + timedelta(days=number) for number in range(count)}
 
 
 def _picker(slots: Sequence[Slot]) -> Callable[[Sequence[Cell]], Any]:

@@ -3,6 +3,7 @@
 import threading
 import time as clock
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -37,6 +38,7 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.name}!{letter}{self.row + first + 1}:{letter}{self.row + last + 1}"
 
 
+@lru_cache(maxsize=1024)
 def letters(column: int) -> str:
     """The letters of a column counted from 0."""
     text = ""
