@@ -20,7 +20,7 @@ def page(gateway: Gateway, path: str, language: str = "ru", **options: Any) -> h
 
 
 def shown(answer: httpx.Response) -> str:
-    """A page as a reader sees it: no markup, blanks as one."""
+    """A page as a reader sees it: no markup, blanks as one and plain."""
     assert answer.status_code == 200, answer.text
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.text))).strip()
 

@@ -3,6 +3,7 @@
 import io
 import re
 import uuid
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
@@ -14,6 +15,7 @@ from gateway.inbound.web import guard
 from gateway.inbound.web.front import PAGE
 from gateway.store import trace
 from tests.channels.browse import listed, page, shown
+from tests.channels.test_intervals_line import electric, register, sheet
 from tests.running import Gateway, Utility
 
 
@@ -196,6 +198,21 @@ def test_the_workbook_comes_back_marked(gateway: Gateway, company: Utility) -> N
 
 def test_what_is_no_table_has_no_marked_file(gateway: Gateway, sent: dict[str, Any]) -> None:
     assert page(gateway, f"/submissions/{sent['submission']}/problems.xlsx").status_code == 404
+
+
+def test_gv_3_both_consumptions_and_their_difference_stand_together(gateway: Gateway, company: Utility) -> None:
+    register(company, [electric(company, last=Decimal(12441), losses=Decimal("0.05"))])
+    company.submit(company.body({"20300109": "012442"}))
+    body = sheet(company.period, {"B2": "137 130,48"})
+    made = company.upload(body, "часы.xlsx", meter="20300109", ratio_applied="true", losses_applied="true").json()["submission"]
+    gateway.work()
+    answer = page(gateway, f"/submissions/{made}")
+    assert "Расход 12 600,00 Расход интерв. 137 130,48 Дельта −124 530,48" in shown(answer)
+    assert "С учётом потерь да" in shown(answer)
+    [one] = re.findall(r'<tr id="(rdg_[0-9a-f]+)"', answer.text)
+    traced = shown(page(gateway, f"/readings/{one}", "en"))
+    assert "Consumption 12,600.00 Interval cons. 137,130.48 Delta −124,530.48" in traced
+    assert "volume of the period" in traced
 
 
 # --- the trace of one reading

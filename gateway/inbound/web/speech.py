@@ -55,6 +55,10 @@ class Speech(msgspec.Struct, frozen=True):
         own = self.profiles.get(profile, only)
         return texts.word(name, self.language) if own is None else own.word(name, self.language)
 
+    def ours(self, name: str) -> str:
+        """Our own word, where the utility's does not tell two states apart."""
+        return texts.word(name, self.language)
+
     def problem(self, code: str) -> str:
         """What is wrong, of a code alone; a code that has no words stands as it is."""
         return texts.problem(code, self.language)[0] if code in texts.codes() else self.word(f"attempt.{code}")
