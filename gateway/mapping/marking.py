@@ -76,9 +76,7 @@ class _Book:
         wanted = {name: cells[name] for name in names if cells.get(name)}
         self._weigh(part for name, (_, part) in self.sheets.items() if name in wanted)
         for name in names:
-            element, part = self.sheets[name]
-            del element
-            _Sheet(self.package, part, self.styles).mark(wanted.get(name, {}), said.get(name, {}))
+            _Sheet(self.package, self.sheets[name][1], self.styles).mark(wanted.get(name, {}), said.get(name, {}))
         self._list(marking, names, old)
         self.styles.put()
         self.package.put_tree(self.main, self.tree)

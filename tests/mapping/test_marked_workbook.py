@@ -28,6 +28,8 @@ from gateway.mapping.tables import read_tables
 from gateway.settings import Limits
 from gateway.texts import Language
 from tests.formats.make import as_xls, expected, filled, outcome, samples
+from tests.hostile.files import sheet
+from tests.hostile.test_marked import declared
 
 LIMITS = Limits()
 SHEET = "Интегральные показания"
@@ -233,6 +235,28 @@ def test_ranges_rows_columns_and_places_that_are_none() -> None:
     links = {where: link for where, _, link in listed(book["Ошибки"])}
     assert [links[place] for place in places[:4]] == [f"'{SHEET}'!{cell}" for cell in ("B2", "A2", "A7", "C1")]
     assert links["нет такого!B2"] is None
+
+
+def test_cells_that_do_not_say_where_they_stand_and_cells_that_are_not_there() -> None:
+    rows = '<row><c><v>1</v></c><c><v>2</v></c></row><row r="5" spans="3:3"><c r="C5"><v>3</v></c></row><row><c><v>4</v></c></row>'
+    body = declared(sheet(rows))
+    places = ("B1", "C1", "A3", "A5", "C5", "D5", "A6", "B9")
+    book = back(body, [wrong(f"S!{place}") for place in places])
+    assert coloured(book["S"]) == dict.fromkeys(places, RED)
+    found = marked(body, "x.xlsx", [wrong(f"S!{place}") for place in places], "ru", LIMITS)
+    assert found is not None
+    assert read_tables(found, LIMITS)[0].rows == read_tables(body, LIMITS)[0].rows
+
+
+def test_a_cell_that_is_not_there_keeps_the_format_of_its_row_or_column() -> None:
+    book = openpyxl.Workbook()
+    own = book.worksheets[0]
+    own["A1"] = 1
+    own.column_dimensions["C"].font = Font(bold=True)
+    own.row_dimensions[4].font = Font(italic=True)
+    own["B4"] = 2
+    seen = back(saved(book), [wrong("Sheet!C2"), wrong("Sheet!C4"), wrong("Sheet!D9")]).worksheets[0]
+    assert [(seen[cell].font.b, seen[cell].font.i) for cell in ("C2", "C4", "D9")] == [(True, False), (False, True), (False, False)]
 
 
 def test_at_most_so_many_problems_are_told_and_the_sheet_says_so() -> None:
