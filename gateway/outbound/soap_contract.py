@@ -85,6 +85,8 @@ class Operation:
             document = read(wsdl, transport=local(), settings=settings).wsdl
         except (OSError, zeep.exceptions.Error, etree.LxmlError, LookupError, AttributeError) as error:
             raise ValueError(f"wsdl: {wsdl} cannot be read: {error}") from error
+        if not document.services:
+            raise ValueError(f"wsdl: {wsdl} holds no service")
         found = _chosen("service", service, document.services)
         binding = _chosen("port", port, {name: one for name, one in found.ports.items() if "oap" in type(one.binding).__name__})
         self.address = str(binding.binding_options["address"])
@@ -93,14 +95,16 @@ class Operation:
         if self._operation.input.body is None or self._operation.output is None or self._operation.output.body is None:
             raise ValueError(f"{setting}: {operation} has no request or no answer")
         self.space = str(self._binding.nsmap["soap-env"])
-        self.answer: str = self._operation.output.body.qname.text
+        answer = self._operation.output.body.qname  # of rpc style the library names the message, where the wire has the operation
+        rpc = self._operation.style == "rpc"
+        self.answer: str = f"{{{answer.namespace}}}{self._operation.name}Response" if rpc else answer.text
 
     def form(self, rows: str, row: Mapping[str, str], constants: Mapping[str, str], zone: str, header: str, names: tuple[str, ...]) -> Form:
         """Make a request ready. `names`: the settings of rows, of a row's cells and of constants, for what is said of a mistake."""
         element = self._operation.input.body
         writer = _Writer(rows, row, constants, ZoneInfo(zone), names)
         writer.look(element)
-        inner = writer.write(element, ())
+        inner = writer.write(element, (), needed=True)
         writer.finish()
         head, tail = inner.split(_ROWS)
         space, action = self.space, str(self._operation.soapaction or "")
@@ -176,20 +180,20 @@ class _Writer:
                 if below + path not in self._used:
                     raise ValueError(f"{setting}: {'/'.join(path)} holds no text of its own, or two things are said of it")
 
-    def write(self, element: Any, path: tuple[str, ...]) -> str:
+    def write(self, element: Any, path: tuple[str, ...], *, needed: bool) -> str:
         """An element with all that is said of it and below; nothing when nothing is. Raises ValueError for a required one."""
         if path == self._rows and path:
             if not element.accepts_multiple:
                 raise ValueError(f"{self._names[0]}: {'/'.join(path)} may stand there only once")
-            self.row = self._plain(element, path).replace("%", "%%").replace(_HOLE, "%s")
+            self.row = self._plain(element, path, needed=True).replace("%", "%%").replace(_HOLE, "%s")
             return _ROWS
-        return self._plain(element, path)
+        return self._plain(element, path, needed=needed)
 
-    def _plain(self, element: Any, path: tuple[str, ...]) -> str:
+    def _plain(self, element: Any, path: tuple[str, ...], *, needed: bool) -> str:
         opened, closed = self._tags(element, path)
         inside = self._inside(element, path)
         if isinstance(inside, Slot):
-            optional = element.is_optional and path != self._rows and inside.may_be_missing
+            optional = inside.may_be_missing and not needed
             self.slots.append(msgspec.structs.replace(inside, tags=(opened, closed) if optional else None))
             return _HOLE if optional else f"{opened}{_HOLE}{closed}"
         return f"{opened}{inside}{closed}"
@@ -206,7 +210,7 @@ class _Writer:
         for child, needed in _members(element.type):
             below = (*path, child.name)
             if self._said(below):
-                parts.append(self.write(child, below))
+                parts.append(self.write(child, below, needed=needed))
             elif needed:
                 raise ValueError(f"{self._names[1 if self._in_rows(below) else 2]}: {'/'.join(below)} is required by the WSDL")
         return "".join(parts)
@@ -332,7 +336,7 @@ def text(value: str) -> str:
         return value
     if _UNWRITABLE.search(value):
         raise ValueError("holds a character that XML cannot carry")
-    return escape(value, {'"': "&quot;"})
+    return escape(value, {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
 
 def _digits(value: str) -> str:
