@@ -19,6 +19,7 @@ _CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1251": "cp1251",
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DECLARED: Final = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)["']""").match
 _PROLOG: Final = re.compile(rb"(?:\s+|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL).match
+_DECLARATION: Final = re.compile(rb"<\?xml\s").match
 _INSTRUCTIONS: Final = re.compile(rb"<!--(?:(?!-->).)*+-->|<!\[CDATA\[(?:(?!\]\]>).)*+\]\]>|(<\?(?!xml\s))", re.DOTALL).finditer
 """Comments, CDATA and, in the group, an instruction in neither that is no XML declaration."""
 _TOO_LARGE: Final = frozenset({45, 110, 114})
@@ -94,7 +95,7 @@ def _check_marks(text: bytes, attributes: int, forbid: Collection[str]) -> None:
     end = prolog.end() if prolog else 0
     if text.startswith(b"<!DOCTYPE", end):
         raise Rejected(Problem(code="xml_doctype_forbidden", where=_line(text, end)))
-    if "instruction" in forbid and text.count(b"<?") > text.startswith(b"<?xml"):
+    if "instruction" in forbid and text.count(b"<?") > (_DECLARATION(text) is not None):
         for found in _INSTRUCTIONS(text):
             if found[1]:
                 raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, found.start())))

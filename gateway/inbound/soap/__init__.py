@@ -13,7 +13,7 @@ from gateway.inbound import arriving, views
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.parts import Parts, first_answer, parts_of, read_words, status_of, submission_id
 from gateway.inbound.soap import contract, faults, rows, saying
-from gateway.inbound.soap.envelope import VERSIONS, Message, opened, version_of
+from gateway.inbound.soap.envelope import Message, check_type, opened, version_of
 from gateway.inbound.soap.faults import asked
 from gateway.mapping import Envelope
 from gateway.mapping.markup import parse_untrusted
@@ -44,8 +44,7 @@ def read(request: Request[Any, Any, Any], body: bytes) -> Message:
     """The message in a body, noting on the way how it must be answered. Raises Rejected."""
     call, limits = asked(request), parts_of(request).settings.limits
     media, told = request.content_type
-    if media not in {version.media for version in VERSIONS.values()}:
-        raise Rejected(Problem(code="soap_content_type", values={"type": media[:100]}))
+    check_type(media)
     root = parse_untrusted(body, limits, size=limits.soap_bytes, charset=told.get("charset", ""), forbid=("instruction",))
     call.enveloped = True
     call.version = version_of(root)

@@ -24,12 +24,16 @@ _HOMES: Final = (Path(__file__).with_name("contracts"), Path(__file__).parents[3
 _WHOLE: Final = 20_000
 """Up to so many elements a message is held to the schema at once, above it in pieces of so many readings."""
 _PIECE: Final = 200
+_SHOWN: Final = 100
 _NAMESPACES: Final = re.compile(r"\{[^}]*\}")
 _STEPS: Final = re.compile(r"/([^/\[]+)(?:\[(\d+)\])?").findall
 _NAMES: Final = {"m": NAMESPACE}
-_size: Final[Find] = etree.XPath("count(.//*)")
+_size: Final[Find] = etree.XPath("count(descendant::*)")
 _readings: Final[Find] = etree.XPath("m:Reading", namespaces=_NAMES)
-_strays: Final[Find] = etree.XPath("*[not(self::m:Reading)][not(self::m:MessageID) or preceding-sibling::*]", namespaces=_NAMES)
+_strays: Final[Find] = etree.XPath(
+    "*[not(self::m:Reading)][not(self::m:MessageID) or preceding-sibling::*] | m:Reading[count(descendant::*) > 400]", namespaces=_NAMES
+)
+"""What cannot stand in SubmitReadings at all: another element than a Reading, or one of more elements than a Reading can have."""
 _here = threading.local()
 
 
@@ -60,8 +64,8 @@ def check(operation: "etree._Element") -> None:
     if _size(operation) <= _WHOLE:
         found = _breaches(operation, 0)
     else:
-        found = [_stray(one) for one in _strays(operation)]
-        readings = _readings(operation)
+        found = [_stray(one) for one in _strays(operation)[:_SHOWN]]
+        readings = [] if found else _readings(operation)
         for first in range(0, len(readings), _PIECE):
             piece = etree.Element(operation.tag)
             piece.extend(readings[first : first + _PIECE])
@@ -94,7 +98,8 @@ def _breaches(piece: "etree._Element", before: int) -> list[Problem]:
 def _stray(one: "etree._Element") -> Problem:
     name = etree.QName(one).localname
     values = {"line": str(one.sourceline), "reason": f"Element '{name}': This element is not expected"}
-    return Problem(code="xml_schema", where=f"/Envelope/Body/SubmitReadings/{name}", values=values)
+    nth = f"[{1 + sum(1 for _ in one.itersiblings(one.tag, preceding=True))}]" if name == "Reading" else ""
+    return Problem(code="xml_schema", where=f"/Envelope/Body/SubmitReadings/{name}{nth}", values=values)
 
 
 def _place(piece: "etree._Element", path: str, before: int) -> str:
@@ -102,8 +107,8 @@ def _place(piece: "etree._Element", path: str, before: int) -> str:
     here, place = piece, f"/Envelope/Body/{etree.QName(piece).localname}"
     for step, number in _STEPS(path)[1:]:
         name, order = step.rpartition(":")[2], int(number or 1)
-        same = here if name == "*" else [child for child in here if etree.QName(child).localname == name]
-        here = same[order - 1]
+        same = (child for child in here if name in ("*", etree.QName(child).localname))
+        here = next(islice(same, order - 1, None))
         name = etree.QName(here).localname
         if name in ("Reading", "Register"):
             nth = 1 + sum(1 for _ in here.itersiblings(here.tag, preceding=True)) + (before if here.getparent() is piece else 0)

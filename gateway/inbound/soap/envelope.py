@@ -53,6 +53,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     language: str = ""
 
 
+def check_type(media: str) -> None:
+    """Refuse what is not sent as a SOAP message. Raises Rejected."""
+    if media not in (SOAP11.media, SOAP12.media):
+        raise Rejected(Problem(code="soap_content_type", values={"type": media[:100]}))
+
+
 def version_of(root: "etree._Element") -> Version:
     """The version of an envelope. Raises Rejected for another root and for a SOAP of another version."""
     name = etree.QName(root)
