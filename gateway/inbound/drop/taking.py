@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,11 +130,12 @@ class Taker:
         """Whether a file goes to the line; one that the door refuses is told so and removed, one that is not whole waits for its end."""
         problem = missing(file.body) if len(file.body) <= self.parts.settings.limits.file_bytes else None
         if problem is not None:
-            waiting = watch.files[file.name]
-            old = time.time_ns() - file.state.changed >= self.settings.incomplete_after * 1e9
-            if old and not waiting.told:
+            waiting, now = watch.files[file.name], time.monotonic()
+            left = self.settings.incomplete_after - (time.time_ns() - file.state.changed) / 1e9
+            if left <= 0 and not waiting.told:
                 waiting.told = self._refuse(sender, drop, file, (problem,))
-            watch.again(file.name, time.monotonic())
+            waiting.held = math.inf if waiting.told else now + left
+            watch.again(file.name, now)
             return False
         try:
             arriving.look(file.body, self.parts.settings.limits)

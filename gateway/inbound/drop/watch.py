@@ -20,10 +20,13 @@ SHARE: Final = 10
 
 
 class Waiting(msgspec.Struct, gc=False):
-    """A file that is waited for: its last state (None: it is no plain file), since when, and whether it was said to be incomplete."""
+    """A file that is waited for: its last state (None: it is no plain file).
+
+    `held`: until when it need not be read as long as it does not change; `told`: whether it was said to be incomplete.
+    """
 
     state: State | None
-    since: float
+    held: float = 0.0
     told: bool = False
 
 
@@ -80,14 +83,18 @@ class Watch:
         self._next = now + max(self.scan / 2, SHARE * (time.time_ns() - began) / 1e9)
 
     def _meet(self, inbox: int, name: bytes, now: float) -> None:
+        """A new file, which has lain there for up to a scan already, as its own time of change tells."""
         try:
-            state: State | None = folders.look(inbox, name)
+            state = folders.look(inbox, name)
         except Strange:
-            state = None
+            self.files[name] = Waiting(None)
+            self.again(name, now)
         except FileNotFoundError:
             return
-        self.files[name] = Waiting(state, now)
-        self.again(name, now, self.stable)
+        else:
+            age = max(0.0, (time.time_ns() - state.changed) / 1e9)
+            self.files[name] = Waiting(state)
+            self.again(name, now, max(0.0, self.stable - min(age, self.scan)))
 
     def _look(self, inbox: int, name: bytes, now: float) -> State | None:
         waiting = self.files.get(name)
@@ -102,8 +109,11 @@ class Watch:
             self.gone(name)
             return None
         if state != waiting.state:
-            self.files[name] = Waiting(state, now)
-            self.again(name, now, self.stable)
+            self.files[name] = Waiting(state)
             if self.stable:
+                self.again(name, now, self.stable)
                 return None
+        elif now < waiting.held:
+            self.again(name, now)
+            return None
         return state

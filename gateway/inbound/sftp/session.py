@@ -78,7 +78,8 @@ class PartnerFiles(asyncssh.SFTPServer):
         """The session has ended: let everything go that it still held."""
         self.lost = True
         for file in list(self.opened):
-            self.close(file)
+            with contextlib.suppress(OSError):  # nobody is there any more to be told
+                self.close(file)
         if not self.ended:
             self.ended = True
             self.view.drop.close()

@@ -73,8 +73,10 @@ class Upload:
             raise OSError(errno.EIO, "Not all of it was written")
         try:
             os.rename(self.aside, self.name, src_dir_fd=self.drop.aside, dst_dir_fd=self.drop.inbox)
-        finally:
-            os.close(self.descriptor)
+        except OSError:
+            self.abandon(lost=False)
+            raise
+        os.close(self.descriptor)
 
     def abandon(self, *, lost: bool) -> None:
         """Leave nothing of it; when the connection was `lost`, what is in the making anyway stays as far as it came."""
