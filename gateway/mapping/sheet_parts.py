@@ -46,7 +46,7 @@ class Styles(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True):
     """A file of an archive whose bytes are as they must lie in it: `packed` of `size` once unpacked, deflated or not."""
 
-    packed: bytes
+    packed: bytes | bytearray
     size: int
     crc: int
     deflated: bool
@@ -174,11 +174,13 @@ def piece(content: bytes | bytearray) -> Piece:
 
 def archive(pieces: Mapping[str, Piece]) -> bytes:
     """A zip of these files, in their order, written from beginning to end without a file on disk."""
-    body, directory = bytearray(), bytearray()
+    parts: list[bytes | bytearray] = []
+    directory, at = bytearray(), 0
     for name, one in pieces.items():
         encoded = name.encode()
         common = (20, 0 if name.isascii() else 0x800, 8 if one.deflated else 0, 0, 33, one.crc, len(one.packed), one.size, len(encoded), 0)
-        directory += struct.pack("<4sH5H3L2H3H2L", b"PK\1\2", 20, *common, 0, 0, 0, 0, len(body)) + encoded
-        body += struct.pack("<4s5H3L2H", b"PK\3\4", *common) + encoded + one.packed
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(pieces), len(pieces), len(directory), len(body), 0)
-    return bytes(body + directory + end)
+        directory += struct.pack("<4sH5H3L2H3H2L", b"PK\1\2", 20, *common, 0, 0, 0, 0, at) + encoded
+        parts += [struct.pack("<4s5H3L2H", b"PK\3\4", *common), encoded, one.packed]
+        at += 30 + len(encoded) + len(one.packed)
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, len(pieces), len(pieces), len(directory), at, 0)
+    return b"".join([*parts, directory, end])

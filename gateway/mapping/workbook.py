@@ -2,18 +2,19 @@
 
 import io
 import re
-import zipfile
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from html import unescape
 from itertools import chain
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 from lxml import etree
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from gateway.domain.problems import Problem, Rejected
+from gateway.mapping.sheet_parts import Piece, archive
 from gateway.mapping.zip_gate import entries, unpack
 from gateway.settings import Limits
 
@@ -29,6 +30,7 @@ _PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})").fullmatch
 _DIMENSION: Final = re.compile(rb'<dimension[^>]*?ref="[A-Z]+[0-9]+:([A-Z]+)([0-9]+)"')
 _UNUSED: Final = ("docprops/", "xl/theme/", "xl/media/", "xl/drawings/", "xl/charts/", "xl/printersettings/", "xl/comments", "customxml/")
 _PARSER: Final[dict[str, Any]] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+_BARE: Final = {str, float, int, bool}
 _ROWS, _COLUMNS = 1_048_576, 16_384
 
 Found = tuple[str, str, str, bytes | None, bool]
@@ -143,11 +145,7 @@ def _plain(part: bytearray) -> bool:
 
 def _stored(parts: dict[str, bytearray]) -> bytes:
     """The parts that were weighed, as an archive without compression: calamine sees these bytes and no others."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, part in parts.items():
-            archive.writestr(name, part)
-    return packed.getvalue()
+    return archive({name: Piece(part, len(part), crc32(part), deflated=False) for name, part in parts.items()})
 
 
 def _sheet(sheet: CalamineSheet, hidden: bool, limits: Limits) -> Sheet:  # noqa: FBT001
@@ -159,15 +157,18 @@ def _sheet(sheet: CalamineSheet, hidden: bool, limits: Limits) -> Sheet:  # noqa
     if sheet.height * sheet.width > limits.sheet_cells:
         raise _limit("xlsx_too_many_cells", sheet.name, limits.sheet_cells)
     rows: list[list[Any]] = sheet.to_python(skip_empty_area=True)
-    if not set(map(type, chain.from_iterable(rows))) <= {str, float, int, bool}:
-        rows = [[_dated(cell) if isinstance(cell, (date, time, timedelta)) else cell for cell in row] for row in rows]
+    if not set(map(type, chain.from_iterable(rows))) <= _BARE:
+        rows = [row if set(map(type, row)) <= _BARE else list(map(_dated, row)) for row in rows]
     return Sheet(sheet.name, hidden, start[0], start[1], rows, [])
 
 
-def _dated(value: date | time | timedelta) -> msgspec.msgpack.Ext:
-    if isinstance(value, timedelta):
-        return msgspec.msgpack.Ext(4, str(value.total_seconds()).encode())
-    return msgspec.msgpack.Ext(1 if isinstance(value, datetime) else 2 if isinstance(value, date) else 3, value.isoformat().encode())
+def _dated(cell: Any) -> Any:
+    """A date or time in its shape on the wire; any other value as it is."""
+    if isinstance(cell, timedelta):
+        return msgspec.msgpack.Ext(4, str(cell.total_seconds()).encode())
+    if isinstance(cell, (date, time)):
+        return msgspec.msgpack.Ext(1 if isinstance(cell, datetime) else 2 if isinstance(cell, date) else 3, cell.isoformat().encode())
+    return cell
 
 
 def _examined(sheet: Sheet, part: bytearray, limits: Limits) -> Sheet:
