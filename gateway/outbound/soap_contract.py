@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import zeep
-from lxml import etree
 from zeep import xsd
 from zeep.xsd.elements.indicators import Indicator
 
@@ -83,7 +82,7 @@ class Operation:
         settings = zeep.Settings(strict=True, forbid_dtd=True, forbid_entities=True, forbid_external=True, xml_huge_tree=False)
         try:
             document = read(wsdl, transport=local(), settings=settings).wsdl
-        except (OSError, zeep.exceptions.Error, etree.LxmlError, LookupError, AttributeError) as error:
+        except (OSError, zeep.exceptions.Error, LookupError, AttributeError) as error:
             raise ValueError(f"wsdl: {wsdl} cannot be read: {error}") from error
         if not document.services:
             raise ValueError(f"wsdl: {wsdl} holds no service")

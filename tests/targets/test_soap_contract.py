@@ -14,7 +14,7 @@ from gateway.outbound.soap import Soap
 from gateway.registry import build
 from tests.peers import TOKEN, raw_peer, running_sandbox
 from tests.targets.conftest import batch, item, two
-from tests.targets.old_program import WSDL
+from tests.targets.old_program import WSDL, mapping
 
 PAGE = Path(__file__).parents[2] / "contracts_schema" / "soap_target.md"
 SCHEMA = """<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema" targetNamespace="urn:t" xmlns:t="urn:t">
@@ -51,6 +51,44 @@ RPC = """<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:s
   <wsdl:service name="S"><wsdl:port name="P" binding="t:B"><s:address location="http://127.0.0.1:1/put"/></wsdl:port></wsdl:service>
 </wsdl:definitions>"""
 IMPORT = '<xsd:schema xmlns:xsd="http://www.w3.org/2001/XMLSchema"><xsd:import namespace="urn:t" schemaLocation="{}"/></xsd:schema>'
+ROW: dict[str, str] = mapping()["row"]
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"wsdl": "nowhere.wsdl"}, "wsdl: nowhere.wsdl cannot be read"),
+    ({"operation": "Import"}, "operation: no 'Import' in the WSDL, which has ImportReadings, FindReadings"),
+    ({"service": "Other"}, "service: no 'Other' in the WSDL, which has Billing"),
+    ({"port": "Soap13"}, "port: no 'Soap13' in the WSDL, which has Soap11, Soap12"),
+    ({"rows": "Readings/Row"}, "rows: no 'Row' in Readings, which has Reading"),
+    ({"rows": "Readings", "row": {"Reading/Number": "key"}}, "rows: Readings may stand there only once"),
+    ({"row": ROW | {"Serial": "meter"}}, "row: no 'Serial' in Reading, which has Number, Contract"),
+    ({"row": ROW | {"Meter": "serial"}}, "row: Meter: 'serial' is none of key, agreement"),
+    ({"row": ROW | {"Value": "meter"}}, "row: Value: meter cannot be written as Amount"),
+    ({"row": ROW | {"Correction": "value"}}, "row: Correction: value cannot be written as int"),
+    ({"row": {name: field for name, field in ROW.items() if name != "Meter"}}, "row: Readings/Reading/Meter is required by the WSDL"),
+    ({"row": ROW | {"Number": "meter"}}, "row: nothing carries the key"),
+    ({"row": ROW | {"Value": "value.A+"}}, "row: value: where a row is a value, the field alone is wanted"),
+    ({"per": "reading"}, "row: register: where a row is a reading"),
+    ({"constants": {}}, "constants: Source is required by the WSDL"),
+    ({"constants": {"Source": "x", "Origin": "y"}}, "constants: no 'Origin' in ImportReadings, which has Source, Readings"),
+    ({"constants": {"Source": "x", "Readings": "y"}}, "constants: Readings holds no text of its own"),
+    ({"answers": "Result"}, "answers: no 'Result' in ImportReadingsResponse, which has Results"),
+    ({"answer_key": "Key"}, "answer_key: no 'Key' in Result, which has Number, Status, Document, Reason"),
+    ({"answer_outcome": ""}, "answers, answer_key, answer_outcome: none of them may be empty"),
+    ({"reason": "Why"}, "reason: no 'Why' in Result"),
+    ({"taken": []}, "taken, refused, later, pending: each word in one of them"),
+    ({"refused": ["OK"]}, "taken, refused, later, pending: each word in one of them"),
+    ({"ask_operation": "Find"}, "ask_operation: no 'Find' in the WSDL"),
+    ({"ask_keys": "Numbers"}, "ask_keys: nothing in Numbers may stand there more than once"),
+    ({"ask_unknown": []}, "ask_operation, ask_keys, ask_taken, ask_unknown: all of them or none"),
+    ({"ask_answer_key": "Key"}, "ask_answer_key: no 'Key' in Result"),
+    ({"zone": "Mars"}, "zone: no 'Mars'"),
+    ({"url": "ftp://billing"}, "url: an http or https address is wanted"),
+    ({"url": "http://user:swordfish@billing/soap"}, "url: no user, password"),
+    ({"user": "u"}, "token, user, password"),
+    ({"user_in_header": True}, "user_in_header: there is no user"),
+    ({"codes": {"A+": "1", "A-": "1"}}, "codes: two registers share a code"),
+    ({"timeout": 0}, "timeout and answer_bytes"),
+    ({"operatoin": "x"}, "operatoin"),
+]
 
 
 def legacy(wsdl: Path, url: str, **more: Any) -> Target:
@@ -157,3 +195,14 @@ def test_every_setting_stands_on_the_page() -> None:
     told = set(re.findall(r"`([a-z_]+)`|^([a-z_]+) =|`([a-z_]+) =", PAGE.read_text("utf-8"), re.MULTILINE))
 
     assert {field for field in Soap.__struct_fields__ if not any(field in names for names in told)} == set()
+
+
+@pytest.mark.parametrize(("settings", "what"), WRONG, ids=[what[:40] for _, what in WRONG])
+def test_everything_wrong_is_found_when_it_is_built(settings: dict[str, Any], what: str) -> None:
+    with raw_peer(b"") as peer, pytest.raises(Misconfigured) as wrong:
+        build(Target, mapping(peer.url) | settings)
+
+    assert what in str(wrong.value)
+    assert TOKEN not in str(wrong.value)
+    assert "swordfish" not in str(wrong.value)
+    assert peer.requests == []
