@@ -14,10 +14,11 @@ NS = "urn:metergate:soap:1"
 
 
 def message() -> bytes:
-    """A message of one register for each meter; the same for both sides."""
+    """A message of one register for each meter, the rows of B4, every field written; the same for both sides."""
     rows = "".join(
-        f"<Reading><Meter>{21_730 + n:08}</Meter><Agreement>90034</Agreement><Period>2026-11</Period><At>2026-11-20T10:00:00+02:00</At>"
-        f"<Register><Code>A+</Code><Value>{1843.7 + n:.1f}</Value></Register></Reading>"
+        f"<Reading><Meter>{21_730 + n:08}</Meter><Agreement>90034</Agreement><Point>{51_261 + n}</Point><Period>2026-11</Period>"
+        f"<At>2026-11-20T10:00:00+02:00</At><Register><Code>A+</Code><Value>{1843.7 + n:.1f}</Value><Previous>1430.5</Previous>"
+        f"<Quality>valid</Quality><RatioApplied>false</RatioApplied><LossesApplied>false</LossesApplied></Register></Reading>"
         for n in range(READINGS)
     )
     return (
@@ -36,19 +37,27 @@ def timed(work: Callable[[], object]) -> float:
 
 def application() -> Any:
     """spyne's server of the same shape, validating with lxml."""
-    from spyne import Application, ComplexModel, DateTime, Decimal, Integer, ServiceBase, Unicode, rpc  # type: ignore[import-not-found]
+    from spyne import Application, Boolean, ComplexModel, DateTime, Decimal, Integer, ServiceBase, Unicode, rpc  # type: ignore[import-not-found]
     from spyne.protocol.soap import Soap11  # type: ignore[import-not-found]
     from spyne.server.wsgi import WsgiApplication  # type: ignore[import-not-found]
 
     class Register(ComplexModel):  # type: ignore[misc]
         __namespace__ = NS
-        _type_info = [("Code", Unicode(min_occurs=1)), ("Value", Decimal(min_occurs=1))]  # noqa: RUF012 - spyne's way
+        _type_info = [  # noqa: RUF012 - spyne's way
+            ("Code", Unicode(min_occurs=1)),
+            ("Value", Decimal(min_occurs=1)),
+            ("Previous", Decimal),
+            ("Quality", Unicode),
+            ("RatioApplied", Boolean),
+            ("LossesApplied", Boolean),
+        ]
 
     class Reading(ComplexModel):  # type: ignore[misc]
         __namespace__ = NS
         _type_info = [  # noqa: RUF012 - spyne's way
             ("Meter", Unicode(min_occurs=1)),
             ("Agreement", Unicode),
+            ("Point", Unicode),
             ("Period", Unicode),
             ("At", DateTime),
             ("Register", Register.customize(min_occurs=1, max_occurs="unbounded")),
