@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from gateway.domain.readings import MeterReading
 from gateway.inbound.soap import contract, rows
 from gateway.inbound.soap.envelope import opened, version_of
 from gateway.mapping import Envelope
@@ -22,7 +23,7 @@ def ours(body: bytes) -> None:
     operation = opened(root, version_of(root), "").operation
     contract.check(operation)
     found = list(_FORMAT.decode(rows.canonical(operation), Envelope(kind="canonical_json")))
-    if len(found) != READINGS or any(one.problems for one in found):
+    if len(found) != READINGS or not all(isinstance(one, MeterReading) for one in found):
         raise RuntimeError("not all were read")
 
 
