@@ -215,7 +215,7 @@ def test_an_acknowledgement_that_never_comes_puts_the_reading_in_doubt_when_it_i
 
 
 def test_cuts_at_any_request_lose_and_double_nothing(line: Line, proof: Callable[[str, int, str], None]) -> None:
-    rounds = case(2, 200)
+    rounds = case(2, 100)
     billing = build(Target, line.gateway.settings.targets[line.cut.code]["billing"])
     cuts = [("rename", "after"), ("write", "before"), *product(("open", "write", "rename"), ("before", "after"))]
     counted = line.effects(line.cut)
