@@ -80,15 +80,13 @@ class Sheet:
         """Whether any value stands in a row."""
         return any(self.cells[column.index][row] != "" for column in (*self.header.values, *self.header.integrators))
 
-    def state(self, row: int) -> Decimal | None:
-        """What the heat integrator shows in a row that tells of nothing else."""
-        column = next((values for code, _, values in self.values if code == "heat"), self.integrators.get("heat_last", ()))
-        return column[row] if column else None
-
-    def reading(self, row: int, circuit: int, envelope: Envelope) -> Reading:
-        """The reading of a row's integrator."""
-        field = "heat" if "heat" in self.header.columns else "heat_last"
-        return self._dial(row, field, self.state(row), circuit, envelope)
+    def state(self, row: int, circuit: int, envelope: Envelope) -> Reading | None:
+        """The reading of a row that tells of the integrator alone, in the column of heat or of the integrator; None without a value."""
+        heat = next((values for code, _, values in self.values if code == "heat"), ())
+        for field, values in (("heat", heat), ("heat_last", self.integrators.get("heat_last", ()))):
+            if values and (value := values[row]) is not None:
+                return self._dial(row, field, value, circuit, envelope)
+        return None
 
     def closing(self, rows: list[int], circuit: int, envelope: Envelope, period: str) -> Reading | None:
         """The integrator at the end of these rows, as far as they lie in the period; None when no row shows it."""
@@ -97,27 +95,25 @@ class Sheet:
             return None
         inside = [row for row in rows if f"{self.moments[row].day:%Y-%m}" == period] or rows
         ordered = sorted(inside, key=lambda row: in_time(self.moments[row]))
-        shown = [row for row in ordered if last[row] is not None]
+        shown = [(row, value) for row in ordered if (value := last[row]) is not None]
+        begun = [(row, value) for row in ordered if first is not None and (value := first[row]) is not None]
         if not shown:
             return None
-        reading = self._dial(shown[-1], "heat_last", last[shown[-1]], circuit, envelope)
-        begun = [row for row in ordered if first is not None and first[row] is not None]
-        if first is None or not begun:
-            return reading
-        return msgspec.structs.replace(reading, previous=self._as_shown(begun[0], "heat_first", first[begun[0]]))
+        reading = self._dial(shown[-1][0], "heat_last", shown[-1][1], circuit, envelope)
+        return msgspec.structs.replace(reading, previous=self._as_shown(begun[0][0], "heat_first", begun[0][1])) if begun else reading
 
-    def _dial(self, row: int, field: str, value: Decimal | None, circuit: int, envelope: Envelope) -> Reading:
+    def _dial(self, row: int, field: str, value: Decimal, circuit: int, envelope: Envelope) -> Reading:
         return Reading(
             register=_register(circuit),
-            value=self._as_shown(row, field, value) or Decimal(0),
+            value=self._as_shown(row, field, value),
             ratio_applied=envelope.ratio_applied,
             losses_applied=envelope.losses_applied,
             where=self.place(row, field),
         )
 
-    def _as_shown(self, row: int, field: str, value: Decimal | None) -> Decimal | None:
+    def _as_shown(self, row: int, field: str, value: Decimal) -> Decimal:
         column = self.header.columns[field]
-        return None if value is None else dial(value, self.cells[column.index][row], column.unit)
+        return dial(value, self.cells[column.index][row], column.unit)
 
     def _read(self, column: Column) -> tuple[Decimal | None, ...]:
         cells = self.cells[column.index]
@@ -214,13 +210,13 @@ class HeatMeter:
         found: dict[int, Reading] = {}
         moments: list[datetime] = []
         for circuit in sorted({circuit for _, circuit, _, _ in self.states}):
-            shown = [one for one in self.states if one[1] == circuit and one[0].state(one[2]) is not None]
-            if len(shown) > 1 and any(moment is None for *_, moment in shown):
-                where, told = shown[1][0].place(shown[1][2], "heat"), {"register": _register(circuit), "meter": self.code}
-                self.problems.append(Problem(code="register_repeated", where=where, values=told))
+            states = [(moment, sheet.state(row, circuit, envelope)) for sheet, number, row, moment in self.states if number == circuit]
+            shown = [(moment, reading) for moment, reading in states if reading is not None]
+            if len(shown) > 1 and any(moment is None for moment, _ in shown):
+                told = {"register": _register(circuit), "meter": self.code}
+                self.problems.append(Problem(code="register_repeated", where=shown[1][1].where, values=told))
             elif shown:
-                sheet, _, row, last = max(shown, key=lambda one: in_time(one[3]) if one[3] else (date.min, 0))
-                found[circuit] = sheet.reading(row, circuit, envelope)
+                last, found[circuit] = max(shown, key=lambda one: in_time(one[0]) if one[0] else (date.min, 0))
                 moments += [last.instant(envelope.zone)] if last is not None and last.told else []
         for step in (Step.MONTH, Step.DAY, Step.HOUR):
             for (circuit, other, _), (sheet, rows) in self._series.items():

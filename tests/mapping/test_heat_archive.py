@@ -131,6 +131,8 @@ def test_the_state_of_an_integrator_is_a_reading() -> None:
     ]
     assert one.at is None
     assert not any(reading.volume for reading in one.readings)
+    stated = text("1;Итог;30.10.2026;;7;", "1;Интегратор;31.10.2026;;;8", head="Прибор;Вид;Дата;Время;Q, Гкал;Qкон")
+    assert [(reading.value, reading.where) for reading in decoded(stated)[0].readings] == [(Decimal(8), "line 3, column 6")]
     twice = text(*days("1", (1, 2)), *("1;;Итог;;5;;;;;",) * 2)
     assert problems(twice) == [("1", "register_repeated", "line 5, column 5")]
 
