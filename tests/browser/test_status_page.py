@@ -107,8 +107,8 @@ def test_a_row_turns_from_queued_to_billed_while_the_page_is_open(browser: Brows
     made = company.submit(heat(company, {"1": "250", "2": "251"})).json()
     rows = [row["reading"] for row in made["readings"]]
     with visited(browser, gateway, locale="ru") as page:
+        page.add_init_script("addEventListener('DOMContentLoaded', () => { window.kept = document.querySelector('table.rows'); })")
         page.goto(f"/submissions/{made['submission']}")
-        page.evaluate("window.untouched = true")
         state = page.locator(f"#{rows[0]} .state")
         assert state.get_attribute("title") == "queued"
         page.locator(f"#{rows[1]} a").first.focus()
@@ -116,7 +116,7 @@ def test_a_row_turns_from_queued_to_billed_while_the_page_is_open(browser: Brows
         expect(page.locator(f"#{rows[0]} .state[title=billed]")).to_have_text("Выставлено в счёте", timeout=10_000)
         expect(page.locator(f"#{rows[1]} .state[title=billed]")).to_be_visible(timeout=10_000)
         expect(page.locator("#pulse")).to_have_text("Обновляется сама")
-        assert page.evaluate("window.untouched")
+        assert page.evaluate("document.querySelector('table.rows') === window.kept")
         assert page.evaluate("document.activeElement.closest('tr').id") == rows[1]
         page.goto(f"/readings/{rows[0]}")
         page.locator("summary").first.click()

@@ -20,7 +20,7 @@
     pulse.hidden = false;
   };
 
-  /** Make `was` what `is` says, touching only what differs, so that focus, selection and what was unfolded stay. Keyed by id. */
+  /** Make `was` what `is` says, touching only what differs, so that focus, selection and what was unfolded stay. Keyed by id, else by kind. */
   const settle = (was, is) => {
     if (was.isEqualNode(is)) return;
     if (was.nodeType !== Node.ELEMENT_NODE) {
@@ -36,8 +36,8 @@
     const known = new Map([...was.children].filter((child) => child.id).map((child) => [child.id, child]));
     let place = was.firstChild;
     for (const fresh of [...is.childNodes]) {
-      const alike = place && !place.id && place.nodeType === fresh.nodeType && place.nodeName === fresh.nodeName;
-      const mate = fresh.id ? known.get(fresh.id) : alike ? place : null;
+      let mate = fresh.id ? known.get(fresh.id) : place;
+      while (mate && !fresh.id && (mate.id || mate.nodeName !== fresh.nodeName)) mate = mate.nextSibling;
       if (!mate) {
         was.insertBefore(fresh, place);
         continue;
