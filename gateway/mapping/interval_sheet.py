@@ -46,7 +46,11 @@ class IntervalSheet:
         self.blank: list[tuple[int, date]] = []
         self.touched = False
         if not self._foreign():
-            self._read(self._days(expected))
+            days = self._days(expected)
+            self._read(days)
+            if self.spoilt:
+                edges = [(grid.axis, slot.position) for slot in grid.slots] + [(line, grid.head) for line, _ in days]
+                self.problems += [self.spoilt[where] for place in edges if (where := grid.where(*place)) in self.spoilt]
 
     def repeated(self, day: date) -> Problem:
         """The problem of a day that stands in several places, at its place here."""

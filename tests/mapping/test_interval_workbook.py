@@ -14,10 +14,12 @@ from gateway import texts
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading, Step
 from gateway.mapping import Envelope, formats
+from gateway.mapping.hour_grid import find
 from gateway.mapping.integral_workbook import IntegralWorkbook
 from gateway.mapping.integral_workbook import template as integral_template
+from gateway.mapping.interval_sheet import IntervalSheet
 from gateway.mapping.interval_workbook import IntervalWorkbook, template
-from gateway.mapping.tables import letters
+from gateway.mapping.tables import Table, letters
 from gateway.settings import Limits
 from tests.conftest import SAMPLES as SHARED
 from tests.formats.make_interval import FEBRUARY, SAMPLES, Row, book, changed, days, grid, old_book, turned, usage, without_column
@@ -148,6 +150,13 @@ def test_every_wrong_cell_is_told_at_once_and_refuses_only_its_meter() -> None:
 def test_a_total_without_a_calculated_value_harms_nobody() -> None:
     rows = [[*row, f"=SUM(B{number}:AC{number})" if number > 1 else "Итого"] for number, row in enumerate(grid(), 1)]
     assert problems(book([*rows, ["Итого", "=SUM(B2:B25)"]])) == []
+
+
+def test_a_label_that_stands_twice_in_the_file_cannot_be_trusted() -> None:
+    spoilt = [Problem(code="cell_duplicate", where=where) for where in ("Лист1!A3", "Лист1!C1", "Лист1!D4", "Лист1!Z99")]
+    found = find(Table("Лист1", False, 0, 0, grid(), spoilt))
+    assert found is not None
+    assert {problem.where for problem in IntervalSheet(found, TOLD, None).problems} == {"Лист1!A3", "Лист1!C1", "Лист1!D4"}
 
 
 def test_days_as_formulas_that_nobody_calculated_are_told_by_their_cells() -> None:
