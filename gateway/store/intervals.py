@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from gateway.domain.intervals import MINUTES
 from gateway.domain.readings import IntervalBlock, Quality, Step
 from gateway.store.rows import array
 
 _QUALITY: Final = {quality: number for number, quality in enumerate(Quality)}
 """Qualities as the blocks keep them: their place in the published list, which only ever grows at its end."""
+NULL: Final = "\\N"
 CHUNK: Final = 4000
 """Blocks in one COPY message or insert."""
 
@@ -69,7 +71,8 @@ _ANY: Final = """
 select exists (select from interval_block where register_id = any(%(ids)s::int[]) and day between %(first)s and %(last)s)"""
 
 _STAGE: Final = """
-create temporary table if not exists staged (n int, register_id int, day date, values numeric[], quality smallint[], keep boolean)
+create temporary table if not exists staged
+  (n int, register_id int, day date, values numeric[], quality smallint[], keep boolean, fill boolean)
 on commit delete rows"""
 
 _CHANGED: Final = """
@@ -78,7 +81,7 @@ and exists (select from unnest(s.values, b.values) u(new, old) where new <> old)
 
 _FILL: Final = """
 update staged s set values = (select array_agg(coalesce(new, old) order by place) from unnest(s.values, b.values) with ordinality
-  u(new, old, place)) from interval_block b where s.keep and b.register_id = s.register_id and b.day = s.day and s.values <> b.values"""
+  u(new, old, place)) from interval_block b where s.fill and b.register_id = s.register_id and b.day = s.day and s.values <> b.values"""
 
 _SAME: Final = """
 select s.n, count(*) as blocks, max(b.source_id) as source from staged s join interval_block b using (register_id, day)
@@ -127,7 +130,7 @@ def compare(connection: Connection, utility: int, brought: Sequence[Brought]) ->
     if any(one.keep for one in brought):
         for row in connection.exec_driver_sql(_CHANGED):
             found[row.n].changed.append((codes[row.register_id], row.day))
-        connection.exec_driver_sql(_FILL)
+    connection.exec_driver_sql(_FILL)
     same = [row for row in connection.exec_driver_sql(_SAME) if row.blocks == len(brought[row.n].blocks)]
     readings = _readings(connection, (row.source for row in same))
     for row in same:
@@ -162,15 +165,17 @@ def _counted(brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int
 
 
 def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int]) -> None:
+    """Put the blocks where the database can compare them. A day without a value in a block of days was not told of: it may be filled."""
     connection.exec_driver_sql(_STAGE)
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - a connection that is open has one
-    with driver.cursor() as cursor, cursor.copy("copy staged (n, register_id, day, values, quality, keep) from stdin") as copy:
+    with driver.cursor() as cursor, cursor.copy("copy staged (n, register_id, day, values, quality, keep, fill) from stdin") as copy:
         lines: list[str] = []
         for n, one in enumerate(brought):
             for block in one.blocks:
                 register = ids[one.meter, block.register, block.step]
-                lines.append(f"{n}\t{register}\t{block.day}\t{literal(block)}\t{_quality(block) or chr(92) + 'N'}\t{one.keep}\n")
+                fill = one.keep or block.step not in MINUTES
+                lines.append(f"{n}\t{register}\t{block.day}\t{literal(block)}\t{_quality(block) or NULL}\t{one.keep}\t{fill}\n")
             if len(lines) > CHUNK:
                 copy.write("".join(lines))
                 lines.clear()

@@ -174,6 +174,21 @@ def test_days_go_into_one_block_a_month_and_months_into_one_a_year(ground: Groun
     assert volume(changed) == Decimal(8)
 
 
+def test_a_file_of_one_day_leaves_the_other_days_of_its_block_alone(ground: Ground) -> None:
+    first = month(ground.period)
+    length = (shift(first, 1) - first).days
+
+    def only(day: int, value: int) -> IntervalBlock:
+        values = tuple(Decimal(value) if place == day else None for place in range(length))
+        return IntervalBlock(register="A+", step=Step.DAY, day=first, values=values)
+
+    bring(ground, [only(0, 5)])
+    row = bring(ground, [only(1, 7)])
+    assert (row.status, volume(row)) == ("queued", Decimal(12))
+    assert volume(bring(ground, [only(0, 6)])) == Decimal(13)
+    assert kept(ground) == [(first, [Decimal(6), Decimal(7), *[None] * (length - 2)])]
+
+
 def test_qualities_are_kept_only_where_a_value_is_not_plainly_valid(ground: Ground) -> None:
     block = hours(month(ground.period), "1")
     bring(ground, [msgspec.structs.replace(block, quality=(Quality.VALID,) * 24)])
