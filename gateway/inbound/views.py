@@ -145,7 +145,7 @@ def detail(
     """A submission with everything in it."""
     return SubmissionDetail(
         **_head(submission, language, profiles),
-        envelope={name: value for name, value in submission.envelope.items() if value},
+        envelope={name: "true" if value is True else value for name, value in submission.envelope.items() if value},
         problems=[problem_view(problem, language) for problem in problems],
         readings=[_reading(row, language, profiles) for row in rows],
         timeline=[_happening(line) for line in timeline],

@@ -59,7 +59,7 @@ def _fault(fault: etree._Element) -> Fault:
     codes = [*fault.iter("faultcode"), *fault.iter(f"{{{NEW}}}Value")]
     reasons = [*fault.iter("faultstring"), *fault.iter(f"{{{NEW}}}Text")]
     code = " ".join((one.text or "").strip() for one in codes)[:200]
-    return Fault(code, "".join(reasons[0].itertext()).strip() if reasons else code)
+    return Fault(code, str(reasons[0].xpath("string()")).strip() if reasons else code)
 
 
 def told(body: bytes, answer: str, rows: str, places: tuple[str, str, str, str]) -> list[Told]:

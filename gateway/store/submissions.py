@@ -218,7 +218,8 @@ def rows(connection: Connection, submission: UUID) -> list[FoundRow]:
 
 
 _DELTAS: Final = """
-with mine as (select id, meter_id, period from meter_reading where submission_id = %(id)s and meter_id is not null and period <> ''),
+with mine as (select id, meter_id, period from meter_reading where submission_id = %(id)s and meter_id is not null and period <> ''
+  and status = any(%(live)s::text[])),
 live as (select mine.id, o.id as other from mine join meter_reading o on o.meter_id = mine.meter_id and o.period = mine.period
   where o.status = any(%(live)s::text[]) and o.same_as is null)
 select live.id, regexp_replace(r.register, ':[a-z_]+', '') as quantity,

@@ -121,7 +121,8 @@ def test_the_same_rows_are_the_same_bytes_whatever_the_writing(company: Utility)
         f'<q:SubmitReadings xmlns:q="{NS}">\n'
         + "".join(
             f"<q:Reading>\n<q:Meter> {row['meter']} </q:Meter><!-- x --><q:Period><![CDATA[{row['period']}]]></q:Period>"
-            f"<q:Register><q:Code>A&#43;</q:Code><q:Value>1<!-- y -->{row['registers'][0]['value'][1:]}</q:Value></q:Register></q:Reading>\n"
+            "<q:Register><q:Code>A&#43;</q:Code>"
+            f"<q:Value>1<!-- y -->{row['registers'][0]['value'][1:]}</q:Value></q:Register></q:Reading>\n"
             for row in rows
         )
         + "</q:SubmitReadings>"

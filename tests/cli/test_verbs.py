@@ -16,7 +16,23 @@ from tests.cli.conftest import Command, bare_environment
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("litestar", "sqlalchemy", "psycopg", "lxml", "httpx", "openpyxl", "uvicorn", "msgspec")
-VERBS = ["read", "check", "send", "status", "template", "partner", "registry", "doubt", "up", "serve", "worker", "sandbox", "demo", "db", "doctor"]
+VERBS = [
+    "read",
+    "check",
+    "send",
+    "status",
+    "template",
+    "partner",
+    "registry",
+    "doubt",
+    "up",
+    "serve",
+    "worker",
+    "sandbox",
+    "demo",
+    "db",
+    "doctor",
+]
 
 
 def groups(top: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
