@@ -39,6 +39,7 @@ def _texts(path: str) -> Find:
     return etree.XPath(f"m:Reading/{path}/text()", namespaces=_NAMES, smart_strings=False)
 
 
+_lines: Final = msgspec.json.Encoder()
 _count: Final[Find] = etree.XPath("count(m:Reading)", namespaces=_NAMES)
 _counts: Final[Find] = etree.XPath("count(m:Reading/*) + count(m:Reading/m:Register/*)", namespaces=_NAMES)
 _registers: Final[Find] = etree.XPath("count(m:Reading/m:Register)", namespaces=_NAMES)
@@ -53,27 +54,30 @@ def many(operation: "etree._Element") -> int:
 
 def canonical(operation: "etree._Element") -> bytes:
     """The readings of a message that keeps the schema, as canonical JSON: the same readings are the same bytes."""
-    rows = _in_columns(operation)
-    return msgspec.json.encode({"readings": list(_row_by_row(operation)) if rows is None else rows})
+    return _in_columns(operation) or msgspec.json.encode({"readings": list(_row_by_row(operation))})
 
 
-def _in_columns(operation: "etree._Element") -> list[dict[str, Any]] | None:
+def _in_columns(operation: "etree._Element") -> bytes | None:
     """The quick way of a message whose readings all have the same fields, each filled, and one register; None for any other."""
     size = many(operation)
     columns = {key: texts for key, find in _columns.items() if (texts := find(operation))}
     entries = {key: texts for key, find in _register_columns.items() if (texts := find(operation))}
-    both = [*columns.values(), *entries.values()]
+    both = columns | entries
     elements = size * (len(both) + 1)
-    if _registers(operation) != size or _counts(operation) != elements or any(len(texts) != size for texts in both):
+    if _registers(operation) != size or _counts(operation) != elements or any(len(texts) != size for texts in both.values()):
         return None
-    for texts in both:
-        texts[:] = [text.strip(_BLANKS) for text in texts]
-    for flag in _FLAGS:
-        if flag in entries:
-            entries[flag] = [text in _TRUE for text in entries[flag]]
-    keys, entry_keys = [*columns, "registers"], tuple(entries)
-    registers = ([dict(zip(entry_keys, entry, strict=True))] for entry in zip(*entries.values(), strict=True))
-    return [dict(zip(keys, row, strict=True)) for row in zip(*columns.values(), registers, strict=True)]
+    told, entry = (",".join(f'"{key}":%b' for key in keys) for keys in (columns, entries))
+    row = f'{{{told},"registers":[{{{entry}}}]}}'.encode()
+    cells = zip(*(_written(key, texts) for key, texts in both.items()), strict=True)
+    return b'{"readings":[' + b",".join([row % filled for filled in cells]) + b"]}"
+
+
+def _written(key: str, texts: list[str]) -> list[bytes]:
+    """A column's texts as JSON, one by one."""
+    bare = [text.strip(_BLANKS) for text in texts]
+    if key in _FLAGS:
+        return [b"true" if text in _TRUE else b"false" for text in bare]
+    return _lines.encode_lines(bare).split(b"\n")[:-1]
 
 
 def _row_by_row(operation: "etree._Element") -> Iterator[dict[str, Any]]:
