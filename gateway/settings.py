@@ -38,7 +38,7 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Sftp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The SFTP drop. Without a `port` there is none.
+    """The SFTP drop. Without a `port` no server listens; with a `folder` alone it is watched, for an SSH server of the machine's own.
 
     `folder`: where the drops of all partners lie, `sftp` in `data` when empty. `stable`: seconds for which size and time of a file must
     not change before it is taken. `scan`: seconds between two looks. `refresh`: the same for statuses written back.
