@@ -53,5 +53,10 @@ def total(blocks: Iterable[IntervalBlock], period: str) -> Decimal | None:
     """The exact sum of the values that lie in a period (`YYYY-MM`), None when not one does."""
     first = month(period)
     values = [value for block in blocks for value in within(block, first) if value is not None]
+    return exact_sum(values) if values else None
+
+
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """Add up without rounding."""
     with localcontext(prec=_DIGITS):
-        return sum(values, Decimal(0)) if values else None
+        return sum(values, Decimal(0))

@@ -79,7 +79,8 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
         problems = [*problems, *_strangers(new, meter)]
     case = Case(new, meter, tuple(values), period, at, arrival, profile)
     problems += check(case)
-    if not values and not new.blocks and not any(problem.severity is Severity.ERROR for problem in problems):
+    volumes = _volumes(new, meter, period, values) if new.blocks and period else ()
+    if not values and not volumes and not any(problem.severity is Severity.ERROR for problem in problems):
         problems.append(Problem(code="value_missing", where=new.where))
     return Judged(
         new=new,
@@ -92,7 +93,7 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
         status=verdict(problems) if problems else ReadingStatus.ACCEPTED,
         duplicate=any(problem.code == duplicate_reading.__name__ for problem in problems),
         earlier_wanted=tuple(wanted),
-        volumes=_volumes(new, meter, period, values) if new.blocks and period else (),
+        volumes=volumes,
     )
 
 

@@ -40,9 +40,8 @@ def gather(found: Sequence[Row], keep: Sequence[bool]) -> tuple[list[Row], list[
             _refuse(row, Problem(code="interval_repeated", where=row.new.where, values={"meter": row.known.meter.serial}))
             continue
         seen |= places
-        counted = frozenset((code, blocks[0].step) for code, blocks in amounts(row.new.blocks).items())
         rows.append(row)
-        brought.append(Brought(row.id, meter, row.new.blocks, kept, days_in(row.period), counted))
+        brought.append(Brought(row.id, meter, row.new.blocks, kept, days_in(row.period), frozenset(amounts(row.new.blocks))))
     return rows, brought
 
 
@@ -59,7 +58,8 @@ def settle(row: Row, beside: Beside) -> None:
         row.problems += (Problem(code=duplicate_reading.__name__, where=row.new.where, severity=Severity.HINT, values=told),)
     elif row.known is not None:
         meter, totals = row.known.meter, beside.totals
-        row.corrects, row.same_as = beside.again, None
+        row.corrects = row.corrects or beside.again or row.same_as is not None
+        row.same_as = None
         row.values = tuple(
             amount(msgspec.structs.replace(value.reading, value=totals[value.register.code]), meter)
             if value.reading.volume and value.register.code in totals

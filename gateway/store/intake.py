@@ -242,7 +242,7 @@ def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[ob
         row.status.value,
         row.same_as,
         new.where,
-        bool(new.blocks),
+        not _dials(row),
     )
 
 
@@ -255,18 +255,17 @@ _QUEUED_ONCE: Final = tuple(
 def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
     """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction.
 
-    Interval values correct interval values, dial readings dial readings.
+    Interval values correct interval values, dial readings dial readings, and a reading of both corrects both.
     """
-    places = {row.id: _place(row) for entry in entries for row in entry.rows}
-    corrected = {places[row.id] for entry in entries for row in entry.rows if row.corrects} - {None}
+    corrected = {place for entry in entries for row in entry.rows if row.corrects for place in _places(row)}
     if not corrected:
         return
     again: dict[tuple[int, str, bool], list[Row]] = {}
     for entry in entries:
         for row in entry.rows:
-            place = places[row.id]
-            if place is not None and place in corrected and row.status is ReadingStatus.ACCEPTED and row.same_as is None:
-                again.setdefault(place, []).append(row)
+            for place in _places(row) if row.status is ReadingStatus.ACCEPTED and row.same_as is None else ():
+                if place in corrected:
+                    again.setdefault(place, []).append(row)
     olds = connection.exec_driver_sql(
         "with old as (select id, utility_id, status, revision, meter_id, period from meter_reading "
         "where (meter_id, period, intervals) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
@@ -290,14 +289,22 @@ def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
     newest = {(old.meter_id, old.period, old.intervals): old.revision for old in olds}
     for place, rows in again.items():
         for step, row in enumerate(rows, start=1):
-            row.revision = newest.get(place, -1) + step
+            row.revision = max(row.revision, newest.get(place, -1) + step)
         for row in rows[:-1]:
             row.status = ReadingStatus.SUPERSEDED
 
 
-def _place(row: Row) -> tuple[int, str, bool] | None:
-    """What a correction corrects: a period of a meter, its interval values apart from what its dials showed."""
-    return None if row.known is None else (row.known.meter.id, row.period, bool(row.new.blocks))
+def _places(row: Row) -> list[tuple[int, str, bool]]:
+    """What a correction corrects: a period of a meter, what its dials showed apart from its interval values unless it says both."""
+    if row.known is None:
+        return []
+    natures = {False} if _dials(row) else {True}
+    return [(row.known.meter.id, row.period, nature) for nature in (natures | {True} if row.new.blocks else natures)]
+
+
+def _dials(row: Row) -> bool:
+    """Whether a dial is read in this row; without blocks it is about nothing else."""
+    return not row.new.blocks or any(not value.reading.volume for value in row.values)
 
 
 def _move_registers(together: Together, rows: Iterable[Row]) -> None:

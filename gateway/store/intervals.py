@@ -1,7 +1,7 @@
 """Interval values: a row a block, compared with what is known before it is believed; a changed block moves to its history (design D3)."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -9,8 +9,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.domain.intervals import MINUTES
+from gateway.domain.intervals import MINUTES, exact_sum
 from gateway.domain.readings import IntervalBlock, Quality, Step
+from gateway.store.readings import BELIEVED
 from gateway.store.rows import array
 
 _QUALITY: Final = {quality: number for number, quality in enumerate(Quality)}
@@ -23,7 +24,7 @@ CHUNK: Final = 4000
 class Brought(msgspec.Struct, frozen=True, gc=False):
     """The blocks of one meter reading. `keep`: what is known already is not replaced. `period`: first and last local day of it.
 
-    `counted`: (code, step) of those that make up an amount of the period.
+    `counted`: codes of those that make up an amount of the period.
     """
 
     reading: UUID
@@ -31,14 +32,15 @@ class Brought(msgspec.Struct, frozen=True, gc=False):
     blocks: tuple[IntervalBlock, ...]
     keep: bool
     period: tuple[date, date]
-    counted: frozenset[tuple[str, Step]]
+    counted: frozenset[str]
 
 
 class Beside(msgspec.Struct, kw_only=True):
     """What is known already beside one meter reading's blocks.
 
     `changed`: (code, first day) of blocks that say something else than what is kept and must not be replaced. `same`: the reading that
-    brought all of this before. `totals`: by code, the period's amount with what earlier files brought. `again`: there was something.
+    stands for this meter and period, when every block is known as it is. `totals`: by code, the period's amount with what earlier files
+    brought. `again`: a reading of intervals stands for this meter and period already.
     """
 
     changed: list[tuple[str, date]] = []
@@ -50,13 +52,15 @@ class Beside(msgspec.Struct, kw_only=True):
 class Compared(msgspec.Struct, frozen=True):
     """The blocks of one submission beside what is known, in one order; `ids`: of their interval registers.
 
-    `staged`: something is known of these days, so that blocks may change; without it all of them are new.
+    `staged`: something is known of these days, so that blocks may change; without it all of them are new. `dead`: sources of blocks whose
+    readings came to nothing, so that anybody may say something else.
     """
 
     brought: tuple[Brought, ...]
     beside: tuple[Beside, ...]
     ids: Mapping[tuple[int, str, Step], int]
     staged: bool
+    dead: tuple[int, ...] = ()
 
 
 _REGISTERS: Final = """
@@ -67,8 +71,20 @@ made as (insert into interval_register (utility_id, meter_id, code, step)
 select id, meter_id, code, step, true as made from made union all
 select r.id, r.meter_id, r.code, r.step, false from interval_register r join told using (meter_id, code, step)"""
 
-_ANY: Final = """
-select exists (select from interval_block where register_id = any(%(ids)s::int[]) and day between %(first)s and %(last)s)"""
+_RELATED: Final = """
+select id, meter_id, code, step from interval_register
+where (meter_id, code) in (select * from unnest(%(meters)s::bigint[], %(codes)s::text[]))"""
+
+_LIVE: Final = """
+select distinct on (m.meter_id, m.period) m.meter_id, m.period, m.id from meter_reading m
+join unnest(%(meters)s::bigint[], %(periods)s::text[]) t(meter_id, period) on t.meter_id = m.meter_id and t.period = m.period
+where m.intervals and m.same_as is null and m.status = any(%(live)s::text[]) order by m.meter_id, m.period, m.revision desc"""
+
+_SOURCES: Final = """
+select distinct b.source_id, m.status in ('rejected', 'withdrawn') as dead
+from unnest(%(ids)s::int[], %(firsts)s::date[]) t(register_id, first)
+join interval_block b on b.register_id = t.register_id and b.day between t.first and %(last)s
+join interval_source s on s.id = b.source_id join meter_reading m on m.id = s.meter_reading_id"""
 
 _STAGE: Final = """
 create temporary table if not exists staged
@@ -76,31 +92,26 @@ create temporary table if not exists staged
 on commit delete rows"""
 
 _CHANGED: Final = """
-select s.n, s.register_id, s.day from staged s join interval_block b using (register_id, day) where s.keep and s.values <> b.values
+select s.n, s.register_id, s.day from staged s join interval_block b using (register_id, day)
+where s.keep and s.values <> b.values and b.source_id <> all(%(dead)s::int[])
 and exists (select from unnest(s.values, b.values) u(new, old) where new <> old) order by s.n, s.register_id, s.day"""
 
 _FILL: Final = """
 update staged s set values = (select array_agg(coalesce(new, old) order by place) from unnest(s.values, b.values) with ordinality
-  u(new, old, place)) from interval_block b where s.fill and b.register_id = s.register_id and b.day = s.day and s.values <> b.values"""
+  u(new, old, place)) from interval_block b where s.fill and b.register_id = s.register_id and b.day = s.day and s.values <> b.values
+  and b.source_id <> all(%(dead)s::int[])"""
 
 _SAME: Final = """
-select s.n, count(*) as blocks, max(b.source_id) as source from staged s join interval_block b using (register_id, day)
-where (s.values, s.quality) is not distinct from (b.values, b.quality) group by s.n"""
+select s.n, count(*) as blocks from staged s join interval_block b using (register_id, day)
+where (s.values, s.quality) is not distinct from (b.values, b.quality) and b.source_id <> all(%(dead)s::int[]) group by s.n"""
 
-_TOTALS: Final = """
-with c as (select * from unnest(%(n)s::int[], %(ids)s::int[], %(firsts)s::date[], %(lasts)s::date[], %(months)s::int[])
-  c(n, register_id, first, last, month)),
-known as (select c.n, c.register_id, c.month, s.values from c join staged s on s.n = c.n and s.register_id = c.register_id
-    where s.day between c.first and c.last
-  union all select c.n, c.register_id, c.month, b.values from c join interval_block b
-    on b.register_id = c.register_id and b.day between c.first and c.last
-    where not exists (select from staged s where s.register_id = b.register_id and s.day = b.day))
-select n, register_id, sum(v) as total
-from known, unnest(case when month > 0 then values[month:month] else values end) v group by n, register_id"""
-
-_AGAIN: Final = """
-select distinct c.n from unnest(%(n)s::int[], %(ids)s::int[], %(firsts)s::date[], %(lasts)s::date[], %(months)s::int[])
-  c(n, register_id, first, last, month) join interval_block b on b.register_id = c.register_id and b.day between c.first and c.last"""
+_KNOWN: Final = """
+select register_id, day, values, (select sum(v) from unnest(values) v) as total from (
+  select register_id, day, values from staged where register_id = any(%(ids)s::int[]) union all
+  select b.register_id, b.day, b.values from unnest(%(ids)s::int[], %(firsts)s::date[]) t(register_id, first)
+  join interval_block b on b.register_id = t.register_id and b.day between t.first and %(last)s
+  where b.source_id <> all(%(dead)s::int[])
+  and not exists (select from staged s where s.register_id = b.register_id and s.day = b.day)) k"""
 
 
 def _registers(connection: Connection, utility: int, brought: Iterable[Brought]) -> dict[tuple[int, str, Step], int]:
@@ -117,51 +128,86 @@ def _registers(connection: Connection, utility: int, brought: Iterable[Brought])
 def compare(connection: Connection, utility: int, brought: Sequence[Brought]) -> Compared:
     """What is known beside each of these. The registers of their meters are held, so it stays so until the commit.
 
-    Where nothing at all is known, as with most files, one look at an index says so.
+    Where nothing at all is known, as with most files, two looks at indexes say so.
     """
     ids = _registers(connection, utility, brought)
-    days = [block.day for one in brought for block in one.blocks] + [day for one in brought for day in one.period]
-    told = {"ids": array(ids.values(), "int"), "first": min(days), "last": max(days)}
-    found = tuple(Beside(changed=[], totals={}) for _ in brought)
-    if not connection.exec_driver_sql(_ANY, told).scalar_one():
+    related = _related(connection, brought)
+    live = _live(connection, brought)
+    found = tuple(Beside(changed=[], totals={}, again=_place(one) in live) for one in brought)
+    counted = {id_: step for id_, (_, _, step) in related.items()}
+    reach = _reach(brought, counted | {id_: step for (_, _, step), id_ in ids.items()})
+    sources = {row.source_id: row.dead for row in connection.exec_driver_sql(_SOURCES, reach)}
+    if not sources and not live:
         return Compared(tuple(brought), found, ids, staged=False)
+    dead = tuple(sorted(source for source, is_dead in sources.items() if is_dead))
+    told = {"dead": array(dead, "int")}
     _stage(connection, brought, ids)
     codes = {id_: code for (_, code, _), id_ in ids.items()}
     if any(one.keep for one in brought):
-        for row in connection.exec_driver_sql(_CHANGED):
+        for row in connection.exec_driver_sql(_CHANGED, told):
             found[row.n].changed.append((codes[row.register_id], row.day))
-    connection.exec_driver_sql(_FILL)
-    same = [row for row in connection.exec_driver_sql(_SAME) if row.blocks == len(brought[row.n].blocks)]
-    readings = _readings(connection, (row.source for row in same))
-    for row in same:
-        found[row.n].same = readings[row.source]
-    counted = _counted(brought, ids)
-    for row in connection.exec_driver_sql(_AGAIN, counted):
-        found[row.n].again = True
-    for row in connection.exec_driver_sql(_TOTALS, counted):
-        if row.total is not None:
-            found[row.n].totals[codes[row.register_id]] = row.total
-    return Compared(tuple(brought), found, ids, staged=True)
+    connection.exec_driver_sql(_FILL, told)
+    for row in connection.exec_driver_sql(_SAME, told):
+        if row.blocks == len(brought[row.n].blocks):
+            found[row.n].same = live.get(_place(brought[row.n]))
+    known = connection.exec_driver_sql(_KNOWN, _reach(brought, counted) | told)
+    _add_up(brought, found, known.all(), related)
+    return Compared(tuple(brought), found, ids, staged=True, dead=dead)
 
 
-def _readings(connection: Connection, sources: Iterable[int]) -> dict[int, UUID]:
-    """The meter readings behind these sources."""
-    told = {"ids": array(sources, "int")}
-    rows = connection.exec_driver_sql("select id, meter_reading_id from interval_source where id = any(%(ids)s::int[])", told)
-    return {row.id: row.meter_reading_id for row in rows}
+def _place(one: Brought) -> tuple[int, str]:
+    return one.meter, f"{one.period[0]:%Y-%m}"
 
 
-def _counted(brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int]) -> dict[str, str]:
-    """What makes up each amount as columns: register, first and last day of its blocks, and the month's place in a block of months."""
-    rows = []
-    for n, one in enumerate(brought):
+def _live(connection: Connection, brought: Iterable[Brought]) -> dict[tuple[int, str], UUID]:
+    """The readings of intervals that stand for these meters and periods."""
+    meters, periods = zip(*{_place(one) for one in brought}, strict=True)
+    told = {"meters": array(meters, "bigint"), "periods": array(periods, "text"), "live": array(BELIEVED, "text")}
+    return {(row.meter_id, row.period): row.id for row in connection.exec_driver_sql(_LIVE, told)}
+
+
+def _related(connection: Connection, brought: Iterable[Brought]) -> dict[int, tuple[int, str, Step]]:
+    """Every interval register of the codes that are counted, in whichever step: hours and days of one month are one amount."""
+    wanted = {(one.meter, code) for one in brought for code in one.counted}
+    if not wanted:
+        return {}
+    meters, codes = zip(*wanted, strict=True)
+    rows = connection.exec_driver_sql(_RELATED, {"meters": array(meters, "bigint"), "codes": array(codes, "text")})
+    return {row.id: (row.meter_id, row.code, Step(row.step)) for row in rows}
+
+
+def _reach(brought: Sequence[Brought], steps: Mapping[int, Step]) -> dict[str, Any]:
+    """These registers on all days that the blocks or their periods touch; a block of months begins with its year."""
+    days = [block.day for one in brought for block in one.blocks] + [day for one in brought for day in one.period]
+    first = min(days)
+    firsts = (first.replace(month=1, day=1) if step is Step.MONTH else first for step in steps.values())
+    return {"ids": array(steps, "int"), "firsts": array(firsts, "date"), "last": max(days)}
+
+
+def _add_up(
+    brought: Sequence[Brought], found: Sequence[Beside], known: Iterable[Any], related: Mapping[int, tuple[int, str, Step]]
+) -> None:
+    """Give each its amounts of the period, told once: by the month where it is known, else by days, else by their hours."""
+    months: dict[tuple[int, str, date], Decimal] = {}
+    days: dict[tuple[int, str, date], Decimal] = {}
+    hours: dict[tuple[int, str, date], Decimal] = {}
+    for row in known:
+        meter, code, step = related[row.register_id]
+        if step is Step.MONTH:
+            months |= {(meter, code, row.day.replace(month=n)): value for n, value in enumerate(row.values, 1) if value is not None}
+        elif step is Step.DAY:
+            days |= {(meter, code, row.day + timedelta(days=n)): value for n, value in enumerate(row.values) if value is not None}
+        elif row.total is not None:
+            hours[meter, code, row.day] = row.total
+    for one, beside in zip(brought, found, strict=True):
         first, last = one.period
-        for code, step in sorted(one.counted):
-            yearly = step is Step.MONTH
-            rows.append((n, ids[one.meter, code, step], first.replace(month=1) if yearly else first, last, first.month if yearly else 0))
-    names = {"n": "int", "ids": "int", "firsts": "date", "lasts": "date", "months": "int"}
-    columns = zip(*rows, strict=True) if rows else ((),) * len(names)
-    return {name: array(column, kind) for (name, kind), column in zip(names.items(), columns, strict=True)}
+        dates = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        for code in one.counted:
+            parts = [days.get((one.meter, code, day), hours.get((one.meter, code, day))) for day in dates]
+            told = [months.get((one.meter, code, first))] if (one.meter, code, first) in months else parts
+            amounts = [part for part in told if part is not None]
+            if amounts:
+                beside.totals[code] = exact_sum(amounts)
 
 
 def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int]) -> None:
@@ -214,7 +260,7 @@ history as (insert into interval_history (utility_id, register_id, day, source_i
 insert into interval_block as b (utility_id, register_id, day, source_id, values, quality)
 select %(u)s, register_id, day, source_id, values, quality from came order by register_id, day
 on conflict (register_id, day) do update set source_id = excluded.source_id, values = excluded.values, quality = excluded.quality
-where (b.values, b.quality) is distinct from (excluded.values, excluded.quality)"""
+where (b.values, b.quality) is distinct from (excluded.values, excluded.quality) or b.source_id = any(%(dead)s::int[])"""
 
 
 def merge(connection: Connection, utility: int, compared: Compared, believed: Container[UUID]) -> None:
@@ -227,7 +273,7 @@ def merge(connection: Connection, utility: int, compared: Compared, believed: Co
     sources = {row.meter_reading_id: row.id for row in rows}
     if compared.staged:
         told = array((sources.get(one.reading) for one in compared.brought), "int")
-        connection.exec_driver_sql(_REPLACE, {"u": utility, "sources": told})
+        connection.exec_driver_sql(_REPLACE, {"u": utility, "sources": told, "dead": array(compared.dead, "int")})
         return
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - a connection that is open has one

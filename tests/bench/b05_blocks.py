@@ -120,7 +120,7 @@ def _bring(store: Store, utility: int, meters: Sequence[int], blocks: Sequence[t
     began = time.perf_counter()
     with store.transaction() as connection:
         brought = [
-            Brought(new_id(), meters[n], own, keep=False, period=(own[0].day, own[-1].day), counted=frozenset({("A+", own[0].step)}))
+            Brought(new_id(), meters[n], own, keep=False, period=(own[0].day, own[-1].day), counted=frozenset({"A+"}))
             for n, own in enumerate(blocks)
         ]
         compared = intervals.compare(connection, utility, brought)

@@ -13,10 +13,12 @@ import pytest
 
 from gateway import pipeline, profiles
 from gateway.domain.readings import IntervalBlock, MeterReading, Quality, Reading, Step
+from gateway.domain.status import ReadingStatus
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, Taken, new_entry
-from gateway.store import people, supply
+from gateway.store import people, readings, supply
+from gateway.store.ledger import REFUSED
 from gateway.store.submissions import FoundRow, rows
 from gateway.store.supply import Line
 from tests.conftest import Database
@@ -43,7 +45,8 @@ def hours(day: date, *values: str | None, register: str = "A+") -> IntervalBlock
 
 def bring(ground: Ground, blocks: Sequence[IntervalBlock], meter: str = "M000001", period: str = "", **more: Any) -> FoundRow:
     """Bring blocks of one meter in one submission; its row as it stands then."""
-    reading = MeterReading(meter=meter, readings=(), period=period or ground.period, blocks=tuple(blocks), where="S", **more)
+    told = {"readings": ()} | more
+    reading = MeterReading(meter=meter, period=period or ground.period, blocks=tuple(blocks), where="S", **told)
     return bring_all(ground, [reading])[0]
 
 
@@ -187,6 +190,67 @@ def test_a_file_of_one_day_leaves_the_other_days_of_its_block_alone(ground: Grou
     assert (row.status, volume(row)) == ("queued", Decimal(12))
     assert volume(bring(ground, [only(0, 6)])) == Decimal(13)
     assert kept(ground) == [(first, [Decimal(6), Decimal(7), *[None] * (length - 2)])]
+
+
+def test_days_first_and_hours_later_are_one_amount(ground: Ground) -> None:
+    """A contractor sends the days of a month and then its hours: billing is told once, not twice."""
+    first = month(ground.period)
+    length = (shift(first, 1) - first).days
+    daily = IntervalBlock(register="A+", step=Step.DAY, day=first, values=(Decimal(30), *(None,) * (length - 1)))
+    old = bring(ground, [daily])
+    new = bring(ground, [hours(first, "1"), hours(first + timedelta(days=1), "2")])
+    assert (new.status, new.revision, volume(new)) == ("queued", 1, Decimal(30 + 48)), "the day as its meter summed it, then the hours"
+    assert ground.statuses([old.id]) == ["superseded"]
+
+
+def test_what_billing_refused_may_be_sent_again_and_corrected(keeping: Ground) -> None:
+    block = hours(month(keeping.period), "1")
+    first = bring(keeping, [block])
+    refuse(keeping, first.id)
+    again = bring(keeping, [block])
+    assert (again.status, again.same_as, volume(again)) == ("queued", None, Decimal(24))
+    refuse(keeping, again.id)
+    corrected = bring(keeping, [hours(month(keeping.period), "2")])
+    assert (corrected.status, volume(corrected)) == ("queued", Decimal(48))
+    assert kept(keeping) == [(month(keeping.period), [Decimal(2)] * 24)]
+    changed = bring(keeping, [hours(month(keeping.period), "3")])
+    assert changed.status == "rejected", "what stands is kept"
+
+
+def refuse(ground: Ground, reading: UUID) -> None:
+    """Billing refuses it for good."""
+    held = ground.held()
+    assert [item.subject for item in held.items] == [reading]
+    ground.finish(held, closed=REFUSED)
+    with ground.store.transaction() as connection:
+        assert readings.move(connection, ReadingStatus.REJECTED, [(reading, "")], actor="test") == {reading}
+
+
+def test_the_same_again_is_said_of_the_reading_that_stands(ground: Ground) -> None:
+    first = month(ground.period)
+    day, next_day = hours(first, "1"), hours(first + timedelta(days=1), "2")
+    bring(ground, [day])
+    both = bring(ground, [next_day])
+    assert bring(ground, [day]).same_as == both.id, "not the superseded one that brought it"
+
+
+def test_an_archive_with_nothing_to_bill_is_refused_and_not_queued_for_ever(ground: Ground) -> None:
+    first = month(ground.period)
+    empty = bring(ground, [hours(first, None)])
+    outside = bring(ground, [hours(first - timedelta(days=1), "1")])
+    assert [row.status for row in (empty, outside)] == ["rejected", "rejected"]
+    assert all("value_missing" in {problem.code for problem in row.problems} for row in (empty, outside))
+
+
+def test_a_reading_of_dial_and_intervals_corrects_what_the_dial_said_before(ground: Ground) -> None:
+    dial = Reading(register="A+", value=Decimal(150))
+    [old] = bring_all(ground, [MeterReading(meter="M000001", readings=(dial,), period=ground.period)])
+    both = bring(ground, [hours(month(ground.period), "1")], readings=(Reading(register="A+", value=Decimal(160)),))
+    assert (both.status, both.revision) == ("queued", 1)
+    assert ground.statuses([old.id]) == ["superseded"]
+    same = bring(ground, [hours(month(ground.period), "2")], readings=(Reading(register="A+", value=Decimal(160)),))
+    assert (same.status, same.revision) == ("queued", 2)
+    assert ground.statuses([both.id]) == ["superseded"]
 
 
 def test_qualities_are_kept_only_where_a_value_is_not_plainly_valid(ground: Ground) -> None:
