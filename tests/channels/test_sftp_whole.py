@@ -3,12 +3,14 @@
 import io
 import json
 import struct
+import time
 from collections.abc import Callable
 
 import openpyxl
 import pytest
 import xlwt
 
+from gateway.inbound.drop import names
 from gateway.inbound.drop.whole import missing, whole
 from tests.conftest import case
 
@@ -78,3 +80,46 @@ def test_what_is_refused_anyway_waits_for_nothing(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b"{", b"[1,2", b'{"a": "}', b'{"a": "]}', b"a;b\n1;2", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600])
 def test_what_lacks_its_end_waits(body: bytes) -> None:
     assert missing(body) is not None or body.startswith(b"\xd0")
+
+
+def compound(size: int) -> bytes:
+    """A compound file whose chain of tables goes round for ever, as full of free sectors as can be."""
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(22) + struct.pack("<H", 9) + bytes(12)
+    head += struct.pack("<L20xLL", size // 512, 0, 0xFFFFFFF0) + struct.pack("<109L", *[0] * 109)
+    return head + (struct.pack("<128L", *[0] * 128) + b"\xff" * 512 * 3) * (size // 2048)
+
+
+GROWING: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]] = {
+    "quotes behind backslashes": (whole, lambda size: b"{" + b'"\\' * (size // 2) + b"}"),
+    "quotes": (whole, lambda size: b"{" + b'"' * size + b"}"),
+    "backslashes in a string": (whole, lambda size: b'{"' + b"\\" * size + b"}"),
+    "a string without an end": (whole, lambda size: b'["' + b"a" * size + b"]"),
+    "brackets": (whole, lambda size: b"[" * size + b"]"),
+    "blanks": (whole, lambda size: b"[" + b" " * size + b"x"),
+    "ends of a zip": (whole, lambda size: b"PK\x03\x04" + b"PK\x05\x06" * (size // 4)),
+    "tables in a ring": (whole, compound),
+    "backslashes in a name": (lambda name: names.original(name.decode()), lambda size: b"\\" * size),
+    "escapes in a name": (lambda name: names.original(name.decode()), lambda size: b"\\x" * (size // 2)),
+    "bytes in a name": (names.stored, lambda size: b"\xff" * (size // 4)),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(GROWING))
+def test_no_text_costs_more_than_its_size(kind: str) -> None:
+    """Eight times as much takes about eight times as long; 64 times as long would be what grows with the square."""
+    judge, made = GROWING[kind]
+
+    def least(size: int) -> float:
+        body, times = made(size), []
+        for _ in range(3):
+            began = time.perf_counter()
+            judge(body)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    assert least(160_000) < 24 * max(least(20_000), 0.0005)
+
+
+@pytest.mark.parametrize("body", [b'{"a": 1}"}', b'{"a": "\\"}', b'{"a": "\\\\\\"}', b'["]'])
+def test_a_string_without_its_end_is_not_whole(body: bytes) -> None:
+    assert not whole(body)
