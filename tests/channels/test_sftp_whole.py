@@ -123,3 +123,11 @@ def test_no_text_costs_more_than_its_size(kind: str) -> None:
 @pytest.mark.parametrize("body", [b'{"a": 1}"}', b'{"a": "\\"}', b'{"a": "\\\\\\"}', b'["]'])
 def test_a_string_without_its_end_is_not_whole(body: bytes) -> None:
     assert not whole(body)
+
+
+def test_a_string_is_followed_over_the_pieces_that_are_looked_at() -> None:
+    """An escape, a string and an object each lie across the end of a piece at some length of what stands before them."""
+    for before in range(262_120, 262_150):
+        body = b'{"' + b"a" * before + b'\\"}": {"b": "\\\\"}}'
+        assert whole(body)
+        assert not any(whole(body[:-cut]) for cut in range(1, 14))
