@@ -1,7 +1,7 @@
 """The one gate for untrusted XML: size, charset, DOCTYPE, attributes and depth are judged before anyone looks at the content."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any, Final
 
@@ -14,14 +14,16 @@ MARKS: Final = 2_000_000
 """How many tags and quotes a document may hold: each may cost a node of 120 bytes, whatever the size of the document."""
 ASIDES: Final = 1_000
 """How many comments and instructions it may hold; they say nothing to anybody here."""
+SECTIONS: Final = 100_000
+"""How many CDATA sections it may hold: some programs write every text in one."""
 
 _CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1251": "cp1251", "cp1251": "cp1251", "utf-16": "utf-16"}
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DECLARED: Final = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)["']""").match
-_PROLOG: Final = re.compile(rb"(?:\s+|<\?(?:(?!\?>).)*+\?>|<!--(?:(?!-->).)*+-->)*+", re.DOTALL).match
 _DECLARATION: Final = re.compile(rb"<\?xml\s").match
-_INSTRUCTIONS: Final = re.compile(rb"<!--(?:(?!-->).)*+-->|<!\[CDATA\[(?:(?!\]\]>).)*+\]\]>|(<\?(?!xml\s))", re.DOTALL).finditer
-"""Comments, CDATA and, in the group, an instruction in neither that is no XML declaration."""
+_BLANKS: Final = re.compile(rb"\s*+")
+_ASIDE: Final = re.compile(rb"<!--|<\?|<!\[CDATA\[")
+_ENDS: Final = {b"<!--": b"-->", b"<?": b"?>", b"<![CDATA[": b"]]>"}
 _TOO_LARGE: Final = frozenset({45, 110, 114})
 """libxml2's own limits: a comment, a name, anything else of more than 10,000,000 bytes."""
 _DEEPEST: Final = 256
@@ -91,16 +93,45 @@ def _check_marks(text: bytes, attributes: int, forbid: Collection[str]) -> None:
     asides = text.count(b"<!--") + text.count(b"<?")
     if asides > ASIDES:
         raise _too_large("comments and instructions", ASIDES)
-    prolog = _PROLOG(text)
-    end = prolog.end() if prolog else 0
+    if text.count(b"<![CDATA[") > SECTIONS:
+        raise _too_large("CDATA sections", SECTIONS)
+    end = _past_prolog(text)
     if text.startswith(b"<!DOCTYPE", end):
         raise Rejected(Problem(code="xml_doctype_forbidden", where=_line(text, end)))
     if "instruction" in forbid and text.count(b"<?") > (_DECLARATION(text) is not None):
-        for found in _INSTRUCTIONS(text):
-            if found[1]:
-                raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, found.start())))
+        for place in _instructions(text):
+            raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, place)))
     if quotes > 2 * attributes and (crowd := _crowded(attributes).search(text)):
         raise Rejected(Problem(code="xml_too_many_attributes", where=_line(text, crowd.start()), values={"limit": str(attributes)}))
+
+
+def _past_prolog(text: bytes) -> int:
+    """Where the first thing stands that is no blank, comment or instruction."""
+    end = 0
+    while True:
+        blanks = _BLANKS.match(text, end)
+        place = blanks.end() if blanks else end
+        aside = _ASIDE.match(text, place)
+        end = _end_of(aside, text) if aside and aside[0] != b"<![CDATA[" else -1
+        if end < 0:
+            return place
+
+
+def _instructions(text: bytes) -> Iterator[int]:
+    """Where instructions stand that are in no comment and no CDATA, and are no XML declaration; one look at each byte."""
+    aside = _ASIDE.search(text)
+    while aside:
+        if aside[0] == b"<?" and not _DECLARATION(text, aside.start()):
+            yield aside.start()
+        end = _end_of(aside, text)
+        aside = _ASIDE.search(text, end) if end >= 0 else None
+
+
+def _end_of(aside: re.Match[bytes], text: bytes) -> int:
+    """Behind what closes a comment, an instruction or CDATA; -1 when nothing does."""
+    closing = _ENDS[aside[0]]
+    found = text.find(closing, aside.end())
+    return found + len(closing) if found >= 0 else -1
 
 
 def _parsed(text: bytes, depth: int) -> "etree._Element":

@@ -96,8 +96,38 @@ GATE: Final[dict[str, tuple[Callable[[], str | bytes], str]]] = {
     "html": (lambda: "<html><br></html>", "xml_malformed"),
     "json": (lambda: '{"readings":[]}', "xml_malformed"),
     "cdata that ends nowhere": (lambda: _soap(body=status("<![CDATA[")), "xml_malformed"),
+    "cdata that ends nowhere, 90,000 times": (lambda: _soap(body="<![CDATA[" * 90_000 + "<?a?>"), "xml_malformed"),
+    "cdata that ends nowhere, flood": (lambda: _soap(body="<![CDATA[" * 1_900_000 + "<?a?>"), "xml_too_large"),
+    "comments that end nowhere": (lambda: _soap(body="<!--" * 999 + "x" * 5_000_000 + "<?a?>"), "xml_malformed"),
+    "instructions that end nowhere": (lambda: "<?xml " * 999 + "x" * 5_000_000, "xml_malformed"),
+    "comments that end nowhere before the root": (lambda: "<!-- -" * 999 + "-" * 5_000_000 + _soap(), "xml_malformed"),
+    "blanks before the root": (lambda: " " * 20_000_000 + "<!DOCTYPE a>", "xml_doctype_forbidden"),
 }
 """What the gate refuses before anybody knows who sends: the document, and the code."""
+
+
+def _many(size: int, piece: str) -> str:
+    return piece * (size // len(piece))
+
+
+PIECES: Final = (
+    *("<![CDATA[", "]]>", "<![CDATA[]]>", "<!--", "-->", "<!---->", "<!-- -", "<?", "?>", "<?a?>", "<?xml ", '<?xml version="1.0"?>'),
+    *("<!DOCTYPE a>", "<!", "<", ">", "<a", "<a>", "<a/>", "</a>", '<a b="', "<a b='", '<a b=""/>', '"', "'", "='", 'b="" ', "b='\"' "),
+    *("&", "&a;", "&#0;", "&#49;", "&#x", "-", "]", "?", "=", " ", "\n", "x", "\0", "Ж", 'xmlns:x="u" ', "<x:a/>", '<a xmlns="u">'),
+)
+"""What may cost more than its size when it is repeated."""
+
+GROWING: Final[dict[str, Callable[[int, str], str]]] = {
+    "before all": _many,
+    "before the root": lambda size, piece: _soap(_many(size, piece)),
+    "in the root": lambda size, piece: _soap(body=_many(size, piece) + "<?a?>"),
+    "in a tag": lambda size, piece: _soap(body=f"<a {_many(size, piece)}/><?a?>"),
+    "in a value": lambda size, piece: _soap(body=f"<a b=\"{_many(size // 2, piece)}\" c='{_many(size // 2, piece)}'/><?a?>"),
+    "in a comment": lambda size, piece: _soap(body=f"<!--{_many(size, piece)}--><?a?>"),
+    "as often as allowed, then length": lambda size, piece: _soap(body=piece * 900 + "x" * size + "<?a?>"),
+    "as often as allowed before length before the root": lambda size, piece: piece * 900 + " " * size + _soap(),
+}
+"""Where a piece is repeated up to a size: bodies whose cost may grow with their size and no faster."""
 
 
 def _readings(inner: str, attributes: str = "") -> str:

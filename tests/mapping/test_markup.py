@@ -1,6 +1,9 @@
 """The gate for XML: what it reads, to the limit, and that nothing in the product parses foreign XML without it."""
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
+from time import process_time
 
 import msgspec
 import pytest
@@ -12,7 +15,8 @@ from gateway.domain.problems import Rejected
 from gateway.inbound.soap import rows
 from gateway.mapping.markup import ASIDES, MARKS, parse_untrusted
 from gateway.settings import Limits
-from tests.conftest import ROOT
+from tests.conftest import ROOT, case
+from tests.hostile.xml import GROWING, PIECES
 from tests.soap import NS
 
 LIMITS = Limits()
@@ -91,6 +95,40 @@ def test_a_refusal_names_the_line() -> None:
 def test_words_in_comments_and_cdata_are_only_words(text: str) -> None:
     body = f"<?xml version='1.0'?><!--{text}--><a><![CDATA[{text}]]></a>"
     assert parse_untrusted(body.encode(), LIMITS, forbid=("instruction",)).text == text
+
+
+MEASURABLE = 0.01
+"""Seconds from which on a time is compared with another."""
+
+
+def spent(body: bytes) -> float:
+    """Seconds of this process's CPU that the gate takes for a document: the least of three, or of one when there is little to measure."""
+
+    def once() -> float:
+        began = process_time()
+        with suppress(Rejected):
+            parse_untrusted(body, LIMITS, size=LIMITS.soap_bytes, forbid=("instruction",))
+        return process_time() - began
+
+    first = once()
+    return first if first < MEASURABLE else min(first, once(), once())
+
+
+@pytest.mark.parametrize("place", GROWING)
+def test_twice_the_size_takes_about_twice_the_time(place: str, proof: Callable[[str, int, str], None]) -> None:
+    """Of every piece, repeated; what is refused at once at any size is passed over."""
+    largest, ratios = case(1, 16) * 1024 * 1024, [0.0]
+    for piece in PIECES:
+        size, took = 32 * 1024, 0.0
+        while size <= largest:
+            before, took = took, spent(GROWING[place](size, piece).encode())
+            assert took < 0.2 + size / 1e6, (piece, size)
+            if before >= MEASURABLE:
+                ratios.append(took / before)
+                assert took / before < 3.5, (piece, size, before, took)
+                break
+            size *= 2
+    proof(f"XML that grows {place}", len(PIECES), f"{len(ratios) - 1} measurable, twice the size takes at most {max(ratios):.1f} times")
 
 
 def test_nothing_in_the_product_parses_foreign_xml_but_the_gate() -> None:
