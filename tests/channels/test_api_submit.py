@@ -37,7 +37,7 @@ def test_the_202_carries_the_verdict_of_each_row(company: Utility) -> None:
     assert statuses(told) == ["queued", "rejected", "needs_review"]
     first, second, third = told["readings"]
     assert (first["meter"], first["agreement"], first["period"], first["index"]) == ("1", "A-1", company.period, 0)
-    assert first["values"] == [{"register": "A+", "value": "150.5", "previous": "100", "consumption": "50.5"}]
+    assert first["values"] == [{"register": "A+", "value": "150.5", "previous": "100", "consumption": "50.5", "volume": False}]
     assert [(p["code"], p["where"]) for p in second["problems"]] == [("meter_unknown", "readings[1]")]
     assert third["problems"][0]["code"] == "reading_decreased"
     assert third["problems"][0]["where"] == "readings[2].registers[0].value"

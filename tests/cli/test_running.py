@@ -1,6 +1,7 @@
 """What keeps running: it says where it listens, works beside others, refuses a port in use, leaves cleanly; and `db` and `doctor`."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +22,9 @@ def test_up_says_where_it_listens_and_leaves_cleanly(start: Start, database: Dat
     running = start("up", "--port", "0", **at(database)).listening()
     assert httpx.get(f"{running.url}/health/ready").json() == {"status": "ready"}
     assert running.stop(number) == 0
-    assert running.log.read_text("utf-8") == f"metergate listening on {running.url}\n"
+    first, second = running.log.read_text("utf-8").splitlines()
+    assert first == f"metergate listening on {running.url}"
+    assert re.fullmatch(rf"metergate status page on {running.url}/\?token=[\w-]{{43}}", second)
 
 
 def test_serve_and_worker_run_apart(start: Start, database: Database) -> None:
@@ -110,7 +113,8 @@ def test_the_doctor_finds_all_well(on_database: Command) -> None:
     done = on_database("doctor")
     assert done.returncode == 0, done.stdout
     about = {line.split()[1]: line.split()[0] for line in done.stdout.splitlines()}
-    assert about == dict.fromkeys(("python", "settings", "data", "disk", "database", "clock", "schema"), "ok") | {"targets": "note"}
+    well = ("python", "settings", "data", "disk", "database", "clock", "schema", "ledger")
+    assert about == dict.fromkeys(well, "ok") | {"targets": "note"}
 
 
 def test_the_doctor_names_what_is_wrong(command: Command, database: Database, tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from select import select
 from threading import Thread
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -87,8 +88,19 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gateway", "up"], env=environment, stdout=subprocess.PIPE, stderr=out, text=True, cwd=ROOT
             )
-        line = self._process.stdout.readline() if self._process.stdout else ""
+        line = self._first_line() if armed else self._said().readline()
         assert "listening on" in line or armed, f"the gateway did not start: {log.read_text('utf-8')[-3000:]}"
+
+    def _said(self) -> IO[str]:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def _first_line(self) -> str:
+        """Its first line, or nothing when it met its step before it said one."""
+        while not select([self._said()], [], [], 0.05)[0]:
+            if self.dead() or self.stopped():
+                return ""
+        return self._said().readline()
 
     def dead(self) -> bool:
         """It was killed."""

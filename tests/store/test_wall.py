@@ -14,7 +14,20 @@ from gateway.store import Store, check_schema, migrate, people
 from tests.conftest import Database, case, fresh_database, shared_server
 from tests.running import Gateway, Utility, running_gateway
 
-APPEND_ONLY = ("event", "claim", "settlement", "delivery_closed", "attempt", "reading", "problem")
+APPEND_ONLY = ("event", "claim", "settlement", "delivery_closed", "attempt", "reading", "problem", "interval_history")
+
+
+BLOCKS = """
+insert into interval_register (utility_id, meter_id, code, step) select utility_id, id, 'A+', 'PT1H' from meter;
+insert into interval_source (utility_id, meter_reading_id) select utility_id, id from meter_reading;
+insert into interval_block (utility_id, register_id, day, source_id, values)
+  select r.utility_id, r.id, '2022-10-01', min(s.id), '{1}'
+  from interval_register r join interval_source s using (utility_id) group by r.id;
+insert into interval_history (utility_id, register_id, day, source_id, values, replaced_by)
+  select utility_id, register_id, day, source_id, values, source_id from interval_block;
+insert into drop_file (utility_id, credential_id, name, submission_id) select utility_id, credential_id, 'a.csv', id from submission
+"""
+"""Rows of the tables that only files fill."""
 
 
 class Town(NamedTuple):
@@ -50,6 +63,8 @@ def town(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 "insert into attempt (utility_id, delivery_id, batch_id, outcome) select utility_id, gen_random_uuid(), id, 'x' from batch"
             )
             gateway.rows(kept)
+            for statement in BLOCKS.split(";"):
+                gateway.rows(statement)
             yield Town(database, gateway, *made)
 
 
@@ -236,17 +251,19 @@ def test_a_credential_is_told_for_its_exact_hash_only(town: Town, given: Callabl
         assert connection.execute("select * from credential").fetchall() == []
 
 
-def test_the_one_look_over_the_wall_is_not_everybody_s(town: Town) -> None:
+@pytest.mark.parametrize("function", ["credential_of", "credentials_of_login"])
+def test_the_looks_over_the_wall_are_not_everybody_s(town: Town, function: str) -> None:
     with town.as_role("owner") as connection:
         [(definer, config, grantees)] = connection.execute(
             "select prosecdef, proconfig, array(select grantee::regrole::text from aclexplode(proacl) where privilege_type = 'EXECUTE' "
-            "order by 1) from pg_proc where proname = 'credential_of'"
+            "order by 1) from pg_proc where proname = %s",
+            [function],
         )
         assert definer
         assert config[0].startswith("search_path=public")
         assert set(grantees) - {"metergate_owner"} == {"metergate_app", "metergate_worker"}
         definers = connection.execute("select proname from pg_proc where prosecdef and pronamespace = 'public'::regnamespace")
-        assert [row[0] for row in definers] == ["credential_of"]
+        assert sorted(row[0] for row in definers) == ["credential_of", "credentials_of_login"]
 
 
 def test_a_table_of_one_s_own_does_not_stand_before_the_real_one(town: Town) -> None:
