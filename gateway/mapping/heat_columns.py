@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
 from importlib.resources import files
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -30,7 +31,9 @@ _INTEGRATORS: Final = ("heat_first", "heat_last")
 _CODES: Final = tuple(code for code in INTERVALS if "@" not in code)
 _GUESSED: Final = frozenset({"heat"})
 """Columns whose unit is worth a hint when the header does not say it: Gcal and GJ are both usual."""
-_LONGEST: Final = 200
+_LONGEST: Final = 100
+_WIDEST: Final = 200
+"""So many texts of a row are looked at: no header has as many, and each costs some microseconds."""
 _SHOWN: Final = 60
 _LARGEST_CODE: Final = 2**31 - 1
 _ZERO: Final = Decimal(0)
@@ -39,7 +42,8 @@ _ROUGH: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _STEP: Final = Decimal(1).scaleb(-DECIMALS)
 _plain: Final = re.compile(rf"^{NUMBER}$", re.MULTILINE).findall
 _behind: Final = re.compile(r"[0-9][0-9 \u00a0\u2007\u2009\u202f]*(?:[.,][0-9]+)?-").fullmatch
-_unit: Final = re.compile(r"(.+?)\s*(?:,|\(|\[)\s*([^,()\[\]]+?)\s*[)\]]?", re.DOTALL).fullmatch
+_unit: Final = re.compile(r"(.+)[,(\[]([^,()\[\]]+)[)\]]?").fullmatch
+"""Words and, behind the last comma or bracket, their unit; blanks must be single ones."""
 _letters: Final = re.compile(r"[UDGgE]+(?:[\s,;+/]+[UDGgE]+)*").fullmatch
 
 
@@ -185,12 +189,8 @@ def read_values(cells: Iterable[Written], unit: Unit) -> dict[Written, Value]:
 
 
 def _columns(row: Sequence[Cell], index: int) -> list[Column]:
-    found = []
-    for place, cell in enumerate(row):
-        named = _named(cell) if isinstance(cell, str) and 0 < len(cell) <= _LONGEST else None
-        if named is not None:
-            found.append(Column(index, place, *named))
-    return found
+    texts = ((place, cell) for place, cell in enumerate(row) if isinstance(cell, str) and 0 < len(cell) <= _LONGEST)
+    return [Column(index, place, *named) for place, cell in islice(texts, _WIDEST) if (named := _named(cell)) is not None]
 
 
 def _weight(columns: list[Column]) -> int:
@@ -198,15 +198,15 @@ def _weight(columns: list[Column]) -> int:
     return len(fields) if len(fields) >= WORDS.least and not fields <= set(_KEYS) else 0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _named(words: str) -> tuple[str, Unit, str] | None:
     """What words of a header mean: field, unit, unit that is not known; None for words that mean nothing to us."""
-    bare = words.strip()
+    bare = " ".join(words.split())
     field = _field(bare)
     if field is not None:
         return field, _OURS, ""
     parts = _unit(bare)
-    name, told = (parts[1], parts[2]) if parts else bare.rsplit(maxsplit=1) if len(bare.split()) > 1 else ("", "")
+    name, told = parts.groups() if parts else bare.rpartition(" ")[::2]
     field = _field(name)
     if field is None:
         return None
@@ -215,7 +215,7 @@ def _named(words: str) -> tuple[str, Unit, str] | None:
         return field, unit, ""
     if field in _KEYS or field == "faults":
         return field, _OURS, ""
-    return (field, _OURS, told) if parts else None
+    return (field, _OURS, told.strip()) if parts else None
 
 
 def _field(words: str) -> str | None:
@@ -258,14 +258,6 @@ def dial(value: Decimal, cell: Written, unit: Unit) -> Decimal:
         return value
     places = len(re.split("[.,]", str(cell), maxsplit=1)[-1].rstrip()) if re.search("[.,]", str(cell)) else 0
     return value.quantize(Decimal(1).scaleb(-min(places, DECIMALS)), context=_ROUGH)
-
-
-def column_of(letters: str) -> int:
-    """The number of a column, counted from 0."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number - 1
 
 
 def read_faults(cells: Iterable[Written]) -> dict[Written, Value]:

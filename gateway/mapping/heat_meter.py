@@ -14,7 +14,7 @@ from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import AtFrom, IntervalBlock, MeterReading, Reading, Step
 from gateway.mapping import Envelope
 from gateway.mapping.cells import CellError
-from gateway.mapping.heat_columns import Column, Header, Written, column_of, dial, read_faults, read_values
+from gateway.mapping.heat_columns import Column, Header, Written, dial, read_faults, read_values
 from gateway.mapping.heat_moments import (
     MISSING,
     Moment,
@@ -29,7 +29,7 @@ from gateway.mapping.heat_moments import (
     read_day,
     step_of,
 )
-from gateway.mapping.tables import Table
+from gateway.mapping.tables import Table, number_of
 
 _GAPS: Final = 10
 """Runs of missing rows that are told one by one; the last one told covers all that follow."""
@@ -293,7 +293,7 @@ def _columns(table: Table, header: Header) -> list[tuple[Written, ...]]:
     for problem in table.problems:
         place = _place(problem.where.removeprefix(f"{table.name}!"))
         if place is not None:
-            row, index = int(place[2]) - 1 - table.row - header.first, column_of(place[1]) - table.column
+            row, index = int(place[2]) - 1 - table.row - header.first, number_of(place[1]) - 1 - table.column
             error = spoilt.setdefault(index, {})[row] = CellError(problem.code, "")
             error.values = problem.values
     for index, errors in spoilt.items():

@@ -30,7 +30,7 @@ _iso: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})").match
 _month: Final = re.compile(r"(\d{1,2})[./-](\d{4})").fullmatch
 _iso_month: Final = re.compile(r"(\d{4})-(\d{1,2})").fullmatch
 _named: Final = re.compile(r"([^\W\d]+)\.?\s+(\d{4})(?:\s*(?:г|р)\.?)?").fullmatch
-_behind: Final = re.compile(r"[Tt,;\s]+(\S.*)").fullmatch
+_behind: Final = re.compile(r"[Tt,;\s]++(\S.*)").fullmatch
 _hour: Final = re.compile(r"(\d{1,2})(?:[:.](\d{2}))?(?::(\d{2})(?:\.\d+)?)?").fullmatch
 _range: Final = re.compile(r"(\d{1,2})(?::00)?\s*[-–—]\s*(\d{1,2})(?::00)?").fullmatch
 

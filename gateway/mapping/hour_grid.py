@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 
@@ -124,77 +123,78 @@ def find(table: Table, month: date | None = None) -> Grid | None:
     if not table.rows:
         return None
     rows = table.rows[:_REACH]
-    ways: tuple[tuple[bool, Lines], ...] = ((False, tuple(zip(*rows, strict=True))), (True, table.rows))
-    plain: list[tuple[bool, Lines, int, int]] = []
-    for across, lines in ways:
-        for axis, line in enumerate(lines[:_LINES]):
-            found = _hours(*_typed(line[:_REACH])) if len(line) >= _HOURS else None
+    plain: list[tuple[_Way, int, int]] = []
+    for way in (_Way(tuple(zip(*rows, strict=True)), across=False), _Way(table.rows, across=True)):
+        for axis, line in enumerate(way.lines[:_LINES]):
+            found = _hours(line[:_REACH]) if len(line) >= _HOURS else None
             if found is None:
                 continue
             first, numbers = found
             if numbers:
-                plain.append((across, lines, axis, first))
-            elif (grid := _crossed(table, lines, axis, first, month, across=across)) is not None:
+                plain.append((way, axis, first))
+            elif (grid := _crossed(table, way, axis, first, month)) is not None:
                 return grid
-    grids = (_crossed(table, lines, axis, first, month, across=across) for across, lines, axis, first in plain)
+    grids = (_crossed(table, way, axis, first, month) for way, axis, first in plain)
     return next((grid for grid in grids if grid is not None), None)
 
 
-def _typed(cells: Sequence[Cell]) -> tuple[tuple[Cell, ...], tuple[type, ...]]:
-    """Cells as a key: `1.0` and `True` are equal and do not mean the same."""
-    return tuple(cells), tuple(map(type, cells))
+class _Way:
+    """A table seen one way round; however many axes are tried, the days about its edge are read once."""
+
+    def __init__(self, lines: Lines, *, across: bool) -> None:
+        self.lines, self.across = lines, across
+        self._dated: dict[int, list[bool]] = {}
+
+    def days(self, axis: int, position: int) -> int:
+        """How many of the lines below an axis say a day at this position."""
+        if position not in self._dated:
+            self._dated[position] = [found is not None for found in _days_of(self.lines[: _LINES + _WIDEST], position)]
+        return sum(self._dated[position][axis + 1 : axis + 1 + _WIDEST])
 
 
-@lru_cache(maxsize=256)
-def _hours(line: tuple[Cell, ...], _: tuple[type, ...]) -> tuple[int, bool] | None:
-    """Position of the first label if this line holds hours, and whether all its labels are numbers, as values might be too.
-
-    Remembered, as is what else is read of edges: the sheets of a workbook have the same.
-    """
+def _hours(line: Sequence[Cell]) -> tuple[int, bool] | None:
+    """Position of the first label if this line holds hours, and whether all its labels are numbers, as values might be too."""
     labels = [(position, label) for position, cell in enumerate(line) if cell != "" and (label := hour(cell)) is not None]
     if len({label.hour for _, label in labels}) < _HOURS:
         return None
     return labels[0][0], all(label.number for _, label in labels)
 
 
-@lru_cache(maxsize=256)
-def _in_order(labels: tuple[Cell, ...], _: tuple[type, ...]) -> bool:
+def _in_order(labels: Sequence[Cell]) -> bool:
     """Tell whether labels are the 24 hours, one after the other."""
     found = [hour(cell) for cell in labels]
     return [label and (label.hour, label.mark) for label in found] == [(begins, "") for begins in range(24)]
 
 
-def _crossed(table: Table, lines: Lines, axis: int, first: int, month: date | None, *, across: bool) -> Grid | None:
+def _crossed(table: Table, way: _Way, axis: int, first: int, month: date | None) -> Grid | None:
     """The grid of an axis of hours and the days that cross it, None when not enough of these do."""
-    best, head = 0, -1
+    lines, across, best, head = way.lines, way.across, 0, -1
     for position in range(min(first, _LINES) - 1, -1, -1):
-        count = sum(map(bool, _days_of(*_typed([line[position] for line in lines[axis + 1 : axis + 1 + _WIDEST]]))))
+        count = way.days(axis, position)
         if count > best:
             best, head = count, position
     if best < _DAYS:
         return None
     days, undated = _dated(lines, axis, head, month)
     line = lines[axis]
-    if axis == 0 and days[0][0] == 1 and len(line) - first == 24 and _in_order(*_typed(line[first:])):
+    if axis == 0 and days[0][0] == 1 and len(line) - first == 24 and _in_order(line[first:]):
         slots = tuple(Slot(position, begins, again=False) for begins, position in enumerate(range(first, first + 24)))
         return Grid(table, across, lines, axis, head, slots, days, undated, ())
     slots, problems, marked = _Walk(table, lines, axis, days, across=across).run(first)
     return Grid(table, across, lines, axis, head, slots, days, undated, problems, marked)
 
 
-@lru_cache(maxsize=256)
-def _days_of(heads: tuple[Cell, ...], _: tuple[type, ...]) -> tuple[date | None, ...]:
-    return tuple(day(cell) if cell != "" else None for cell in heads)
+def _days_of(lines: Lines, position: int) -> list[date | None]:
+    return [day(line[position]) if line[position] != "" else None for line in lines]
 
 
 def _dated(lines: Lines, axis: int, head: int, month: date | None) -> tuple[tuple[tuple[int, date], ...], tuple[int, ...]]:
     days: list[tuple[int, date]] = []
     undated: list[int] = []
-    heads = [line[head] for line in lines[axis + 1 :]]
-    for number, (cell, found) in enumerate(zip(heads, _days_of(*_typed(heads)), strict=True), axis + 1):
+    for number, found in enumerate(_days_of(lines[axis + 1 :], head), axis + 1):
         if found is not None:
             days.append((number, found))
-        elif days and is_total(cell):
+        elif days and is_total(lines[number][head]):
             break
         elif days:
             undated.append(number)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
@@ -232,7 +231,6 @@ def _exact(days: Sequence[Sequence[Cell]]) -> list[tuple[Decimal, ...]] | None:
     return _decimals.decode(text.replace(b".0,", b",").replace(b".0]", b"]")) if _plain(text) else None
 
 
-@lru_cache(maxsize=256)
 def _month_of(days: tuple[tuple[int, date], ...]) -> tuple[date, bool]:
     """First day of the month that most of the days lie in, and whether they are the days of that month, each once."""
     first = Counter(day.replace(day=1) for _, day in days).most_common(1)[0][0]

@@ -75,8 +75,9 @@ def check_syntax(body: bytes, place: str = "") -> None:
         tree = json.loads(body, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_no_constant)
     except ValueError as error:
         raise malformed(body, str(error)) from error
-    repeated = _repeated(tree, place).removeprefix(".")
-    if repeated:
+    below = _repeated(tree)
+    if below:
+        repeated = (place + below).removeprefix(".")
         raise Rejected(Problem(code="json_duplicate_key", where=repeated, values={"key": repeated.rpartition(".")[2]}))
 
 
@@ -133,11 +134,12 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return marked
 
 
-def _repeated(tree: object, place: str) -> str:
+def _repeated(tree: object) -> str:
+    """The place of the first repeated key below this one, put together only once it is found: a key may be as long as the body."""
     if isinstance(tree, _Repeated):
-        return f"{place}.{tree.key}"
+        return f".{tree.key}"
     if isinstance(tree, dict):
-        return next(filter(None, (_repeated(inner, f"{place}.{key}") for key, inner in tree.items())), "")
+        return next((f".{key}{below}" for key, inner in tree.items() if (below := _repeated(inner))), "")
     if isinstance(tree, list):
-        return next(filter(None, (_repeated(inner, f"{place}[{index}]") for index, inner in enumerate(tree))), "")
+        return next((f"[{index}]{below}" for index, inner in enumerate(tree) if (below := _repeated(inner))), "")
     return ""

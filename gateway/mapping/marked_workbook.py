@@ -26,7 +26,7 @@ _LEAST: Final = 1.0
 """Seconds that must be left for another try at a file."""
 _LINES: Final = re.compile(r"lines? ([1-9][0-9]{0,6})(?:-([1-9][0-9]{0,6}))?(?:, column ([1-9][0-9]{0,3}))?").fullmatch
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WORDS: Final = re.compile(r"[\w .,;:/()°№+%'’«»*-]*[^\W\d_][\w .,;:/()°№+%'’«»*-]*").fullmatch
+_WORDS: Final = re.compile(r"(?=[\W\d_]*+[^\W\d_])[\w .,;:/()°№+%'’«»*-]++").fullmatch
 
 
 def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: Language, limits: Limits) -> bytes | None:

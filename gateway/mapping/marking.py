@@ -11,11 +11,11 @@ from lxml import etree
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import sheet_parts as parts
-from gateway.mapping.marks import AUTHOR, Level, Marking, number_of
+from gateway.mapping.marks import AUTHOR, Level, Marking
 from gateway.mapping.package import Package, name_of
 from gateway.mapping.sheet_parts import MAIN, TYPES
 from gateway.mapping.style_sheet import StyleSheet
-from gateway.mapping.tables import letters
+from gateway.mapping.tables import letters, number_of
 from gateway.settings import Limits
 
 LISTED: Final = "_metergate_problems"
@@ -25,7 +25,7 @@ _BEGINS: Final = f"\n\n— {AUTHOR} —\n"
 """What stands between the sender's own comment of a cell and ours."""
 _CELL: Final = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?c[\s/>]")
 _PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})").fullmatch
-_BOX: Final = re.compile(rb"<v:shape\b(?:(?!</v:shape>).)*</v:shape>", re.DOTALL)
+_BOX: Final = re.compile(rb"<v:shape\b(?:(?!</?v:shape\b).)*+</v:shape>", re.DOTALL)
 _AT: Final = re.compile(rb"<x:(Row|Column)>\s*(\d+)\s*</x:")
 _BOX_ID: Final = re.compile(rb"_x0000_s(\d{1,9})")
 _AFTER_DRAWING: Final = (

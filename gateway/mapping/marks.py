@@ -8,6 +8,7 @@ import msgspec
 
 from gateway import texts
 from gateway.domain.problems import Problem, Severity
+from gateway.mapping.tables import number_of
 from gateway.texts import Language
 
 Level = Literal["error", "warning"]
@@ -120,14 +121,6 @@ def in_workbook(where: str) -> Area | None:
         ends = sorted((int(top), int(bottom or top))), sorted((number_of(left), number_of(right or left)))
         area = Area(sheet, ends[0][0], ends[1][0], ends[0][1], ends[1][1])
     return area if area.bottom <= _ROWS and area.right <= _COLUMNS else Area(sheet, 1, 1, 1, 1, whole=True)
-
-
-def number_of(letters: str) -> int:
-    """The number of a column, counted from 1."""
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - 64
-    return number
 
 
 def _short(text: str) -> str:

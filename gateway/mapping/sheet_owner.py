@@ -24,7 +24,6 @@ _WORDS: Final = lookup(
     }
 )  # fmt: skip
 _BEFORE: Final = re.compile(r"^(?:ПУ|№|No\.?|N)\s*(?=\S*[0-9])", re.IGNORECASE)
-_AFTER: Final = re.compile(r"\s*•.*$")
 _UNNAMED: Final = re.compile(
     r"лист|sheet|аркуш|table|таблица|книга|шаблон|янв|фев|мар|апр|ма[йя]|июн|июл|авг|сен|окт|ноя|дек|січ|лют|бер|кві|тра|чер|лип|сер|вер|жов|"
     r"лис|гру|архив|архів|отч[её]т|звіт|часы|часов|сут|меся|місяч|доба|добов|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|[0-9]{1,2}[._-][0-9]{2,4}$|20[0-9]{2}$",
@@ -76,4 +75,4 @@ def _next(row: Sequence[Cell], column: int) -> int:
 
 
 def _bare(code: str) -> str:
-    return _AFTER.sub("", _BEFORE.sub("", code.strip()))
+    return _BEFORE.sub("", code.strip()).partition("•")[0].rstrip()

@@ -49,6 +49,14 @@ def letters(column: int) -> str:
     return text
 
 
+def number_of(letters: str) -> int:
+    """The number of a column counted from 1; of a name that no sheet has, too large a number."""
+    number = 0
+    for letter in letters[:8]:
+        number = number * 26 + ord(letter) - 64
+    return number
+
+
 def look(body: bytes, limits: Limits) -> tuple[Table, ...]:
     """What `read_tables` gives, for formats that only wonder whether a file is theirs; empty when the file cannot be read.
 

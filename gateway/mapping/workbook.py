@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from html import unescape
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Final
 from zlib import crc32
 
@@ -15,19 +15,20 @@ from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, Pass
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.sheet_parts import Piece, archive
+from gateway.mapping.tables import number_of
 from gateway.mapping.zip_gate import entries, unpack
 from gateway.settings import Limits
 
 _ENCODING: Final = re.compile(rb"""encoding\s*=\s*["']([^"']*)""")
-_TAG: Final = re.compile(rb"<(row|c)(?=[\s/>])([^>]*)>")
+_TAG: Final = re.compile(rb"<(row|c)(?=[\s/>])([^<>]*+)>")
 _REF: Final = re.compile(rb'\sr\s*=\s*["\']([^"\']*)["\']')
 _TYPE: Final = re.compile(rb'\st\s*=\s*["\']([^"\']*)["\']')
-_VALUE: Final = re.compile(rb"<v(?:\s[^>]*)?>([^<]*)</v>")
+_VALUE: Final = re.compile(rb"<v(?:\s[^<>]*+)?>([^<]*+)</v>")
 _FORMULA: Final = re.compile(rb"<f[ >/]")
 _ENTITY: Final = len("&#x10FFFF;")
 _SMALLEST: Final = len("<c><v>1</v></c>")
 _PLACE: Final = re.compile(r"([A-Z]{1,3})([1-9][0-9]{0,6})").fullmatch
-_DIMENSION: Final = re.compile(rb'<dimension[^>]*?ref="[A-Z]+[0-9]+:([A-Z]+)([0-9]+)"')
+_DIMENSION: Final = re.compile(rb'<dimension[^<>]*?ref="[A-Z]+[0-9]+:([A-Z]+)([0-9]+)"')
 _UNUSED: Final = ("docprops/", "xl/theme/", "xl/media/", "xl/drawings/", "xl/charts/", "xl/printersettings/", "xl/comments", "customxml/")
 _PARSER: Final[dict[str, Any]] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
 _BARE: Final = {str, float, int, bool}
@@ -132,7 +133,7 @@ def _check_before(part: bytearray, name: str, limits: Limits) -> None:
     if not part[-64:].rstrip().endswith(b"worksheet>"):
         raise Rejected(Problem(code="xlsx_structure", where=name))
     told = _DIMENSION.search(part[:4096])
-    wide = told is not None and (_column(told[1].decode()) > limits.sheet_columns or int(told[2]) > limits.sheet_rows)
+    wide = told is not None and (number_of(told[1].decode()) > limits.sheet_columns or int(told[2]) > limits.sheet_rows)
     if len(part) > limits.sheet_cells * _SMALLEST and part.count(b"</v>") > limits.sheet_cells:
         raise _limit("xlsx_too_many_cells", name, limits.sheet_cells)
     if wide or not _plain(part):
@@ -210,7 +211,7 @@ class _Walk:
         place = _PLACE(reference)
         if place is None or (row and row != place[2]):
             raise Rejected(Problem(code="xlsx_structure", where=where))
-        column, line = _column(place[1]), int(place[2])
+        column, line = number_of(place[1]), int(place[2])
         if line > _ROWS or column > _COLUMNS:
             raise Rejected(Problem(code="xlsx_structure", where=where))
         if column > self.limits.sheet_columns:
@@ -227,7 +228,9 @@ class _Walk:
 
 def _cells(part: bytearray) -> Iterator[Found]:
     row = ""
-    for tag in _TAG.finditer(part):
+    for tag, following in pairwise(chain(_TAG.finditer(part), (None,))):
+        if tag is None:
+            return
         attributes = b" " + tag[2]
         reference = _REF.search(attributes)
         text = reference[1].decode("utf-8", "replace") if reference else ""
@@ -235,7 +238,9 @@ def _cells(part: bytearray) -> Iterator[Found]:
             row = text
             continue
         kind = _TYPE.search(attributes)
-        inner = b"" if attributes.endswith(b"/") else part[tag.end() : part.find(b"</c>", tag.end())]
+        last = len(part) if following is None else following.start()
+        end = part.find(b"</c>", tag.end(), last)
+        inner = b"" if attributes.endswith(b"/") else part[tag.end() : last if end < 0 else end]
         value = _VALUE.search(inner)
         content = value[1] if value else b"" if b"<is" in inner else None
         yield text, row, kind[1].decode("utf-8", "replace") if kind else "n", content, b"<f" in inner
@@ -256,13 +261,6 @@ def _any_cells(part: bytearray, sheet: str) -> Iterator[Found]:
                 yield str(element.get("r", "")), row, str(element.get("t", "n")), content, element.find("{*}f") is not None
     except etree.XMLSyntaxError as error:
         raise Rejected(Problem(code="xlsx_structure", where=sheet)) from error
-
-
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters[:8]:
-        number = number * 26 + ord(letter) - 64
-    return number
 
 
 def _limit(code: str, where: str, limit: int) -> Rejected:
