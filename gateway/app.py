@@ -31,6 +31,7 @@ from gateway.worker import Worker
 log = logging.getLogger("metergate")
 
 Ready = Callable[[str], None]
+"""Is told an address once it is served: of a listener, or as `page` of the status page, with the token that lets in."""
 
 
 class Urls(msgspec.Struct, frozen=True):
@@ -93,10 +94,10 @@ async def ready(request: Request[Any, Any, Any]) -> Response[dict[str, str]]:
     return Response({"status": "ready"})
 
 
-def serve(settings: Settings, *, ready: Ready | None = None, stop: Event | None = None) -> None:
+def serve(settings: Settings, *, ready: Ready | None = None, page: Ready | None = None, stop: Event | None = None) -> None:
     """Run the web server alone, on the database of the settings, until it is told to stop."""
     with open_database(settings) as urls:
-        _serve(settings, urls, ready, stop)
+        _serve(settings, urls, ready, page, stop)
 
 
 def work(settings: Settings, *, stop: Event, ready: Callable[[], None] | None = None) -> None:
@@ -112,7 +113,7 @@ def work(settings: Settings, *, stop: Event, ready: Callable[[], None] | None = 
             store.close()
 
 
-def up(settings: Settings, *, ready: Ready | None = None, stop: Event | None = None) -> None:
+def up(settings: Settings, *, ready: Ready | None = None, page: Ready | None = None, stop: Event | None = None) -> None:
     """Run everything in one process: database, migrations, web server, worker."""
     with open_database(settings) as urls:
         migrate(urls.owner)
@@ -121,19 +122,20 @@ def up(settings: Settings, *, ready: Ready | None = None, stop: Event | None = N
         worker = Thread(target=Worker(store, settings, formats(settings.limits)).run, args=(ended,), name="worker")
         worker.start()
         try:
-            _serve(settings, urls, ready, stop)
+            _serve(settings, urls, ready, page, stop)
         finally:
             ended.set()
             worker.join()
             store.close()
 
 
-def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | None) -> None:
+def _serve(settings: Settings, urls: Urls, ready: Ready | None, page: Ready | None, stop: Event | None) -> None:
     store = Store(urls.app, role="app", pool=settings.database.pool)
     check_schema(store)
     over_all = Store(urls.worker, role="worker", pool=2) if web.is_loopback(settings.http.host) else None
+    app = create_app(settings, store, over_all)
     config = uvicorn.Config(
-        create_app(settings, store, over_all),
+        app,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=20,
@@ -143,11 +145,15 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, stop: Event | No
     server = _Server(config)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     if stop is not None:
         Thread(target=_wait, args=(stop, server), daemon=True, name="stop").start()
     try:
         with _drop(settings, urls, store) as also, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_run(server, listening, ready, [f"http://{host}:{port}", *also]))
+            told = [(ready, where) for where in (url, *also)]
+            if over_all is not None:
+                told.append((page, f"{url}/?token={app.state.pages.token}"))
+            runner.run(_run(server, listening, told))
     finally:
         listening.close()
         store.close()
@@ -184,13 +190,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-async def _run(server: uvicorn.Server, listening: socket.socket, ready: Ready | None, urls: list[str]) -> None:
+async def _run(server: uvicorn.Server, listening: socket.socket, told: list[tuple[Ready | None, str]]) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells its start by a flag only
         await asyncio.sleep(0.01)
-    if ready is not None and server.started:
-        for url in urls:
-            ready(url)
+    for tell, url in told if server.started else []:
+        if tell is not None:
+            tell(url)
     await serving
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -29,7 +30,10 @@ SCOPES: Final = ["submit", "read", "settle"]
 
 
 class Gateway:
-    """A running web server with its database; `url` is where it listens. `work` does at once what a worker would do in time."""
+    """A running web server with its database; `url` is where it listens, `page` will be the status page's address.
+
+    `work` does at once what a worker would do in time.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -42,8 +46,10 @@ class Gateway:
     def start(self) -> None:
         """Serve, and wait until the port is known."""
         self.said: SimpleQueue[str] = SimpleQueue()
+        self.page: Future[str] = Future()
         self._stop = Event()
-        self._server = Thread(target=serve, args=(self.settings,), kwargs={"ready": self.said.put, "stop": self._stop}, name="serve")
+        told = {"ready": self.said.put, "page": self.page.set_result, "stop": self._stop}
+        self._server = Thread(target=serve, args=(self.settings,), kwargs=told, name="serve")
         self._server.start()
         self.url = self.said.get(timeout=30)
 

@@ -25,7 +25,7 @@ def up(args: argparse.Namespace) -> int:
     from gateway import app
 
     with _port_said(f"{settings.http.host}:{settings.http.port}"):
-        app.up(settings, ready=_say, stop=stop)
+        app.up(settings, ready=_say, page=_say_page, stop=stop)
     return OK
 
 
@@ -35,7 +35,7 @@ def serve(args: argparse.Namespace) -> int:
     from gateway import app
 
     with _port_said(f"{settings.http.host}:{settings.http.port}"):
-        app.serve(settings, ready=_say, stop=stop)
+        app.serve(settings, ready=_say, page=_say_page, stop=stop)
     return OK
 
 
@@ -78,6 +78,10 @@ def demo(args: argparse.Namespace) -> int:
 
 def _say(url: str) -> None:
     print(f"metergate listening on {url}", flush=True)
+
+
+def _say_page(url: str) -> None:
+    print(f"metergate status page on {url}", flush=True)
 
 
 def _opened(args: argparse.Namespace) -> tuple[Settings, Event]:

@@ -143,7 +143,8 @@ def _print(stories: list[Story], journal: list[Json], seconds: float) -> None:
 
 def _keep(stage: Stage) -> None:
     """Say where it runs and with which keys, and wait for Ctrl-C."""
-    print(f"\nRunning until Ctrl-C: status page {stage.url}, API {stage.url}/docs, SOAP {stage.url}/soap?wsdl, billing {stage.billing_url}")
+    print(f"\nRunning until Ctrl-C: API {stage.url}/docs, SOAP {stage.url}/soap?wsdl, billing {stage.billing_url}")
+    print(f"The status page: {stage.page}")
     print(f"The drop: sftp://{stage.drop}, login {LOGIN}")
     for name, keys in stage.keys.items():
         print(f"  {name:16} {keys.partner}")

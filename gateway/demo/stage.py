@@ -80,10 +80,11 @@ class Stage:
         self.leave()
 
     def wait(self) -> None:
-        """Wait until both processes say that they listen. Raises Failed."""
+        """Wait until both processes have said all their addresses. Raises Failed."""
         deadline = time.monotonic() + STARTING
+        last = {"sandbox": " listening on http://", "gateway": " status page on "}
         for name, process in self._processes.items():
-            while b" listening on " not in self._log(name).read_bytes():
+            while not self._said(name, last[name]):
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise Failed(f"the {name} did not start")
                 time.sleep(0.02)
@@ -150,7 +151,17 @@ class Stage:
     @property
     def drop(self) -> str:
         """Where the gateway's drop listens and its key's fingerprint, as the gateway says it."""
-        return self._log("gateway").read_text("utf-8").partition(" listening on sftp://")[2].partition("\n")[0].strip()
+        return self._said("gateway", " listening on sftp://")
+
+    @property
+    def page(self) -> str:
+        """The address of the gateway's status page, with the token that lets in."""
+        return self._said("gateway", " status page on ")
+
+    def _said(self, name: str, words: str) -> str:
+        """What stands behind these words in a log, to the end of its line; empty while that line is not whole."""
+        rest, ended, _ = self._log(name).read_text("utf-8", "replace").partition(words)[2].partition("\n")
+        return rest.strip() if ended else ""
 
     def _gateway_settings(self) -> str:
         lines = [

@@ -24,6 +24,7 @@ def visited(browser: Browser, gateway: Gateway, width: int = WIDE, **options: An
     """A browser window that must not complain, ask for anything elsewhere or open a dialog."""
     context = browser.new_context(base_url=gateway.url, viewport={"width": width, "height": 900}, **options)
     page = context.new_page()
+    page.goto(gateway.page.result())
     wrong: list[str] = []
 
     def complaint(message: ConsoleMessage) -> None:

@@ -1,21 +1,31 @@
-"""A page as a browser on this machine gets it, and as its reader sees it."""
+"""A page as the operator's browser on this machine gets it, and as its reader sees it."""
 
 import re
 import ssl
 from html import unescape
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
+from gateway.inbound.web import guard
 from tests.running import Gateway
 
 PLAIN = ssl.create_default_context()
 """Never used over http, and dear to make anew for each request."""
 
 
+def let_in(gateway: Gateway, host: str = "") -> dict[str, str]:
+    """The header by which a browser that came in under this host, the gateway's own unless told, is known."""
+    address = urlsplit(gateway.page.result(timeout=30))
+    asked = urlsplit(f"//{host}" if host else gateway.url)
+    return {"Cookie": f"{guard.cookie(asked.port or 80)}={address.query.removeprefix('token=')}"}
+
+
 def page(gateway: Gateway, path: str, language: str = "ru", **options: Any) -> httpx.Response:
-    """What a browser on this machine gets."""
+    """What the browser of who was given the address gets."""
     headers = {"Accept-Language": language} | options.pop("headers", {})
+    headers = let_in(gateway, headers.get("Host", "")) | headers
     return httpx.get(f"{gateway.url}{path}", headers=headers, timeout=30, verify=PLAIN, **options)
 
 

@@ -297,6 +297,7 @@ def test_the_address_decides_the_language_and_is_remembered(gateway: Gateway) ->
     assert '<html lang="ru">' in page(gateway, "/", "de").text
     assert '<html lang="ru">' in page(gateway, "/?lang=%3Cxx", "ru").text
     with httpx.Client(base_url=gateway.url, headers={"Accept-Language": "ru"}) as client:
+        assert client.get(gateway.page.result()).status_code == 303
         first = client.get("/?lang=en")
         assert '<html lang="en">' in first.text
         cookie = first.headers["set-cookie"].lower()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import socket
 import time
@@ -18,7 +19,7 @@ from gateway.inbound.web import guard
 from gateway.inbound.web.live import LISTENERS
 from gateway.settings import Http
 from gateway.store import Store
-from tests.channels.browse import PLAIN, page
+from tests.channels.browse import PLAIN, let_in, page
 from tests.peers import until
 from tests.running import Gateway, Utility
 
@@ -33,10 +34,44 @@ def sent(gateway: Gateway, company: Utility) -> dict[str, Any]:
     return company.look(made["submission"])
 
 
+PATHS = [
+    "/",
+    "/events",
+    "/static/page.css",
+    "/submissions/sub_1",
+    "/submissions/sub_1/file",
+    "/submissions/sub_1/problems.xlsx",
+    "/readings/rdg_1",
+]
+
+
+def same(answer: httpx.Response, other: httpx.Response) -> bool:
+    """Whether an answer is the very one of a page that never was."""
+    told = [
+        (one.status_code, one.content, {name: value for name, value in one.headers.items() if name != "date"}) for one in (answer, other)
+    ]
+    return answer.status_code == 404 and told[0] == told[1]
+
+
+def asked(gateway: Gateway, path: str, method: str = "GET", **options: Any) -> httpx.Response:
+    """What a browser that was given nothing gets."""
+    return httpx.request(method, f"{gateway.url}{path}", timeout=30, verify=PLAIN, **options)
+
+
+def token_of(gateway: Gateway) -> str:
+    """The token in the address that it says."""
+    return gateway.page.result(timeout=30).partition("?token=")[2]
+
+
+def port_of(gateway: Gateway) -> int:
+    """The port it listens on."""
+    return int(gateway.url.rpartition(":")[2])
+
+
 # --- who may see it
 
 
-@pytest.mark.parametrize("path", ["/", "/events", "/static/page.css", "/submissions/sub_1", "/submissions/sub_1/file", "/readings/rdg_1"])
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "headers",
     [
@@ -46,12 +81,12 @@ def sent(gateway: Gateway, company: Utility) -> dict[str, Any]:
         {"Host": ""},
         {"X-Forwarded-For": "203.0.113.9"},
         {"Forwarded": "for=127.0.0.1"},
+        {"Via": "1.1 proxy"},
     ],
     ids=str,
 )
 def test_a_foreign_name_or_a_relay_finds_no_page(gateway: Gateway, path: str, headers: dict[str, str]) -> None:
-    answer, other = (page(gateway, where, headers=headers) for where in (path, "/no/such/page"))
-    assert (answer.status_code, answer.content) == (404, other.content)
+    assert same(*(page(gateway, where, headers=headers) for where in (path, "/no/such/page")))
 
 
 @pytest.mark.parametrize("host", ["localhost:8080", "LOCALHOST", "127.0.0.1", "127.8.9.10:1", "[::1]:8080"])
@@ -63,9 +98,11 @@ def test_only_a_peer_on_this_machine_finds_the_page(gateway: Gateway) -> None:
     store = Store(gateway.settings.database.app_url, role="app", pool=1)
     app = create_app(gateway.settings, store, gateway.store)
 
+    token = {guard.cookie(80): app.state.pages.token}
+
     async def ask(peer: str) -> int:
         transport = httpx.ASGITransport(cast("Any", app), client=(peer, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", cookies=token) as client:
             return (await client.get("/")).status_code
 
     assert {peer: asyncio.run(ask(peer)) for peer in ("127.0.0.1", "::1", "10.0.0.9", "fe80::1", "")} == {
@@ -83,16 +120,82 @@ def test_a_listener_for_others_has_no_page(gateway: Gateway) -> None:
     open_to_all.start()
     try:
         port = open_to_all.url.rpartition(":")[2]
-        for path in ("/", "/events", "/static/page.css", "/submissions/sub_1", "/readings/rdg_1"):
+        for path in PATHS:
             assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
         assert httpx.get(f"http://127.0.0.1:{port}/health/live").status_code == 200
+        assert not open_to_all.page.done()
     finally:
         open_to_all.stop()
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_the_page_only_shows(gateway: Gateway, method: str) -> None:
-    assert httpx.request(method, f"{gateway.url}/").status_code == 405
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+def test_the_page_only_shows_and_another_method_does_not_find_it(gateway: Gateway, method: str) -> None:
+    nothing = asked(gateway, "/no/such/page", method=method)
+    for path in PATHS:
+        assert same(asked(gateway, path, method=method), nothing)
+        if method != "OPTIONS":
+            assert same(asked(gateway, path, method=method, headers=let_in(gateway)), nothing)
+
+
+# --- the token
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_the_token_there_is_no_page(gateway: Gateway, path: str) -> None:
+    token, name, nothing = token_of(gateway), guard.cookie(port_of(gateway)), asked(gateway, "/no/such/page")
+    assert same(asked(gateway, path), nothing)
+    for wrong in ("", "x", token[:-1], f"{token}x", token.swapcase(), "%00", "%FF", "\N{SNOWMAN}"):
+        assert same(asked(gateway, f"{path}?token={wrong}", headers=let_in(gateway)), nothing)
+    for cookie in (f"{name}=", f"{name}={token[:-1]}", f"{name}x={token}", f"token={token}", f"{name}=\xff\xfe", "=;;="):
+        assert same(asked(gateway, path, headers={b"Cookie": cookie.encode("latin-1")}), nothing)
+
+
+def test_the_address_with_the_token_lets_in_and_the_cookie_stays_until_the_browser_closes(gateway: Gateway) -> None:
+    token = token_of(gateway)
+    assert len(token) == 43
+    with httpx.Client(verify=PLAIN) as client:
+        first = client.get(gateway.page.result())
+        assert (first.status_code, first.headers["location"], first.content) == (303, "/", b"")
+        assert {name: first.headers.get(name) for name in guard.HEADERS} == guard.HEADERS
+        cookie = first.headers["set-cookie"].lower().split("; ")
+        assert {"httponly", "samesite=strict", "path=/"} < set(cookie)
+        assert not [part for part in cookie if part.startswith(("max-age", "expires", "domain"))]
+        second = client.get(gateway.url)
+        assert second.status_code == 200
+        assert token not in f"{second.text}{second.headers}"
+        narrowed = client.get(f"{gateway.url}//submissions/x?text=%D0%B0+%26&token={token}&page=2")
+        assert narrowed.headers["location"] == "/submissions/x?text=%D0%B0+%26&page=2"
+
+
+def test_one_process_does_not_take_the_cookie_of_another(gateway: Gateway) -> None:
+    other = Gateway(gateway.settings)
+    other.start()
+    try:
+        theirs = token_of(other)
+        assert asked(other, "/", headers=let_in(other)).status_code == 200
+        assert asked(gateway, "/", headers={"Cookie": f"{guard.cookie(port_of(gateway))}={theirs}"}).status_code == 404
+        assert asked(gateway, f"/?token={theirs}").status_code == 404
+    finally:
+        other.stop()
+
+
+def test_a_proxy_that_hides_itself_finds_no_page(gateway: Gateway) -> None:
+    """What nginx sends with nothing but `proxy_pass`: our Host, our machine's address, HTTP/1.0 and not a word of whom it asks for."""
+    for header in ("", f"Cookie: {let_in(gateway)['Cookie']}\r\n"):
+        with socket.create_connection(("127.0.0.1", port_of(gateway)), timeout=10) as line:
+            line.sendall(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{port_of(gateway)}\r\nConnection: close\r\n{header}\r\n".encode())
+            assert line.makefile("rb").readline().split()[1] == b"404"
+
+
+def test_no_log_line_has_the_token(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    token = token_of(gateway)
+    with caplog.at_level(logging.DEBUG):
+        for path in PATHS:
+            for query in (f"?token={token}", f"?x=1&token={token}"):
+                assert asked(gateway, f"{path}{query}", method="POST").status_code == 404
+                assert asked(gateway, f"{path}{query}").status_code == 303
+    ours = [record for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert not [record for record in ours if token in f"{record.getMessage()} {record.__dict__}"]
 
 
 # --- what a browser may do with it
@@ -163,8 +266,8 @@ def heard(lines: Iterator[str]) -> bool:
 def test_who_listens_hears_of_changes_of_what_is_listened_for(gateway: Gateway, company: Utility) -> None:
     mine = company.submit(company.body({"1": "150"})).json()["submission"]
     with (
-        httpx.stream("GET", f"{gateway.url}/events?submission={mine}", timeout=10) as one,
-        httpx.stream("GET", f"{gateway.url}/events", timeout=10, verify=PLAIN) as every,
+        httpx.stream("GET", f"{gateway.url}/events?submission={mine}", timeout=10, headers=let_in(gateway)) as one,
+        httpx.stream("GET", f"{gateway.url}/events", timeout=10, verify=PLAIN, headers=let_in(gateway)) as every,
     ):
         assert one.headers["content-type"].startswith("text/event-stream")
         assert one.headers["cache-control"] == "no-store"
@@ -179,11 +282,11 @@ def test_who_listens_hears_of_changes_of_what_is_listened_for(gateway: Gateway, 
 
 
 def test_no_more_listen_than_there_are_places_and_a_place_is_given_back(gateway: Gateway) -> None:
-    host, port = gateway.url.removeprefix("http://").split(":")
+    asked = f"GET /events HTTP/1.1\r\nHost: {gateway.url.removeprefix('http://')}\r\nCookie: {let_in(gateway)['Cookie']}\r\n\r\n"
     with contextlib.ExitStack() as stack:
         for _ in range(LISTENERS):
-            line = stack.enter_context(socket.create_connection((host, int(port)), timeout=10))
-            line.sendall(f"GET /events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", port_of(gateway)), timeout=10))
+            line.sendall(asked.encode())
             seen = b""
             while b"retry: 2000" not in seen:
                 seen += line.recv(4096)
@@ -192,7 +295,7 @@ def test_no_more_listen_than_there_are_places_and_a_place_is_given_back(gateway:
         assert page(gateway, "/").status_code == 200
 
     def again() -> bool:
-        with httpx.stream("GET", f"{gateway.url}/events", timeout=10, verify=PLAIN) as answer:
+        with httpx.stream("GET", f"{gateway.url}/events", timeout=10, verify=PLAIN, headers=let_in(gateway)) as answer:
             return answer.status_code == 200
 
     until(again, "a place given back")
@@ -201,7 +304,7 @@ def test_no_more_listen_than_there_are_places_and_a_place_is_given_back(gateway:
 def test_a_server_that_stops_does_not_wait_for_listeners(gateway: Gateway) -> None:
     other = Gateway(gateway.settings)
     other.start()
-    with httpx.stream("GET", f"{other.url}/events", timeout=10, verify=PLAIN) as answer:
+    with httpx.stream("GET", f"{other.url}/events", timeout=10, verify=PLAIN, headers=let_in(other)) as answer:
         lines = answer.iter_lines()
         assert next(lines) == "retry: 2000"
         began = time.monotonic()

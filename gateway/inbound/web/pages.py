@@ -1,5 +1,6 @@
 """What all pages share: the store they read, their templates, compiled at start, and one way to answer with one of them."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.resources import files
@@ -8,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.datastructures import Cookie
 
 from gateway.domain.problems import Misconfigured
@@ -45,13 +47,17 @@ def tone_of_submission(status: str, counted: Mapping[str, int]) -> str:
 
 
 class Pages:
-    """The parts of the status page. `store` is of the worker role: the page is the operator's and looks over all utilities."""
+    """The parts of the status page. `store` is of the worker role: the page is the operator's and looks over all utilities.
+
+    `token`: who brings it may look; made anew by every process and kept nowhere.
+    """
 
     def __init__(self, settings: Settings, store: Store) -> None:
         """Compile every template, so that a broken one stops the start and not a visitor."""
         self.settings = settings
         self.store = store
         self.live = Live(store)
+        self.token = secrets.token_urlsafe(32)
         folder = files(__package__) / "templates"
         sources = {page.name: page.read_text("utf-8") for page in folder.iterdir() if page.name.endswith(".html")}
         self.environment = Environment(
@@ -95,7 +101,7 @@ class Pages:
         return Response(html, status_code=status, media_type=MediaType.HTML, cookies=remember)
 
 
-def pages_of(request: Request[Any, Any, Any]) -> Pages:
+def pages_of(request: ASGIConnection[Any, Any, Any, Any]) -> Pages:
     """The parts of the page that serves this request."""
     return cast("Pages", request.app.state.pages)
 
