@@ -81,10 +81,10 @@ join unnest(%(meters)s::bigint[], %(periods)s::text[]) t(meter_id, period) on t.
 where m.intervals and m.same_as is null and m.status = any(%(live)s::text[]) order by m.meter_id, m.period, m.revision desc"""
 
 _SOURCES: Final = """
-select distinct b.source_id, m.status in ('rejected', 'withdrawn') as dead
+select distinct b.source_id, coalesce(m.status in ('rejected', 'withdrawn'), false) as dead
 from unnest(%(ids)s::int[], %(firsts)s::date[]) t(register_id, first)
 join interval_block b on b.register_id = t.register_id and b.day between t.first and %(last)s
-join interval_source s on s.id = b.source_id join meter_reading m on m.id = s.meter_reading_id"""
+left join interval_source s on s.id = b.source_id left join meter_reading m on m.id = s.meter_reading_id"""
 
 _STAGE: Final = """
 create temporary table if not exists staged
