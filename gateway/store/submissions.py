@@ -105,6 +105,16 @@ def one(connection: Connection, utility_id: int, id_: UUID, credential_id: int |
     return None if row is None else _submission(row)
 
 
+def body(connection: Connection, utility_id: int, id_: UUID) -> bytes | None:
+    """The very bytes of a submission of the utility, None when it is absent or another's."""
+    found = connection.exec_driver_sql(
+        "select c.body from submission s join claim c on c.utility_id = s.utility_id and c.sha256 = s.sha256 "
+        "where s.utility_id = %(u)s and s.id = %(id)s",
+        {"u": utility_id, "id": id_},
+    ).scalar_one_or_none()
+    return None if found is None else bytes(found)
+
+
 def newest(
     connection: Connection, utility_id: int, *, credential_id: int | None, status: str = "", before: UUID | None = None, limit: int = 50
 ) -> list[Submission]:

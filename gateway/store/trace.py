@@ -220,15 +220,6 @@ def progress(connection: Connection, submissions: Iterable[Submission]) -> dict[
     return counted
 
 
-def body(connection: Connection, id_: UUID) -> bytes | None:
-    """The very bytes of a submission."""
-    found = connection.exec_driver_sql(
-        "select c.body from submission s join claim c on c.utility_id = s.utility_id and c.sha256 = s.sha256 where s.id = %(id)s",
-        {"id": id_},
-    ).scalar_one_or_none()
-    return None if found is None else bytes(found)
-
-
 def home(connection: Connection, reading: UUID) -> Home | None:
     """Where a reading belongs, None when there is none of that id."""
     rows = connection.exec_driver_sql(

@@ -1,7 +1,6 @@
 """GET /v1/submissions/{submission}/problems.xlsx: the sender's own workbook with every wrong cell coloured and told."""
 
 import asyncio
-from pathlib import PurePath
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
@@ -10,13 +9,13 @@ from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter
 
-from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.domain.problems import Problem, Rejected
+from gateway.inbound import marking
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.look import XLSX
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.parts import Parts, parts_of, submission_id
-from gateway.mapping.marked_workbook import marked
-from gateway.store import submissions, trace
+from gateway.store import submissions
 from gateway.store.people import Sender
 from gateway.texts import Language
 
@@ -49,10 +48,5 @@ def _marked(parts: Parts, sender: Sender, id_: UUID, language: Language) -> tupl
         found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
         if found is None:
             raise Rejected(Problem(code="not_found"))
-        objections = [problem for _, problem in submissions.problems(connection, id_)]
-        body = trace.body(connection, id_) if objections else None
-    told = [Problem(code=one.code, where=one.where, severity=Severity(one.severity), values=one.values) for one in objections]
-    book = marked(body, found.file_name, told, language, parts.settings.limits) if body else None
-    if book is None:
-        raise Rejected(Problem(code="nothing_to_mark"))
-    return f"{PurePath(found.file_name).stem or f'sub_{id_.hex}'}.problems.xlsx", book
+        objected = marking.objected(connection, sender.utility_id, found)
+    return marking.marked_of(objected, language, parts.settings.limits)

@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get
 from litestar.params import FromPath
 
-from gateway.domain.problems import Problem, Rejected, Severity
-from gateway.inbound import views
+from gateway.domain.problems import Problem, Rejected
+from gateway.inbound import marking, views
 from gateway.inbound.arriving import label
 from gateway.inbound.parts import submission_id
 from gateway.inbound.views import HappeningView, SubmissionDetail
-from gateway.inbound.web.pages import Pages, attachment, pages_of, tone_of_submission
+from gateway.inbound.web.pages import attachment, pages_of, tone_of_submission
 from gateway.inbound.web.speech import Speech
 from gateway.mapping.zip_gate import kind_of
 from gateway.store import submissions, trace
@@ -76,7 +75,10 @@ def one(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[
 @get("/submissions/{submission:str}/file", sync_to_thread=True)
 def original(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[bytes]:
     """The very bytes that came, to be saved."""
-    found, body, _ = _load(pages_of(request), submission_id(submission))
+    id_ = submission_id(submission)
+    with pages_of(request).reading() as connection:
+        found = _found(trace.found(connection, id_))
+        body = submissions.body(connection, found.utility_id, id_) or b""
     kind = kind_of(body)
     name = found.submission.file_name or f"sub_{found.submission.id.hex}{_SUFFIX.get(kind, '.bin')}"
     return attachment(body, label(name))
@@ -85,17 +87,12 @@ def original(request: Request[Any, Any, Any], submission: FromPath[str]) -> Resp
 @get("/submissions/{submission:str}/problems.xlsx", sync_to_thread=True)
 def problems(request: Request[Any, Any, Any], submission: FromPath[str]) -> Response[bytes]:
     """The sender's own workbook with every wrong cell coloured and told."""
-    from gateway.mapping.marked_workbook import marked  # noqa: PLC0415 - a heavy writer that few requests need
-
     pages = pages_of(request)
-    found, body, objections = _load(pages, submission_id(submission))
-    name, speech = found.submission.file_name, pages.speech(request)
-    told = [Problem(code=p.code, severity=Severity(p.severity), where=p.where, values=p.values) for p in objections]
-    book = marked(body, name, told, speech.language, pages.settings.limits) if told else None
-    if book is None:
-        raise Rejected(Problem(code="nothing_to_mark"))
-    stem = label(name).rpartition(".")[0] or f"sub_{found.submission.id.hex}"
-    return attachment(book, f"{stem}.problems.xlsx", XLSX)
+    with pages.reading() as connection:
+        found = _found(trace.found(connection, submission_id(submission)))
+        objected = marking.objected(connection, found.utility_id, found.submission)
+    name, book = marking.marked_of(objected, pages.speech(request).language, pages.settings.limits)
+    return attachment(book, name, XLSX)
 
 
 def envelope(detail: SubmissionDetail, speech: Speech) -> list[tuple[str, str]]:
@@ -103,7 +100,9 @@ def envelope(detail: SubmissionDetail, speech: Speech) -> list[tuple[str, str]]:
     shown = {name: value for name, value in detail.envelope.items() if name != "file_name"}
     if "kind" in shown:
         shown["kind"] = speech.word(f"format.{shown['kind']}")
-    return [(speech.say(f"envelope_{name}"), speech.say("yes") if str(value) == "True" else str(value)) for name, value in shown.items()]
+    for flag in shown.keys() & {"ratio_applied", "losses_applied"}:
+        shown[flag] = speech.say("yes")
+    return [(speech.say(f"envelope_{name}"), value) for name, value in shown.items()]
 
 
 def grouped(lines: Iterable[HappeningView]) -> list[Happened]:
@@ -124,14 +123,6 @@ def _sort(line: HappeningView) -> tuple[Any, ...]:
 
 def _is_marked(found: Listed, whole: Iterable[FoundProblem], rows: Iterable[FoundRow]) -> bool:
     return found.submission.format not in _UNMARKED and (any(whole) or any(row.problems for row in rows))
-
-
-def _load(pages: Pages, id_: UUID) -> tuple[Listed, bytes, list[FoundProblem]]:
-    with pages.reading() as connection:
-        found = _found(trace.found(connection, id_))
-        body = trace.body(connection, id_)
-        objections = [problem for _, problem in submissions.problems(connection, id_)]
-    return found, body or b"", objections
 
 
 def _found(found: Listed | None) -> Listed:
