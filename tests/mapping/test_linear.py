@@ -69,7 +69,7 @@ CASES: dict[str, tuple[int, Callable[[Any], object], Callable[[int], str | bytes
     "words folded": (100_000, crosswalk.fold, lambda n: "-" * n + " " * n + "x"),
     "first word": (100_000, _first_word, lambda n: "-" * n),
     "heat input": (100_000, _circuit_of, lambda n: " x" * n),
-    "day and what follows it": (20_000, heat_moments.read_day, lambda n: "01.02.2021" + "T" * n + "\nx"),
+    "day and what follows it": (20_000, heat_moments.read_day, lambda n: "01.02.2021" + "T" * n + "x\nx"),
     "day and blanks": (50_000, heat_moments.read_day, lambda n: "01.02.2021" + " \n" * n + "x\nx"),
     "month by name": (100_000, heat_moments.read_day, lambda n: "a" * n + " " * n + "2021" + " " * n + "x"),
     "hours, range": (100_000, _range, lambda n: "1" + " " * n + "-" + " " * n + "x"),
