@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect
 
+from tests.channels.browse import let_in
 from tests.peers import Sandbox
 from tests.running import Gateway, Utility
 
-WIDE, NARROW = 1280, 380
+WIDE, NARROW, HIGH = 1280, 380, 900
 HOSTILE = "<img src=x onerror=alert(1)>\u2067" + "x" * 150 + ".json"
 
 
@@ -20,11 +21,13 @@ def heat(company: Utility, values: dict[str, str]) -> bytes:
 
 
 @contextmanager
-def visited(browser: Browser, gateway: Gateway, width: int = WIDE, **options: Any) -> Iterator[Page]:
-    """A browser window that must not complain, ask for anything elsewhere or open a dialog."""
-    context = browser.new_context(base_url=gateway.url, viewport={"width": width, "height": 900}, **options)
+def visited(browser: Browser, gateway: Gateway, width: int = WIDE, *, known: bool = True, **options: Any) -> Iterator[Page]:
+    """A browser window that must not complain, ask for anything elsewhere or open a dialog. `known`: it came in before."""
+    context = browser.new_context(base_url=gateway.url, viewport={"width": width, "height": HIGH}, **options)
+    if known:
+        name, _, value = let_in(gateway)["Cookie"].partition("=")
+        context.add_cookies([{"name": name, "value": value, "url": gateway.url, "httpOnly": True, "sameSite": "Strict"}])
     page = context.new_page()
-    page.goto(gateway.page.result())
     wrong: list[str] = []
 
     def complaint(message: ConsoleMessage) -> None:
@@ -61,34 +64,62 @@ def forty(gateway: Gateway, company: Utility, billing: Sandbox) -> str:
     return str(made)
 
 
-@pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
 @pytest.mark.parametrize(
     ("language", "verdict"),
     [("ru", "Обработано частично, 39 из 40"), ("uk", "Опрацьовано частково, 39 з 40"), ("en", "Partly processed, 39 of 40")],
     ids=["ru", "uk", "en"],
 )
 def test_every_page_fits_and_says_it_in_the_language_asked_for(
-    browser: Browser, gateway: Gateway, forty: str, width: int, language: str, verdict: str
+    browser: Browser, gateway: Gateway, forty: str, language: str, verdict: str
 ) -> None:
     scheme = "dark" if language == "uk" else "light"
-    with visited(browser, gateway, width, locale=language, color_scheme=scheme) as page:
+    with visited(browser, gateway, locale=language, color_scheme=scheme) as page:
         page.goto("/")
         expect(page.locator(f"#{forty} .state").first).to_have_text(verdict)
         fits(page, language)
         page.locator(f"#{forty} a").first.click()
         expect(page.locator(".verdict .state")).to_have_text(verdict)
         assert page.locator("table.rows tbody tr").count() == 40
-        assert page.locator("table.rows thead").evaluate("head => head.getBoundingClientRect().height > 2") == (width == WIDE)
         fits(page, language)
+        assert not head_is_seen(page)
+        page.set_viewport_size({"width": WIDE, "height": HIGH})
+        assert head_is_seen(page)
         page.locator("tr.tone-bad th a").click()
         expect(page.locator(".problem").first).to_be_visible()
         fits(page, language)
 
 
 def fits(page: Page, language: str) -> None:
-    """Nothing runs out of the window sideways, and the page says which language it is in."""
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    """Nothing runs out of the window sideways, be it wide or narrow, and the page says which language it is in."""
+    for width in (WIDE, NARROW):
+        page.set_viewport_size({"width": width, "height": HIGH})
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.locator("html").get_attribute("lang") == language
+
+
+def head_is_seen(page: Page) -> bool:
+    """Whether the columns of the table have their names above them."""
+    return bool(page.locator("table.rows thead").evaluate("head => head.getBoundingClientRect().height > 2"))
+
+
+def test_the_address_with_the_token_lets_in_and_the_token_goes_nowhere(browser: Browser, gateway: Gateway, forty: str) -> None:
+    asked: list[Request] = []
+    address = gateway.page.result()
+    token = address.partition("?token=")[2]
+
+    def note(request: Request) -> None:
+        asked.append(request)
+
+    with visited(browser, gateway, known=False, locale="en") as page:
+        page.on("request", note)
+        page.goto(address)
+        assert page.url == f"{gateway.url}/"
+        page.locator(f"#{forty} a").first.click()
+        expect(page.locator("#pulse")).to_have_text("Updates itself")
+        assert page.evaluate("document.cookie + document.referrer") == ""
+        assert asked[0].url == address
+        assert not [one.url for one in asked[1:] if token in one.url]
+        assert not [one.url for one in asked if "referer" in one.all_headers()]
 
 
 @pytest.mark.usefixtures("forty")
