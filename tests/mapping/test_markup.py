@@ -114,6 +114,12 @@ def spent(body: bytes) -> float:
     return first if first < MEASURABLE else min(first, once(), once())
 
 
+def measured_again(make: Callable[[int, str], str], piece: str, size: int) -> float:
+    """The ratio on a machine that was busy with something else: the least of three."""
+    small, large = make(size // 2, piece).encode(), make(size, piece).encode()
+    return min(spent(large) / spent(small) for _ in range(3))
+
+
 @pytest.mark.parametrize("place", GROWING)
 def test_twice_the_size_takes_about_twice_the_time(place: str, proof: Callable[[str, int, str], None]) -> None:
     """Of every piece, repeated; what is refused at once at any size is passed over."""
@@ -124,8 +130,9 @@ def test_twice_the_size_takes_about_twice_the_time(place: str, proof: Callable[[
             before, took = took, spent(GROWING[place](size, piece).encode())
             assert took < 0.2 + size / 1e6, (piece, size)
             if before >= MEASURABLE:
-                ratios.append(took / before)
-                assert took / before < 3.5, (piece, size, before, took)
+                ratio = took / before if took < 3 * before else measured_again(GROWING[place], piece, size)
+                assert ratio < 3.5, (piece, size, before, took)
+                ratios.append(ratio)
                 break
             size *= 2
     proof(f"XML that grows {place}", len(PIECES), f"{len(ratios) - 1} measurable, twice the size takes at most {max(ratios):.1f} times")
