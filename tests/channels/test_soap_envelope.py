@@ -7,7 +7,6 @@ import httpx
 import pytest
 from lxml import etree
 
-from gateway.settings import Limits
 from tests.conftest import ROOT
 from tests.running import Gateway, Utility
 from tests.soap import ENVELOPES, NS, call, codes, envelope, post, read, rows_of, status, submit
@@ -99,8 +98,3 @@ def test_s03_requests_that_lie_about_their_length(gateway: Gateway, company: Uti
         assert not said.startswith((b"HTTP/1.1 200", b"HTTP/1.1 202", b"HTTP/1.1 503")), said[:200]
     assert company.call("GET", "/v1/submissions").json()["submissions"] == []
     assert post(company, submit(rows_of(company, {"1": "150"}))).status_code == 200
-
-
-def test_a_body_over_the_limit_is_refused(gateway: Gateway) -> None:
-    answer = call(gateway.url, b" " * (Limits().soap_bytes + 1))
-    assert (answer.status_code, codes(answer)) == (413, ["xml_too_large"])

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from gateway.domain.problems import Rejected
+from gateway.inbound.soap.reading import STRANGER
 from gateway.mapping.markup import parse_untrusted
 from gateway.postgres import Server
 from gateway.settings import Limits
@@ -86,25 +87,37 @@ def filled(made: str | bytes, trap: Trap, key: str = "") -> bytes:
     return raw.replace(b"{at}", trap.url.encode()).replace(b"{key}", key.encode())
 
 
-def sent(utility: Utility, body: bytes) -> tuple[httpx.Response, float]:
+def sent(utility: Utility, body: bytes, **headers: str) -> tuple[httpx.Response, float]:
     began = monotonic()
-    answer = call(utility.gateway.url, body, 12, Content_Type="application/soap+xml")
+    answer = call(utility.gateway.url, body, 12, Content_Type="application/soap+xml", **headers)
     return answer, monotonic() - began
+
+
+def asked_of_a_stranger(body: bytes, code: str) -> tuple[list[str], int]:
+    """The code and the status for one whose key is not in the HTTP header."""
+    if len(body) > STRANGER:
+        return ["soap_key_wanted"], 400
+    return [code], 413 if code == "xml_too_large" else 400
 
 
 @pytest.mark.parametrize("name", sorted(GATE))
 def test_the_gate_refuses_it_whoever_sends(utility: Utility, trap: Trap, name: str) -> None:
     make, code = GATE[name]
-    answer, took = sent(utility, filled(make(), trap, "stranger"))
-    assert (codes(answer), answer.status_code) == ([code], 413 if code == "xml_too_large" else 400)
+    body = filled(make(), trap, "stranger")
+    answer, took = sent(utility, body)
+    assert (codes(answer), answer.status_code) == asked_of_a_stranger(body, code)
     assert took < 10
     assert len(answer.content) < 3000
+    if len(body) > STRANGER:
+        answer, took = sent(utility, body, Authorization=f"Bearer {utility.key}")
+        assert (codes(answer), answer.status_code) == ([code], 413 if code == "xml_too_large" else 400)
+        assert took < 10
 
 
 @pytest.mark.parametrize("name", sorted(ENVELOPE))
 def test_the_envelope_and_the_contract_refuse_it(gateway: Gateway, utility: Utility, trap: Trap, name: str) -> None:
     make, code = ENVELOPE[name]
-    answer, took = sent(utility, filled(make(), trap, utility.key))
+    answer, took = sent(utility, filled(make(), trap, utility.key), Authorization=f"Bearer {utility.key}")
     assert set(codes(answer)) == {code}
     assert answer.status_code == (500 if code in ("soap_version_mismatch", "soap_not_understood") else 400), "by SOAP 1.2's table"
     assert took < 10

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from gateway.domain.problems import Rejected
 from gateway.inbound.soap import contract
 from gateway.inbound.soap.envelope import check_type, opened, version_of
+from gateway.inbound.soap.reading import STRANGER, too_large
 from gateway.mapping.markup import parse_untrusted
 from gateway.settings import Limits
 from tests.soap import ENVELOPES, envelope, status, submit
@@ -56,4 +57,5 @@ SAMPLES: dict[str, Codes] = {
     "soap_operation_unknown": message(envelope(ASK.replace("GetStatus", "Other"))),
     "soap_action_mismatch": message(envelope(ASK), action="urn:metergate:soap:1:SubmitFile"),
     "soap_not_understood": message(envelope(ASK, header='<a xmlns="urn:x" e:mustUnderstand="1"/>')),
+    "soap_key_wanted": lambda: [problem.code for problem in too_large(STRANGER, Limits().soap_bytes).problems],
 }

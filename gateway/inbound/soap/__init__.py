@@ -15,6 +15,7 @@ from gateway.inbound.parts import Parts, first_answer, parts_of, read_words, sta
 from gateway.inbound.soap import contract, faults, rows, saying
 from gateway.inbound.soap.envelope import Message, check_type, opened, version_of
 from gateway.inbound.soap.faults import asked
+from gateway.inbound.soap.reading import SMALL, body_of, is_small
 from gateway.mapping import Envelope
 from gateway.mapping.markup import parse_untrusted
 from gateway.pipeline import Post, Repeated, new_entry
@@ -23,18 +24,20 @@ from gateway.store.people import Sender
 from gateway.texts import Language
 
 T = TypeVar("T")
-SMALL: Final = 65_536
-"""Up to so many bytes a message is read where it arrived; a larger one in a thread."""
 
 
 @post("/soap", status_code=200, include_in_schema=False, exception_handlers=faults.HANDLERS)
 async def soap(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Take one message: read it, know its sender, hold it to the contract, do what it asks, answer in its own version."""
-    parts, call, body = parts_of(request), asked(request), await request.body()
-    message = await _aside(body, lambda: read(request, body))
-    sender = await _known(parts, message, key_in(request.headers.get("authorization", "")))
-    await read_words(parts, sender.utility_id)
-    content = await OPERATIONS[message.name](parts, sender, message, call.language)
+    """Take one message: know its sender where HTTP names one, read it, hold it to the contract, do what it asks, answer in its version."""
+    parts, call = parts_of(request), asked(request)
+    check_type(request.content_type[0])
+    key = key_in(request.headers.get("authorization", ""))
+    met = await _met(parts, key, small=is_small(request)) if key else None
+    async with body_of(request, known=bool(key)) as body:
+        message = await _aside(body, lambda: read(request, body))
+        sender = await _known(parts, message, key, met)
+        await read_words(parts, sender.utility_id)
+        content = await OPERATIONS[message.name](parts, sender, message, call.language)
     step("soap.answered", operation=message.name)
     answer = saying.answer(message.version, message.name, content)
     return Response(answer, headers={"Content-Type": f"{message.version.media}; charset=utf-8"})
@@ -43,8 +46,7 @@ async def soap(request: Request[Any, Any, Any]) -> Response[bytes]:
 def read(request: Request[Any, Any, Any], body: bytes) -> Message:
     """The message in a body, noting on the way how it must be answered. Raises Rejected."""
     call, limits = asked(request), parts_of(request).settings.limits
-    media, told = request.content_type
-    check_type(media)
+    told = request.content_type[1]
     root = parse_untrusted(body, limits, size=limits.soap_bytes, charset=told.get("charset", ""), forbid=("instruction",))
     call.enveloped = True
     call.version = version_of(root)
@@ -136,10 +138,22 @@ async def _submitted(
     return outcome.answer
 
 
-async def _known(parts: Parts, message: Message, bearer: str) -> Sender:
+async def _met(parts: Parts, key: str, *, small: bool) -> Sender | None:
+    """Who sends by the header of HTTP, before a byte is read; None when a key met before will do to read a small message.
+
+    Raises Rejected(unauthorized).
+    """
+    if small and parts.keyring.remembered(key):
+        return None
+    return await asyncio.to_thread(parts.keyring.sender, key)
+
+
+async def _known(parts: Parts, message: Message, bearer: str, met: Sender | None) -> Sender:
     """Who sends: the key stands in the envelope's header or in that of HTTP. Raises Rejected(unauthorized)."""
     if message.key and bearer and message.key != bearer:
         raise Rejected(Problem(code="unauthorized"))
+    if met is not None:
+        return met
     key = message.key or bearer
     remembered = parts.keyring.remembered(key) if message.name == "SubmitReadings" else None
     return await asyncio.to_thread(parts.keyring.sender, key) if remembered is None else remembered

@@ -16,6 +16,8 @@ log = logging.getLogger("metergate")
 
 NO_MESSAGE: Final = {"soap_content_type": 415, "xml_too_large": 413, "body_too_large": 413}
 """HTTP status of what is no SOAP message at all; of any other that the gate for XML refuses it is 400."""
+_UNREAD: Final = frozenset({"unauthorized", "soap_key_wanted"})
+"""The sender's faults that are known before the message is read."""
 _MISTAKEN: Final = frozenset({"soap_version_mismatch", "soap_not_understood"})
 _FRAMEWORK: Final = {413: "body_too_large"}
 
@@ -31,7 +33,7 @@ class Asked:
 
     def status(self, code: str) -> int:
         """The HTTP status of a sender's fault: 500 in SOAP 1.1 (6.2), 400 for a Sender in SOAP 1.2 (part 2, 7.5.2.2)."""
-        if not self.enveloped:
+        if not self.enveloped and code not in _UNREAD:
             return NO_MESSAGE.get(code, 400)
         return 500 if self.version is SOAP11 or code in _MISTAKEN else 400
 
