@@ -50,9 +50,11 @@ def test_a_kept_demo_answers_until_it_is_told_to_stop(start: Start, reachable_fo
     running = start("demo", "--keep", TMPDIR=str(reachable_folder))
     until(lambda: "  water " in running.log.read_text("utf-8"), "the keys", patience=60)
     said = running.log.read_text("utf-8")
-    url, key = re.findall(r"gateway (http://\S+)", said)[0], re.findall(r"  water +(mg_\S+)", said)[0]
+    url, key = re.findall(r" API (http://\S+)/docs", said)[0], re.findall(r"  water +(mg_\S+)", said)[0]
     found = httpx.get(f"{url}/v1/submissions", headers={"Authorization": f"Bearer {key}"}).json()
     assert found["submissions"][0]["counters"] == {"total": 25, "accepted": 23, "in_review": 0, "rejected": 2}
+    page = re.findall(r"status page: (http://\S+)", said)[0]
+    assert (httpx.get(url).status_code, httpx.get(page, follow_redirects=True).status_code) == (404, 200)
     assert gone_after(running, signal.SIGTERM, reachable_folder) == []
 
 
