@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.settings import Sftp
+from gateway.settings import Database as Urls
+from gateway.settings import Http, Settings, Sftp
 from gateway.store import people
 from tests.conftest import Database
-from tests.running import Gateway, Utility, running_gateway
+from tests.running import Gateway, Utility
 
 T = TypeVar("T")
 SFTP: Final = "/usr/bin/sftp"
@@ -25,8 +26,14 @@ QUICK: Final = Sftp(port=0, stable=0.1, scan=0.05, refresh=0.05, incomplete_afte
 class Server(Gateway):
     """A gateway with a drop; `port`, `fingerprint`: where and as whom the drop listens; `folder`: where the drops lie."""
 
-    port: int
-    fingerprint: str
+    port = 0
+    fingerprint = ""
+
+    def start(self) -> None:
+        """Serve, and wait until both ports are known."""
+        super().start()
+        address, self.fingerprint = self.said.get(timeout=10).split(" ")
+        self.port = int(address.rpartition(":")[2])
 
     @property
     def folder(self) -> Path:
@@ -36,13 +43,13 @@ class Server(Gateway):
 @contextmanager
 def running_drop(database: Database, data: Path, **more: Any) -> Iterator[Server]:
     """Serve HTTP and the drop on free ports."""
-    more = {"sftp": QUICK} | more
-    with running_gateway(database.url("owner"), database.url("app"), database.url("worker"), data, **more) as gateway:
-        gateway.__class__ = Server
-        assert isinstance(gateway, Server)
-        address, gateway.fingerprint = gateway.said.get(timeout=10).split(" ")
-        gateway.port = int(address.rpartition(":")[2])
-        yield gateway
+    urls = Urls(url=database.url("owner"), app_url=database.url("app"), worker_url=database.url("worker"))
+    server = Server(Settings(data=data, database=urls, http=Http(port=0), **({"sftp": QUICK} | more)))
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class Partner:
