@@ -42,7 +42,9 @@ class Sftp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `folder`: where the drops of all partners lie, `sftp` in `data` when empty. `stable`: seconds for which size and time of a file must
     not change before it is taken. `scan`: seconds between two looks. `refresh`: the same for statuses written back.
-    `incomplete_after`: seconds after which a file that never became whole is told to be incomplete.
+    `incomplete_after`: seconds after which a file that never became whole is told to be incomplete; one whose name says that it is in
+    the making is removed after seven times as long. `idle`: seconds without a request after which a connection is closed.
+    `partner_bytes`, `partner_files`: the most that may lie in the `in` of one login, with what it is writing.
     """
 
     host: str = "127.0.0.1"
@@ -52,6 +54,9 @@ class Sftp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     scan: Span = 1.0
     refresh: Span = 1.0
     incomplete_after: Span = 86400.0
+    idle: Span = 900.0
+    partner_bytes: Count = 2 * 1024**3
+    partner_files: Count = 20_000
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

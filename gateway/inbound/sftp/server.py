@@ -18,6 +18,7 @@ import uvloop
 from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.inbound.drop import folders
 from gateway.inbound.sftp.host_key import host_key
+from gateway.inbound.sftp.room import Room
 from gateway.inbound.sftp.session import PartnerFiles, Session
 from gateway.inbound.sftp.view import View
 from gateway.settings import Settings
@@ -29,8 +30,6 @@ log = logging.getLogger("metergate")
 
 GRACE: Final = 20
 """Seconds to log in."""
-IDLE: Final = 900.0
-"""Seconds without any request after which a connection is closed."""
 FAILURES: Final = 6
 """Wrong passwords and keys after which a connection is closed."""
 CONNECTIONS: Final = 256
@@ -62,11 +61,17 @@ class House:
         """Nobody is in yet."""
         self.settings, self.every, self.folder = settings, every, folder
         self.inside: set[Doorkeeper] = set()
+        self._rooms: dict[int, Room] = {}
 
     def room_for(self, guest: "Doorkeeper") -> bool:
         """Whether one more connection of that address may try to log in."""
         strangers = Counter(one.address for one in self.inside if one.sender is None)
         return len(self.inside) < CONNECTIONS and strangers.total() < STRANGERS and strangers[guest.address] < STRANGERS_OF_ONE
+
+    def room_of(self, credential: int) -> Room:
+        """What a partner may take up, shared by all its sessions."""
+        sftp = self.settings.sftp
+        return self._rooms.setdefault(credential, Room(sftp.partner_bytes, sftp.partner_files))
 
     def login(self, name: str) -> Login | None:
         """A valid login as the database knows it now; None when there is none or the database is away."""
@@ -89,7 +94,7 @@ class House:
             for guest in list(self.inside):
                 if guest.sender is not None and valid.get(guest.sender.credential_id) != guest.sender:
                     guest.send_away("the right was taken away")
-                elif time.monotonic() - guest.seen > IDLE:
+                elif time.monotonic() - guest.seen > self.settings.sftp.idle:
                     guest.send_away("idle")
 
     def _valid(self) -> dict[int, Sender]:
@@ -188,8 +193,8 @@ class Doorkeeper(asyncssh.SSHServer):
         if self.sender is None:
             raise PermissionError("Not logged in")
         drop = folders.open_drop(self.house.folder, self.sender.credential_id)
-        limit, scopes = self.house.settings.limits.file_bytes, self.sender.scopes
-        return PartnerFiles(channel, View(drop, limit, may_write="submit" in scopes, may_read="read" in scopes), self._touched)
+        room, limit, scopes = self.house.room_of(self.sender.credential_id), self.house.settings.limits.file_bytes, self.sender.scopes
+        return PartnerFiles(channel, View(drop, room, limit, may_write="submit" in scopes, may_read="read" in scopes), self._touched)
 
     def _touched(self) -> None:
         self.seen = time.monotonic()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, NoReturn, cast
 
 import asyncssh
+from asyncssh.packet import SSHPacket
 from asyncssh.sftp import SFTPServerHandler
 from asyncssh.stream import SSHServerStreamSession
 
@@ -33,7 +34,7 @@ class PartnerFiles(asyncssh.SFTPServer):
     """The requests of one partner. Methods of the library that are not replaced here end at `map_path`, which maps nothing."""
 
     def __init__(self, channel: Any, view: View, touched: Callable[[], None]) -> None:
-        """`touched` is called with every request that does something, so that an idle session can be told."""
+        """`touched` is called with every request, so that an idle session can be told."""
         super().__init__(channel)
         self.view, self.touched = view, touched
         self.opened: set[Reading | Upload] = set()
@@ -46,7 +47,6 @@ class PartnerFiles(asyncssh.SFTPServer):
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> object:
         """Open `/out/NAME` to read or `/in/NAME` to write."""
         del attrs
-        self.touched()
         file: Reading | Upload
         if len(self.opened) >= OPEN:
             raise OSError(errno.EMFILE, "Too many open files")
@@ -86,14 +86,12 @@ class PartnerFiles(asyncssh.SFTPServer):
 
     def read(self, file_obj: object, offset: int, size: int) -> bytes:
         """Read a piece of a file of `/out`."""
-        self.touched()
         if not isinstance(file_obj, Reading):
             raise OSError(errno.EACCES, "Permission denied")
         return os.pread(file_obj.descriptor, size, offset)
 
     def write(self, file_obj: object, offset: int, data: bytes) -> int:
         """Write a piece of a file of `/in`."""
-        self.touched()
         return self._upload(file_obj).write(offset, data)
 
     def fstat(self, file_obj: object) -> os.stat_result:
@@ -129,7 +127,6 @@ class PartnerFiles(asyncssh.SFTPServer):
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         """The names in a folder."""
-        self.touched()
         for name, facts in self.view.list(path):
             yield asyncssh.SFTPName(name, attrs=_attrs(facts))
 
@@ -212,6 +209,11 @@ class Handler(SFTPServerHandler):
         (b"lsetstat@openssh.com", b"1"),
         (b"limits@openssh.com", b"1"),
     ]
+
+    async def _process_packet(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        if isinstance(self._server, PartnerFiles):
+            self._server.touched()
+        await super()._process_packet(pkttype, pktid, packet)
 
     async def _cleanup(self, exc: Exception | None) -> None:
         if isinstance(self._server, PartnerFiles):

@@ -13,6 +13,7 @@ from typing import Final
 from gateway.inbound.drop import folders
 from gateway.inbound.drop.folders import Drop
 from gateway.inbound.drop.names import LONGEST, in_the_making
+from gateway.inbound.sftp.room import Room
 
 INBOX, OUTBOX = b"in", b"out"
 _BEGIN: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -24,11 +25,15 @@ class Upload:
     One whose name says that it is in the making stays for its sender to go on with: nobody takes it.
     """
 
-    def __init__(self, drop: Drop, name: bytes, limit: int, *, keep: bool, append: bool) -> None:
-        """`keep`: begin with what is there under the name; `append`: each piece goes to the end, whatever its place."""
-        self.drop, self.name, self.limit, self.append = drop, name, limit, append
-        self.aside, self.descriptor = folders.new_aside(drop)
+    def __init__(self, drop: Drop, room: Room, name: bytes, limit: int, *, keep: bool, append: bool) -> None:
+        """`room` has let it begin; `keep`: begin with what is there; `append`: each piece goes to the end, whatever its place."""
+        self.drop, self.room, self.name, self.limit, self.append = drop, room, name, limit, append
         self.size = 0
+        try:
+            self.aside, self.descriptor = folders.new_aside(drop)
+        except OSError:
+            room.end(0, kept=False)
+            raise
         try:
             if keep:
                 self._copy()
@@ -37,7 +42,7 @@ class Upload:
             raise
 
     def write(self, offset: int, data: bytes) -> int:
-        """Write a piece. Raises OSError beyond the limit (EFBIG) and when the disk is full, and gives the disk back at once."""
+        """Write a piece. Raises OSError beyond a limit (EFBIG, EDQUOT) and when the disk is full, and gives the disk back at once."""
         offset = self.size if self.append else offset
         self._hold(offset + len(data))
         written = 0
@@ -47,23 +52,33 @@ class Upload:
         except OSError:
             self._spoil()
             raise
-        self.size = max(self.size, offset + len(data))
         return written
 
     def cut(self, size: int) -> None:
         """Make it exactly so long."""
         self._hold(size)
         os.ftruncate(self.descriptor, size)
+        self.room.give(self.size - size)
         self.size = size
 
     def _hold(self, size: int) -> None:
+        """Be at least so long from now on, if that is allowed."""
         if size > self.limit:
             self._spoil()
             raise OSError(errno.EFBIG, "File too large")
+        if size > self.size:
+            try:
+                self.room.take(self.drop.inbox, size - self.size)
+            except OSError:
+                self._spoil()
+                raise
+            self.size = size
 
     def _spoil(self) -> None:
         """Nothing more is taken of it, and it is never shown."""
         self.limit = -1
+        self.room.give(self.size)
+        self.size = 0
         os.ftruncate(self.descriptor, 0)
 
     def finish(self) -> None:
@@ -76,6 +91,7 @@ class Upload:
         except OSError:
             self.abandon(lost=False)
             raise
+        self.room.end(self.size, kept=True)
         os.close(self.descriptor)
 
     def abandon(self, *, lost: bool) -> None:
@@ -83,6 +99,7 @@ class Upload:
         if lost and in_the_making(self.name) and self.limit >= 0:
             self.finish()
             return
+        self.room.end(self.size, kept=False)
         os.close(self.descriptor)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.aside, dir_fd=self.drop.aside)
@@ -93,7 +110,7 @@ class Upload:
         except FileNotFoundError:
             return
         try:
-            self._hold(folders.state_of(os.fstat(source)).size)
+            folders.state_of(os.fstat(source))
             while piece := os.read(source, 1_048_576):
                 self.write(self.size, piece)
         finally:
@@ -103,9 +120,9 @@ class Upload:
 class View:
     """The drop of one partner, as it may see it."""
 
-    def __init__(self, drop: Drop, limit: int, *, may_write: bool, may_read: bool) -> None:
-        """`limit`: bytes of one file; `may_write`, `may_read`: into `/in`, from `/out`."""
-        self.drop, self.limit, self.may_write, self.may_read = drop, limit, may_write, may_read
+    def __init__(self, drop: Drop, room: Room, limit: int, *, may_write: bool, may_read: bool) -> None:
+        """`room`: for all of its files; `limit`: bytes of one; `may_write`, `may_read`: into `/in`, from `/out`."""
+        self.drop, self.room, self.limit, self.may_write, self.may_read = drop, room, limit, may_write, may_read
 
     @staticmethod
     def real(path: bytes) -> bytes:
@@ -168,7 +185,8 @@ class View:
             raise OSError(errno.EEXIST, "File exists")
         if not there and not create:
             raise OSError(errno.ENOENT, "No such file")
-        return Upload(self.drop, name, self.limit, keep=keep, append=append)
+        self.room.begin(self.drop.inbox, new=not there)
+        return Upload(self.drop, self.room, name, self.limit, keep=keep, append=append)
 
     def remove(self, path: bytes) -> None:
         """Remove a file. Raises OSError."""
@@ -176,7 +194,10 @@ class View:
         allowed = self.may_read if folder == OUTBOX else self.may_write
         if not name or not allowed:
             raise OSError(errno.EACCES, "Permission denied")
+        size = self._facts(self._descriptor(folder), name).st_size
         os.unlink(name, dir_fd=self._descriptor(folder))
+        if folder == INBOX:
+            self.room.removed(size)
 
     def rename(self, old: bytes, new: bytes, *, over: bool) -> None:
         """Give a file in `/in` another name there; `over`: whatever has that name already goes. Raises OSError."""
