@@ -6,14 +6,18 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import openpyxl
 import pytest
 
+from gateway.domain.problems import Problem
+from gateway.domain.status import ReadingStatus
 from gateway.postgres import Server as Postgres
 from gateway.settings import Limits
+from gateway.store import readings
 from tests.channels.sftp import Partner, Server, running_drop, wait
 from tests.conftest import case, fresh_database
 from tests.running import Utility
@@ -52,6 +56,14 @@ def book(utility: Utility, *values: int | str) -> bytes:
     packed = io.BytesIO()
     filled.save(packed)
     return packed.getvalue()
+
+
+def refused_by_billing(partner: Partner, reading: str) -> None:
+    """What the line writes when billing refuses a reading."""
+    id_, problem = uuid.UUID(hex=reading.removeprefix("rdg_")), Problem(code="refused_by_billing", values={"reason": "closed"})
+    with partner.server.store.transaction() as connection:
+        readings.move(connection, ReadingStatus.REJECTED, [(id_, "refused_by_billing")], actor="target")
+        readings.object_to(connection, partner.utility.id, {id_: problem})
 
 
 def test_a_status_goes_from_received_to_billed(partner: Partner) -> None:
@@ -125,7 +137,9 @@ def test_problems_come_in_the_senders_own_workbook_and_go_with_the_corrected_one
     wait(marked.exists, "marked")
     partner.done("get /out/report.xlsx.problems.xlsx mine.xlsx")
     sheet = openpyxl.load_workbook(partner.home / "mine.xlsx").worksheets[0]
-    assert sheet["I3"].value == "1OO"
+    assert (sheet["I3"].value, sheet["I3"].comment is None, sheet["D2"].comment) == ("1OO", False, None)
+    refused_by_billing(partner, next(row["reading"] for row in told["readings"] if row["status"] != "rejected"))
+    wait(lambda: openpyxl.load_workbook(marked).worksheets[0]["D2"].comment, "billing's word in the workbook")
     partner.put("report.xlsx", book(partner.utility, 150, 160, 170))
     partner.status("report.xlsx", lambda new: bool(new["submission"] != told["submission"]))
     partner.server.work()

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.postgres import Server as Postgres
 from gateway.store import people
-from tests.channels.sftp import Partner, Server, running_drop, wait
+from tests.channels.sftp import QUICK, Partner, Server, running_drop, wait
 from tests.conftest import case, fresh_database
 from tests.running import Utility
 
@@ -21,8 +22,9 @@ from tests.running import Utility
 @pytest.fixture(scope="module")
 def server(server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One gateway with a drop for all the tests of this file."""
+    patient = msgspec.structs.replace(QUICK, incomplete_after=60.0)  # what is in the making stays as long as the tests take
     for database in fresh_database(server):
-        with running_drop(database, tmp_path_factory.mktemp("drop")) as running:
+        with running_drop(database, tmp_path_factory.mktemp("drop"), sftp=patient) as running:
             yield running
 
 

@@ -34,6 +34,11 @@ class Strange(OSError):  # noqa: N818 - says what it is
     """The name belongs to no plain file of one name: a link, a folder, a pipe, a device."""
 
 
+def why(error: OSError) -> str:
+    """What the system says of it, without the name of the file."""
+    return error.strerror or str(error)
+
+
 class Drop(msgspec.Struct, frozen=True):
     """The open folders of one credential's drop."""
 

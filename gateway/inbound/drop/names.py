@@ -42,6 +42,11 @@ def shown(name: bytes) -> str:
         return arriving.label(name.decode("cp1251", "replace"))
 
 
+def hashed(name: bytes) -> str:
+    """What stands for a name in the log, where no name may stand: the operator finds its file with it, nobody else learns a thing."""
+    return hashlib.sha256(name).hexdigest()[:12]
+
+
 def beside(name: bytes, ending: str) -> bytes:
     """The name in `out/` of what is said about a file: `NAME.status.json`; a name too long for that is cut and told apart by a hash."""
     added = ending.encode("ascii")

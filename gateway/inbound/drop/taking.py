@@ -17,6 +17,7 @@ from gateway.inbound import arriving, views
 from gateway.inbound.drop import folders, names
 from gateway.inbound.drop.folders import Drop, State
 from gateway.inbound.drop.telling import Teller
+from gateway.inbound.drop.unfinished import forget
 from gateway.inbound.drop.watch import Watch
 from gateway.inbound.drop.whole import missing
 from gateway.inbound.parts import Parts
@@ -36,6 +37,10 @@ TOGETHER: Final = 64
 TOGETHER_BYTES: Final = 8 * 1024 * 1024
 STUCK: Final = 60.0
 """Seconds until a file is tried again that broke the taking itself."""
+GIVEN_UP: Final = 7
+"""What is in the making is removed after that many times as long as a file without its end is waited for."""
+LOOKS: Final = 24
+"""How often in that time of waiting such files are looked for."""
 
 
 class _Named(msgspec.Struct):
@@ -66,6 +71,7 @@ class Taker:
         self.parts, self.every, self.folder, self.teller = parts, every, folder, teller
         self.settings = parts.settings.sftp
         self._watches: dict[int, Watch] = {}
+        self._tidied = -math.inf
 
     def round(self) -> float:
         """Give each partner its turn and return how many seconds may pass until the next round. Raises Unavailable."""
@@ -73,6 +79,9 @@ class Taker:
             partners = drops.partners(connection)
         for gone in self._watches.keys() - partners.keys():
             del self._watches[gone]
+        tidy = time.monotonic() - self._tidied >= self.settings.incomplete_after / LOOKS
+        if tidy:
+            self._tidied = time.monotonic()
         wait = self.settings.scan
         for credential, sender in partners.items():
             if "submit" not in sender.scopes or self.teller.stop.is_set():
@@ -81,12 +90,14 @@ class Taker:
             try:
                 with folders.opened(self.folder, credential) as drop:
                     self._turn(sender, drop, watch)
-            except (OSError, Misconfigured) as error:
+                    gone = forget(drop, GIVEN_UP * self.settings.incomplete_after) if tidy else 0
+                    if gone:
+                        log.warning("drop.given_up", extra={"facts": {"credential": credential, "files": gone}})
+            except Exception as error:
                 del self._watches[credential]  # what it was about to do is found again
-                log.warning("drop.out_of_order", extra={"facts": {"credential": credential, "why": str(error)}})
-            except BaseException:
-                del self._watches[credential]
-                raise
+                if isinstance(error, Unavailable):
+                    raise
+                _out_of_order(credential, error)
             due = watch.due()
             if due is not None:
                 wait = min(wait, max(0.0, due - time.monotonic()))
@@ -118,7 +129,7 @@ class Taker:
             watch.gone(name)
             return None
         except OSError as error:
-            log.warning("drop.unreadable", extra={"facts": {"name": names.stored(name), "why": str(error)}})
+            log.warning("drop.unreadable", extra={"facts": {"file": names.hashed(name), "why": folders.why(error)}})
             watch.again(name, time.monotonic())
             return None
         if body is None or now != state:
@@ -186,7 +197,7 @@ class Taker:
         except Exception:
             if len(files) > 1:
                 return [kept for file in files for kept in self._receive(sender, watch, [file])]
-            log.exception("drop.stuck", extra={"facts": {"name": names.stored(files[0].name)}})
+            log.exception("drop.stuck", extra={"facts": {"credential": sender.credential_id, "file": names.hashed(files[0].name)}})
             watch.again(files[0].name, time.monotonic(), STUCK)
             return []
         kept = list(_kept(files, outcomes))
@@ -206,21 +217,33 @@ class Taker:
         """Tell and remove; what cannot be told stays, and is told later by whoever comes past it first."""
         file = kept.file
         if kept.receipt is None:
-            said = self.teller.again(drop, sender.credential_id, file.name, kept.submission)
+            said = self.teller.again(sender.credential_id, file.name, kept.submission)
         else:
             said = self.teller.first(drop, file.name, kept.receipt)
         if not said:
             watch.again(file.name, time.monotonic())
             return
-        step("drop.told", file=names.stored(file.name))
+        step("drop.told", submission=kept.submission)
         self._remove(drop, watch, file)
-        step("drop.removed", file=names.stored(file.name))
+        step("drop.removed", submission=kept.submission)
 
     def _remove(self, drop: Drop, watch: Watch, file: Arrived) -> None:
         if folders.take_away(drop, file.name, file.state):
             watch.gone(file.name)
         else:
             watch.again(file.name, time.monotonic(), self.settings.stable)
+
+
+def _out_of_order(credential: int, error: Exception) -> None:
+    """One partner's drop has failed: say why, and the others have their turn."""
+    facts: dict[str, object] = {"credential": credential}
+    match error:
+        case OSError():
+            log.warning("drop.out_of_order", extra={"facts": facts | {"why": folders.why(error)}})
+        case Misconfigured() | Rejected():
+            log.warning("drop.out_of_order", extra={"facts": facts | {"why": str(error)}})
+        case _:
+            log.error("drop.out_of_order", exc_info=error, extra={"facts": facts})
 
 
 def _kept(files: list[Arrived], outcomes: list[Outcome]) -> Iterator[Kept]:
@@ -234,4 +257,4 @@ def _kept(files: list[Arrived], outcomes: list[Outcome]) -> Iterator[Kept]:
             case Replayed(answer=said):
                 yield Kept(file, UUID(hex=msgspec.json.decode(said, type=_Named).submission.removeprefix("sub_")), None)
             case _:
-                log.warning("drop.not_taken", extra={"facts": {"name": names.stored(file.name), "why": str(outcome)}})
+                log.warning("drop.not_taken", extra={"facts": {"file": names.hashed(file.name), "why": str(outcome)}})

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Lock
 from typing import Final
@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.domain.problems import Problem, Rejected, Severity
+from gateway.domain.problems import Misconfigured, Problem, Rejected, Severity, Unavailable
 from gateway.domain.profile import Profile
 from gateway.domain.status import ReadingStatus, SubmissionStatus
 from gateway.inbound.drop import folders, names
@@ -32,7 +32,17 @@ PAGE: Final = 200
 FRESH: Final = 10.0
 """Seconds for which a utility's rulebooks are not read again for a first receipt; every later one reads them anew."""
 FINAL: Final = frozenset({ReadingStatus.BILLED, ReadingStatus.REJECTED, ReadingStatus.WITHDRAWN, ReadingStatus.SUPERSEDED})
-_PLAIN, _MARKED = b"\0", b"\1"
+PATIENCE: Final = 600.0
+"""The most seconds until something is tried again that could not be told; at first as many as `refresh` says, then ever longer."""
+_HASH: Final = 32
+"""Bytes of a mark that stand for the status; those behind them stand for the problems in the workbook, if there is one."""
+
+
+class Late(msgspec.Struct, frozen=True):
+    """A submission that is still to be told: how often that was tried in vain, and when it is tried again."""
+
+    tried: int
+    due: float
 
 
 class Teller:
@@ -44,7 +54,7 @@ class Teller:
         self._lock = Lock()
         self._cursor = -1
         self._handled: dict[UUID, set[int]] = {}
-        self._late: set[UUID] = set()
+        self._late: dict[UUID, Late] = {}
         self._place: tuple[int, str] = (0, "")
         self._swept = -SWEEP
         self._read: dict[int, float] = {}
@@ -66,7 +76,7 @@ class Teller:
     @staticmethod
     def mark(body: bytes) -> bytes:
         """What is kept of a first receipt: by its hash it is seen that there is nothing new to tell."""
-        return _PLAIN + hashlib.sha256(body).digest()
+        return hashlib.sha256(body).digest()
 
     def first(self, drop: Drop, name: bytes, body: bytes) -> bool:
         """Tell the first word about a file; what was said about an earlier one of that name goes. False: `out` cannot be written."""
@@ -75,91 +85,127 @@ class Teller:
                 folders.clear(drop, names.beside(name, names.PROBLEMS))
                 folders.put(drop, names.beside(name, names.STATUS), body)
         except OSError as error:
-            log.warning("drop.not_told", extra={"facts": {"name": names.stored(name), "why": str(error)}})
+            log.warning("drop.not_told", extra={"facts": {"file": names.hashed(name), "why": folders.why(error)}})
             return False
         return True
 
-    def again(self, drop: Drop, credential: int, name: bytes, submission: UUID) -> bool:
-        """Tell what has become of bytes that were met before."""
+    def again(self, credential: int, name: bytes, submission: UUID) -> bool:
+        """Tell what has become of bytes that were met before. False: that could not be told."""
         with self.every.transaction() as connection:
             found = [
                 owner
                 for owner in drops.open_of(connection, [submission])
                 if (owner.credential_id, owner.name) == (credential, names.stored(name))
             ]
-        return all(self._tell(drop, owner) for owner in found)
+        return all(self._told(owner) for owner in found)
 
     def round(self) -> None:
-        """Tell what has happened since the last round; from time to time look at what may have changed without an event."""
+        """Tell what has happened since the last round; from time to time look at what may have changed without an event.
+
+        What cannot be told waits aside and holds up nothing else. Raises Unavailable when the database goes away.
+        """
+        now = time.monotonic()
         with self.every.transaction() as connection:
             if self._cursor < 0:
                 self._cursor = events.newest(connection)
             cursor, moved = drops.moved(connection, self._cursor)
-            new = {id_ for id_, those in moved.items() if those - self._handled.get(id_, set())} | self._late
+            new = {id_ for id_, those in moved.items() if those - self._handled.get(id_, set())}
+            new |= {id_ for id_, late in self._late.items() if late.due <= now}
             owners = drops.open_of(connection, new) if new else []
-            if time.monotonic() - self._swept >= SWEEP:
-                self._swept = time.monotonic()
+            if now - self._swept >= SWEEP:
+                self._swept = now
                 page = drops.open_after(connection, self._place, PAGE)
                 self._place = (page[-1].credential_id, page[-1].name) if len(page) == PAGE else (0, "")
-                owners += [owner for owner in page if owner.submission_id not in new]
-        self._late = self._late_of(owners)
+                owners += [owner for owner in page if owner.submission_id not in new | self._late.keys()]
         self._cursor, self._handled = cursor, moved
-
-    def _late_of(self, owners: Iterable[Owner]) -> set[UUID]:
-        """Tell all of these; the submissions of those that could not be told."""
-        late = set()
         for owner in owners:
+            self._late.setdefault(owner.submission_id, Late(0, now))
+        for closed in new - {owner.submission_id for owner in owners}:
+            self._late.pop(closed, None)
+        self._tell_all(owners)
+
+    def _tell_all(self, owners: Sequence[Owner]) -> None:
+        """Tell all of these, who are in `_late` until they are told; those that have failed before come last."""
+        by_submission: dict[UUID, list[Owner]] = {}
+        for owner in sorted(owners, key=lambda owner: self._late[owner.submission_id].tried):
+            by_submission.setdefault(owner.submission_id, []).append(owner)
+        for submission, those in by_submission.items():
             if self.stop.is_set():
-                break
+                return
+            late, failed = self._late.pop(submission), those
             try:
-                with folders.opened(self.folder, owner.credential_id) as drop:
-                    told = self._tell(drop, owner)
-            except OSError as error:
-                log.warning("drop.not_told", extra={"facts": {"name": owner.name, "why": str(error)}})
-                told = False
-            if not told:
-                late.add(owner.submission_id)
-        return late
+                failed = [owner for owner in those if not self._told(owner)]
+            finally:
+                if failed:
+                    wait = min(PATIENCE, self.parts.settings.sftp.refresh * 2 ** min(late.tried, 20))
+                    self._late[submission] = Late(late.tried + 1, time.monotonic() + wait)
+
+    def _told(self, owner: Owner) -> bool:
+        """Tell one; False, and a line in the log, when that fails for a reason of its own. Raises Unavailable."""
+        facts: dict[str, object] = {"credential": owner.credential_id, "submission": owner.submission_id}
+        try:
+            with folders.opened(self.folder, owner.credential_id) as drop:
+                return self._tell(drop, owner)
+        except Unavailable:
+            raise
+        except OSError as error:
+            log.warning("drop.not_told", extra={"facts": facts | {"why": folders.why(error)}})
+        except (Misconfigured, Rejected) as error:
+            log.warning("drop.not_told", extra={"facts": facts | {"why": str(error)}})
+        except Exception:
+            log.exception("drop.not_told", extra={"facts": facts})
+        return False
 
     def _tell(self, drop: Drop, owner: Owner) -> bool:
-        """Write the picture of now if it is another than the last; False when `out` cannot be written."""
+        """Write the picture of now if it is another than the last; False when the workbook has to be tried again. Raises OSError."""
         language = self.language(owner.utility_id)
         picture = status_of(self.parts, owner.sender, owner.submission_id, language, timeline=True)
         body = msgspec.json.encode(picture)
         translated = picture.status != SubmissionStatus.RECEIVED
-        book = None
-        if translated and (owner.told or _PLAIN)[:1] != _MARKED:
-            book = self._book(owner, picture, language)
-        mark = (_MARKED if translated else _PLAIN) + hashlib.sha256(body).digest()
-        final = translated and all(row.status in FINAL for row in picture.readings)
+        problems = _to_mark(picture) if translated else []
+        wanted = _mark_of(problems, language) if problems else b""
+        change = owner.told is None or owner.told[_HASH:] != wanted
+        book, done = self._book(owner, picture.file_name, problems, language) if change and problems else (None, True)
+        mark = self.mark(body) + (wanted if done else b"")
+        final = done and translated and all(row.status in FINAL for row in picture.readings)
         if mark == owner.told and not final:
-            return True
+            return done
         name = names.original(owner.name)
-        try:
-            with self._lock, self.every.transaction() as connection:
-                if not drops.owns(connection, owner):
-                    return True
-                if book is not None:
-                    folders.put(drop, names.beside(name, names.PROBLEMS), book)
-                elif owner.told is None:
-                    folders.clear(drop, names.beside(name, names.PROBLEMS))
-                folders.put(drop, names.beside(name, names.STATUS), body)
-                drops.told(connection, owner, mark, final=final)
-        except OSError as error:
-            log.warning("drop.not_told", extra={"facts": {"name": owner.name, "why": str(error)}})
-            return False
-        return True
+        with self._lock, self.every.transaction() as connection:
+            if not drops.owns(connection, owner):
+                return True
+            if book is not None:
+                folders.put(drop, names.beside(name, names.PROBLEMS), book)
+            elif change:
+                folders.clear(drop, names.beside(name, names.PROBLEMS))
+            folders.put(drop, names.beside(name, names.STATUS), body)
+            drops.told(connection, owner, mark, final=final)
+        return done
 
-    def _book(self, owner: Owner, picture: SubmissionDetail, language: Language) -> bytes | None:
-        """The sender's own workbook with its problems marked in it, None when there are none or it is no workbook."""
-        found = [*picture.problems, *(problem for row in picture.readings for problem in row.problems)]
-        problems = [Problem(code=one.code, where=one.where, severity=Severity(one.severity), values=one.values) for one in found]
-        if all(problem.severity is Severity.HINT for problem in problems):
-            return None
+    def _book(self, owner: Owner, file_name: str, problems: Sequence[Problem], language: Language) -> tuple[bytes | None, bool]:
+        """The sender's own workbook with these problems marked in it, None when it is no workbook; and whether that is the last word."""
         with self.parts.store.transaction(owner.utility_id) as connection:
             body = drops.body_of(connection, owner.utility_id, owner.submission_id)
+        facts: dict[str, object] = {"credential": owner.credential_id, "submission": owner.submission_id}
         try:
-            return marked(body, picture.file_name, problems, language, self.parts.settings.limits)
+            return marked(body, file_name, problems, language, self.parts.settings.limits), True
         except Rejected as refusal:
-            log.warning("drop.not_marked", extra={"facts": {"name": owner.name, "why": str(refusal)}})
-            return None
+            log.warning("drop.not_marked", extra={"facts": facts | {"why": str(refusal)}})
+            return None, True
+        except Exception:  # the status is told all the same
+            log.exception("drop.not_marked", extra={"facts": facts})
+            return None, False
+
+
+def _to_mark(picture: SubmissionDetail) -> list[Problem]:
+    """What belongs into the workbook; nothing when there are but hints."""
+    found = [*picture.problems, *(problem for row in picture.readings for problem in row.problems)]
+    if all(one.severity == Severity.HINT for one in found):
+        return []
+    return [Problem(code=one.code, where=one.where, severity=Severity(one.severity), values=one.values) for one in found]
+
+
+def _mark_of(problems: Sequence[Problem], language: Language) -> bytes:
+    """What is kept of a workbook: the same problems in any order have the same mark."""
+    each = sorted(msgspec.json.encode([one.where, one.code, one.severity, sorted(one.values.items())]) for one in problems)
+    return hashlib.sha256(b"\n".join([language.encode("ascii"), *each])).digest()
