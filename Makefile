@@ -31,10 +31,10 @@ check: .venv/.dev  ## format, lint, types, imports, house
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 test: .venv/.dev system-peers  ## everything but the bench
-	$(BIN)/python -m pytest -n $(WORKERS) tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
 
 proof: .venv/.dev system-peers  ## the same tests with large numbers; writes docs/proof.md
-	METERGATE_PROOF=1 $(BIN)/python -m pytest -n $(WORKERS) tests
+	METERGATE_PROOF=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests
 
 bench: .venv/.dev .venv-bench/.run  ## ratios against the peers of tests/bench/peers.txt; ALL=1 for all of them
 	METERGATE_BENCH_PEERS=$(CURDIR)/.venv-bench/bin/python ALL=$(ALL) $(BIN)/python -m tests.bench

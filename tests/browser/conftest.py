@@ -1,4 +1,7 @@
-"""The status page in a real browser: one Chromium and one gateway with a sandbox billing for all tests of a worker of the run."""
+"""The status page in a real browser: one Chromium and one gateway with a sandbox billing for all its tests.
+
+They end with their file: while the browser is driven, the thread has a running event loop, which other tests cannot have.
+"""
 
 import socket
 from collections.abc import Iterator
@@ -29,7 +32,7 @@ ARGUMENTS = [
 TOKEN = "token-of-heat"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, which can reach nothing but this machine."""
     with sync_playwright() as playwright:
@@ -38,7 +41,7 @@ def browser() -> Iterator[Browser]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gateway(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A gateway over a fresh database."""
     for database in fresh_database(server):
@@ -47,7 +50,7 @@ def gateway(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def company(gateway: Gateway) -> Utility:
     """A contractor's utility with heat meters that stood at 100."""
     made = gateway.utility("contractor_heat")
@@ -55,7 +58,7 @@ def company(gateway: Gateway) -> Utility:
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def billing(gateway: Gateway, company: Utility, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox billing that the company's readings go to and that tells the gateway what it calculated and billed."""
     with socket.create_server(("127.0.0.1", 0)) as door:

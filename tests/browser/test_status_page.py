@@ -14,6 +14,8 @@ from tests.running import Gateway, Utility
 WIDE, NARROW, HIGH = 1280, 380, 900
 HOSTILE = "<img src=x onerror=alert(1)>\u2067" + "x" * 150 + ".json"
 
+pytestmark = pytest.mark.xdist_group("browser")  # one browser, in one worker
+
 
 def heat(company: Utility, values: dict[str, str]) -> bytes:
     """Canonical JSON of heat meters."""
