@@ -60,7 +60,7 @@ def create_app(settings: Settings, store: Store, over_all: Store | None = None) 
         route_handlers=[*api.HANDLERS, *soap.HANDLERS, live, ready, docs_page, openapi_json, *([web.routes()] if over_all else [])],
         exception_handlers=errors.HANDLERS,
         openapi_config=OPENAPI,
-        request_max_body_size=max(settings.limits.file_bytes, settings.limits.json_bytes, settings.limits.soap_bytes) + 1024 * 1024,
+        request_max_body_size=max(settings.limits.file_bytes, settings.limits.json_bytes) + 1024 * 1024,
         state=State({"parts": parts, "settings": settings, "pages": web.Pages(settings, over_all) if over_all else None}),
         logging_config=None,
     )

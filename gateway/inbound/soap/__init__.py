@@ -26,7 +26,7 @@ from gateway.texts import Language
 T = TypeVar("T")
 
 
-@post("/soap", status_code=200, include_in_schema=False, exception_handlers=faults.HANDLERS)
+@post("/soap", status_code=200, include_in_schema=False, exception_handlers=faults.HANDLERS, request_max_body_size=None)  # see reading
 async def soap(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Take one message: know its sender where HTTP names one, read it, hold it to the contract, do what it asks, answer in its version."""
     parts, call = parts_of(request), asked(request)
