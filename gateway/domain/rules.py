@@ -122,7 +122,7 @@ def zone_missing(case: Case) -> Iterator[Objection]:
 
     One that came but could not be read is told of at its own place and not missed here.
     """
-    if not case.profile.reading.together or not case.new.readings:
+    if not case.profile.reading.together or (case.new.blocks and not case.new.readings):
         return
     came = {value.register.id for value in case.values}
     for register in case.meter.registers:

@@ -55,7 +55,7 @@ def visited(browser: Browser, gateway: Gateway, width: int = WIDE, *, known: boo
     assert wrong == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def forty(gateway: Gateway, company: Utility, billing: Sandbox) -> str:
     """A file of forty meters with one wrong, delivered; beside it a file of a hostile name."""
     values = {str(number): str(100 + number) for number in range(1, 41)} | {"13": "12"}
