@@ -2,7 +2,8 @@
 # The first run downloads from the package registries; a warm run does nothing before the command itself.
 
 PYTHON ?= python3
-WORKERS ?= 2
+# Many tests wait for a process to start or to die.
+WORKERS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 PEERS := /usr/lib/postgresql/15/bin/postgres /usr/sbin/sshd /usr/bin/sftp /usr/bin/chromium /usr/bin/php
