@@ -35,7 +35,8 @@ def main(order: Path) -> None:
             if when == "before":
                 os._exit(1)
             if when == "never":
-                threading.Event().wait()
+                sys.stdin.buffer.read()
+                os._exit(1)
             dying.set()
         server.stdin.write(packet)
         server.stdin.flush()
