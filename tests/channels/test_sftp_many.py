@@ -70,10 +70,10 @@ def test_a_round_looks_only_at_what_is_new(tmp_path: Path) -> None:
         (inbox / "new").touch()
         watch.ready(drop.inbox, 1e6, 10)  # long after, however long the listing took
         assert b"new" in watch.files
-        ready = watch.ready(drop.inbox, 7.0, 10)
+        ready = watch.ready(drop.inbox, 1e6 + 7.0, 10)
         assert len(ready) == 10
         (inbox / ready[0][0].decode()).unlink()
-        watch.ready(drop.inbox, 7.5, 0)
+        watch.ready(drop.inbox, 2e6, 0)
         assert ready[0][0] not in watch.files
 
 
