@@ -6,8 +6,9 @@ PYTHON ?= python3
 WORKERS ?= 3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
-PEERS := /usr/lib/postgresql/15/bin/postgres /usr/sbin/sshd /usr/bin/sftp /usr/bin/chromium /usr/bin/php
-PACKAGES := postgresql-15 openssh-server openssh-client php-cli php-soap chromium fonts-dejavu-core
+PEERS := /usr/lib/postgresql/15/bin/postgres /usr/sbin/sshd /usr/bin/sftp /usr/bin/chromium /usr/bin/php /usr/lib/*/libatomic.so.1
+# libatomic: the browser is driven by a Node that needs it.
+PACKAGES := postgresql-15 openssh-server openssh-client php-cli php-soap chromium fonts-dejavu-core libatomic1
 
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
