@@ -121,7 +121,8 @@ def test_the_address_with_the_token_lets_in_and_the_token_goes_nowhere(browser: 
         assert page.evaluate("document.cookie + document.referrer") == ""
         assert asked[0].url == address
         assert not [one.url for one in asked[1:] if token in one.url]
-        assert not [one.url for one in asked if "referer" in one.all_headers()]
+        # What the click cut short never had its final headers, only those it began with.
+        assert not [one.url for one in asked if one.failure is None and "referer" in one.all_headers()]
 
 
 @pytest.mark.usefixtures("forty")
