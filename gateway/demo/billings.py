@@ -14,7 +14,7 @@ KINDS: Final = {
 }
 """The target of each utility; only the billings behind `http_json` honour a key."""
 
-_SOAP: Final[dict[str, Any]] = {
+SOAP_MAPPING: Final[dict[str, Any]] = {
     "operation": "ImportReadings",
     "rows": "Readings/Reading",
     "row": {
@@ -47,6 +47,7 @@ _SOAP: Final[dict[str, Any]] = {
     "ask_refused": ["ERROR"],
     "ask_unknown": ["NOT_FOUND"],
 }
+"""How the target `soap` speaks with the sandbox's old accounting program, with its question (class B)."""
 
 
 def settings(utility: str, url: str, token: str, drop: str, host_key: str) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def settings(utility: str, url: str, token: str, drop: str, host_key: str) -> di
     if kind == "http_json":
         return {"kind": kind, "url": url, "token": token}
     if kind == "soap":
-        return {"kind": kind, "url": f"{url}/soap", "token": token, "wsdl": str(contract_file()), **_SOAP}
+        return {"kind": kind, "url": f"{url}/soap", "token": token, "wsdl": str(contract_file()), **SOAP_MAPPING}
     host, _, port = drop.rpartition(":")
     folders = {"folder": "/in", "acks": "/acks", "poll": 0.2}
     return {"kind": kind, "host": host, "port": int(port), "user": utility, "password": token, "host_key": host_key, **folders}

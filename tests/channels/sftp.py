@@ -91,6 +91,21 @@ class Partner:
             asked += ["-oPreferredAuthentications=password", "-oBatchMode=no", "-b", "-"]
         return [SFTP, "-F", "none", *asked, *options, "-P", str(self.server.port), f"{login or self.login}@127.0.0.1"]
 
+    def listing(self) -> subprocess.Popen[bytes]:
+        """A session that was asked for a listing of `/` and stays open."""
+        client = subprocess.Popen(
+            self.command(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self.environment(),
+            cwd=self.home,
+        )
+        assert client.stdin
+        client.stdin.write(b"ls /\n")
+        client.stdin.flush()
+        return client
+
     def environment(self, password: str | None = None) -> dict[str, str]:
         """The client's environment: its password, asked for by a program as there is no terminal."""
         ask = self.home / "ask"

@@ -86,18 +86,8 @@ def test_a_wrong_password_and_an_unknown_login_take_the_same_time(server: Server
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])
 def test_a_right_that_ended_closes_the_session_and_takes_nothing_more(partner: Partner, column: str) -> None:
-    client = subprocess.Popen(
-        partner.command(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=partner.environment(),
-        cwd=partner.home,
-    )
-    assert client.stdin
+    client = partner.listing()
     assert client.stdout
-    client.stdin.write(b"ls /\n")
-    client.stdin.flush()
     while b"/out" not in client.stdout.readline():
         pass
     partner.server.rows(f"update credential set {column} = now() where id = %(c)s", c=partner.credential)
@@ -209,19 +199,7 @@ def test_one_login_has_so_many_connections_and_no_more(partner: Partner) -> None
 
     clients = []
     for _ in range(CONNECTIONS_OF_ONE):
-        client = subprocess.Popen(
-            partner.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=partner.environment(),
-            cwd=partner.home,
-        )
-        assert client.stdin
-        assert client.stdout
-        client.stdin.write(b"ls /\n")
-        client.stdin.flush()
-        clients.append(client)
+        clients.append(partner.listing())
         if len(clients) % 4 == 0:
             for one in clients[-4:]:
                 assert one.stdout

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from gateway.demo.billings import SOAP_MAPPING
 from tests.peers import TOKEN
 
 WSDL = Path(__file__).parents[2] / "contracts_schema" / "sandbox" / "billing.wsdl"
@@ -16,39 +17,5 @@ def mapping(url: str = "http://127.0.0.1:8090/soap", *, asking: bool = True, **m
         "url": url,
         "token": TOKEN,
         "timeout": 10.0,
-        "operation": "ImportReadings",
-        "rows": "Readings/Reading",
-        "row": {
-            "Number": "key",
-            "Contract": "agreement",
-            "Place": "point",
-            "Meter": "meter",
-            "Month": "period",
-            "Taken": "at",
-            "Correction": "revision",
-            "Scale": "register",
-            "Value": "value",
-            "Unit": "unit",
-            "Previous": "previous",
-            "Consumption": "consumption",
-            "State": "quality",
-        },
-        "constants": {"Source": "Metergate"},
-        "answers": "Results/Result",
-        "answer_key": "Number",
-        "answer_outcome": "Status",
-        "taken": ["OK"],
-        "refused": ["ERROR"],
-        "later": ["WAIT"],
-        "reference": "Document",
-        "reason": "Reason",
     }
-    if asking:
-        told |= {
-            "ask_operation": "FindReadings",
-            "ask_keys": "Numbers/Number",
-            "ask_taken": ["HELD"],
-            "ask_refused": ["ERROR"],
-            "ask_unknown": ["NOT_FOUND"],
-        }
-    return told | more
+    return told | {name: value for name, value in SOAP_MAPPING.items() if asking or not name.startswith("ask_")} | more
