@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from openpyxl import Workbook
-from openpyxl.cell import Cell
-from openpyxl.styles import Alignment, Font, PatternFill, Protection
+from openpyxl.styles import Alignment, Font, Protection
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
 from gateway.domain.readings import reading_type
 from gateway.domain.supply import Meter, Register
 from gateway.mapping.crosswalk import META, Columns
+from gateway.mapping.template_cells import HEADER, INPUT, text_cell
 from gateway.texts import Language, word
 
 _WIDTHS = {
@@ -26,8 +26,6 @@ _WIDTHS = {
     "previous": 24,
     "current": 24,
 }
-_INPUT = PatternFill("solid", fgColor="FFF7D6")
-_HEADER = PatternFill("solid", fgColor="DDE6F0")
 
 
 def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: str, language: Language) -> bytes:
@@ -37,8 +35,8 @@ def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: 
     sheet.title = word("template.sheet", language)
     fields = list(columns.columns)
     for column, field in enumerate(fields, 1):
-        cell = _text(sheet, 1, column, word(f"column.{field}", language))
-        cell.font, cell.fill, cell.alignment = Font(bold=True), _HEADER, Alignment(wrap_text=True, vertical="top")
+        cell = text_cell(sheet, 1, column, word(f"column.{field}", language))
+        cell.font, cell.fill, cell.alignment = Font(bold=True), HEADER, Alignment(wrap_text=True, vertical="top")
         sheet.column_dimensions[cell.column_letter].width = _WIDTHS[field]
     row = 1
     for meter in meters:
@@ -59,8 +57,8 @@ def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: 
     meta.sheet_state = "hidden"
     told = {"template": columns.template, "version": str(columns.version), "agreement": agreement, "period": period}
     for line, (name, written) in enumerate(told.items(), 1):
-        _text(meta, line, 1, name)
-        _text(meta, line, 2, written)
+        text_cell(meta, line, 1, name)
+        text_cell(meta, line, 2, written)
     packed = io.BytesIO()
     book.save(packed)
     return packed.getvalue()
@@ -83,18 +81,9 @@ def _row(meter: Meter, register: Register, language: Language) -> dict[str, str 
 
 def _put(sheet: Worksheet, row: int, column: int, written: str | Decimal | None, field: str, register: Register) -> None:
     if isinstance(written, str):
-        _text(sheet, row, column, written)
+        text_cell(sheet, row, column, written)
         return
     cell = sheet.cell(row, column, written)
     cell.number_format = "0." + "0" * register.decimals if register.decimals else "0"
     if field == "current":
-        cell.protection, cell.fill = Protection(locked=False), _INPUT
-
-
-def _text(sheet: Worksheet, row: int, column: int, written: str) -> Cell:
-    """A cell that stays text: a sign of equality begins no formula, and a number keeps its leading zeros."""
-    cell: Cell = sheet.cell(row, column)  # type: ignore[assignment]
-    cell.value = written
-    cell.data_type = "s"
-    cell.number_format = "@"
-    return cell
+        cell.protection, cell.fill = Protection(locked=False), INPUT

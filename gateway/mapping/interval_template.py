@@ -9,16 +9,14 @@ from openpyxl import Workbook
 from openpyxl.cell import Cell
 from openpyxl.styles import Alignment, Font, PatternFill, Protection
 from openpyxl.worksheet.datavalidation import DataValidation
-from openpyxl.worksheet.worksheet import Worksheet
 
 from gateway.domain.supply import Meter
 from gateway.domain.windows import month, shift
 from gateway.mapping.crosswalk import META
 from gateway.mapping.hours import HOURS, odd_days
+from gateway.mapping.template_cells import HEADER, INPUT, text_cell
 from gateway.texts import Language, word
 
-_HEADER: Final = PatternFill("solid", fgColor="DDE6F0")
-_INPUT: Final = PatternFill("solid", fgColor="FFF7D6")
 _CLOSED: Final = PatternFill("solid", fgColor="D9D9D9")
 _BOLD: Final = Font(bold=True)
 _CENTRED: Final = Alignment(horizontal="center")
@@ -35,19 +33,19 @@ def write(meter: Meter, *, template: str, version: str, period: str, zone: str, 
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.title = meter.serial if _sheet_name(meter.serial) else word("template.interval_sheet", language)
-    _headed(_text(sheet, 1, 1, word("template.interval_hours", language)))
+    _headed(text_cell(sheet, 1, 1, word("template.interval_hours", language)))
     for column, day in enumerate(days, 2):
         head: Cell = sheet.cell(1, column, day)
         head.number_format = "DD.MM.YYYY"
         _headed(head)
         sheet.column_dimensions[head.column_letter].width = 12
     for row, (hour, again) in enumerate(rows, 2):
-        _headed(_text(sheet, row, 1, HOURS[hour] + "*" * again))
+        _headed(text_cell(sheet, row, 1, HOURS[hour] + "*" * again))
         for column, day in enumerate(days, 2):
             cell = sheet.cell(row, column)
             cell.number_format = "0.000"
             there = odd.get(day) == (hour, 1) if again else odd.get(day) != (hour, -1)
-            cell.fill = _INPUT if there else _CLOSED
+            cell.fill = INPUT if there else _CLOSED
             if there:
                 cell.protection = _OPEN
     sheet.freeze_panes = "B2"
@@ -61,21 +59,12 @@ def write(meter: Meter, *, template: str, version: str, period: str, zone: str, 
     meta = book.create_sheet(META)
     meta.sheet_state = "hidden"
     for line, (name, written) in enumerate((told | {"period": period}).items(), 1):
-        _text(meta, line, 1, name)
-        _text(meta, line, 2, written)
+        text_cell(meta, line, 1, name)
+        text_cell(meta, line, 2, written)
     packed = io.BytesIO()
     book.save(packed)
     return packed.getvalue()
 
 
 def _headed(cell: Cell) -> None:
-    cell.font, cell.fill, cell.alignment = _BOLD, _HEADER, _CENTRED
-
-
-def _text(sheet: Worksheet, row: int, column: int, written: str) -> Cell:
-    """A cell that stays text: Excel must not make a date of `01-02`, a formula of `=`, nor lose a leading zero."""
-    cell: Cell = sheet.cell(row, column)  # type: ignore[assignment]
-    cell.value = written
-    cell.data_type = "s"
-    cell.number_format = "@"
-    return cell
+    cell.font, cell.fill, cell.alignment = _BOLD, HEADER, _CENTRED

@@ -129,16 +129,6 @@ def told(connection: Connection, owner: Owner, mark: bytes, *, final: bool) -> N
     )
 
 
-def body_of(connection: Connection, utility: int, submission: UUID) -> bytes:
-    """The bytes that were received."""
-    found = connection.exec_driver_sql(
-        "select c.body from submission s join claim c on c.utility_id = s.utility_id and c.sha256 = s.sha256 "
-        "where s.utility_id = %(u)s and s.id = %(s)s",
-        {"u": utility, "s": submission},
-    )
-    return bytes(found.scalar_one())
-
-
 _MOVED: Final = """
 with new as (select e.id, e.at, e.entity, e.entity_id, e.to_state from event e where e.id > %(after)s)
 select (select coalesce(max(id) filter (where at < clock_timestamp() - interval '5 seconds'), %(after)s) from new) as cursor,

@@ -19,7 +19,7 @@ from gateway.inbound.drop.folders import Drop
 from gateway.inbound.parts import Parts, status_of
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping.marked_workbook import marked
-from gateway.store import Store, drops, events, people
+from gateway.store import Store, drops, events, people, submissions
 from gateway.store.drops import Owner
 from gateway.texts import Language
 
@@ -185,7 +185,7 @@ class Teller:
     def _book(self, owner: Owner, file_name: str, problems: Sequence[Problem], language: Language) -> tuple[bytes | None, bool]:
         """The sender's own workbook with these problems marked in it, None when it is no workbook; and whether that is the last word."""
         with self.parts.store.transaction(owner.utility_id) as connection:
-            body = drops.body_of(connection, owner.utility_id, owner.submission_id)
+            body = submissions.body(connection, owner.utility_id, owner.submission_id) or b""
         facts: dict[str, object] = {"credential": owner.credential_id, "submission": owner.submission_id}
         try:
             return marked(body, file_name, problems, language, self.parts.settings.limits), True
