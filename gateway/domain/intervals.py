@@ -1,6 +1,6 @@
 """What interval values come to: how many a block must hold, and what they add up to for a period."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from functools import lru_cache
@@ -29,11 +29,11 @@ def expected(step: Step, day: date, zone: str) -> int:
     return 12 if (day.month, day.day) == (1, 1) else 0
 
 
-def within(block: IntervalBlock, first: date) -> tuple[Decimal | None, ...]:
-    """The values of a block that lie in the month beginning on `first`."""
+def within(block: IntervalBlock, first: date) -> Sequence[str]:
+    """The values of a block that lie in the month beginning on `first`, as written; an empty text where there is none."""
     if block.step is Step.MONTH:
-        return block.values[first.month - 1 : first.month] if block.day.year == first.year else ()
-    return block.values if first <= block.day < shift(first, 1) else ()
+        return block.written.split(",")[first.month - 1 : first.month] if block.day.year == first.year else ()
+    return block.written.split(",") if first <= block.day < shift(first, 1) else ()
 
 
 def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
@@ -52,8 +52,8 @@ def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
 def total(blocks: Iterable[IntervalBlock], period: str) -> Decimal | None:
     """The exact sum of the values that lie in a period (`YYYY-MM`), None when not one does."""
     first = month(period)
-    values = [value for block in blocks for value in within(block, first) if value is not None]
-    return exact_sum(values) if values else None
+    values = [value for block in blocks for value in within(block, first) if value]
+    return exact_sum(map(Decimal, values)) if values else None
 
 
 def exact_sum(values: Iterable[Decimal]) -> Decimal:

@@ -1,5 +1,6 @@
 """What is measured and handed in: registers, readings and meter readings, in the words of IEC 61968-9."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Context, Decimal
 from enum import StrEnum
@@ -207,8 +208,9 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class IntervalBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Values of one register over equal intervals: a local day of steps up to an hour, a month of days, a year of months.
 
-    `register`: code of INTERVALS. `day`: first local day of the block. `values`: exact, in the register's unit, in the order of time;
-    None where there is none, never 0 instead. A day has as many values as it has hours: 23, 24 or 25 of them for steps of an hour.
+    `register`: code of INTERVALS. `day`: first local day of the block. `written`: the exact values in the register's unit, in the order
+    of time, as `written` joins them: a million values are then some ten thousand texts, and no value is read before somebody reckons.
+    A day has as many values as it has hours: 23, 24 or 25 of them for steps of an hour.
     `quality`: one a value, empty when every value that is there is valid. `ratio_applied`, `losses_applied`: as in a Reading.
     `where`: locator of the block in what was received.
     """
@@ -216,11 +218,31 @@ class IntervalBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     register: str
     step: Step
     day: date
-    values: tuple[Decimal | None, ...]
+    written: str
     quality: tuple[Quality, ...] = ()
     ratio_applied: bool = False
     losses_applied: bool = False
     where: str = ""
+
+    @property
+    def values(self) -> tuple[Decimal | None, ...]:
+        """The values, None where there is none."""
+        return tuple([Decimal(one) if one else None for one in self.written.split(",")])
+
+    @property
+    def count(self) -> int:
+        """How many intervals the block has places for."""
+        return self.written.count(",") + 1
+
+    @property
+    def missing(self) -> int:
+        """How many of its intervals have no value."""
+        return self.written.split(",").count("")
+
+
+def written(values: Iterable[Decimal | None]) -> str:
+    """Values as a block carries them: joined by commas, with a point and no exponent; nothing where there is none, never 0 instead."""
+    return ",".join(["" if value is None else f"{value:f}" for value in values])
 
 
 class MeterReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -176,8 +176,8 @@ def interval_count_wrong(case: Case) -> Iterator[Objection]:
     """A block must have a value's place for every interval of its day, month or year: 23, 24 or 25 hours by the zone (V-10)."""
     for block in case.new.blocks:
         wanted = expected(block.step, block.day, case.profile.zone)
-        if len(block.values) != wanted:
-            yield block.where, {"day": block.day.isoformat(), "count": str(len(block.values)), "expected": str(wanted)}
+        if block.count != wanted:
+            yield block.where, {"day": block.day.isoformat(), "count": str(block.count), "expected": str(wanted)}
 
 
 def interval_negative(case: Case) -> Iterator[Objection]:
@@ -186,7 +186,7 @@ def interval_negative(case: Case) -> Iterator[Objection]:
         return
     for block in case.new.blocks:
         kind = REGISTERS.get(block.register)
-        if kind is None or kind.unit is Unit.GCAL:
+        if kind is None or kind.unit is Unit.GCAL or "-" not in block.written:
             continue
         low = min((value for value in block.values if value is not None), default=_ZERO)
         if low < 0:
@@ -196,7 +196,7 @@ def interval_negative(case: Case) -> Iterator[Objection]:
 def interval_missing(case: Case) -> Iterator[Objection]:
     """Intervals without a value: they are not counted as zero, so the amount of the period is too small (V-10)."""
     for code, blocks in amounts(case.new.blocks).items():
-        lacking = [(block, block.values.count(None)) for block in blocks if None in block.values]
+        lacking = [(block, block.missing) for block in blocks if block.missing]
         if lacking:
             first = lacking[0][0]
             told = {"register": code, "count": str(sum(n for _, n in lacking)), "day": first.day.isoformat()}

@@ -18,8 +18,8 @@ from gateway.mapping.tables import Table
 
 Written = Cell | CellError
 """A cell as it stands in the file; one that cannot be trusted is what is wrong with it."""
-Value = Decimal | CellError | None
-"""What a cell is read as: None where it says that there is no value."""
+Value = str | CellError
+"""What a cell is read as: a number as blocks carry it, empty where it says that there is no value."""
 
 DECIMALS: Final = 6
 """Places after the point of a value that had to be divided (GJ, MWh, kWh, minutes): rounded half to even; multiplied ones stay exact."""
@@ -174,18 +174,23 @@ def read_values(cells: Iterable[Written], unit: Unit) -> dict[Written, Value]:
     different = set(cells)
     texts = {cell: cell for cell in different if type(cell) is str}
     floats = {repr(cell).removesuffix(".0"): cell for cell in different if type(cell) is float}
-    found: dict[Written, Value] = {"": None}
+    found: dict[Written, Value] = {"": ""}
     for written in (texts, floats):
         for text in _plain("\n".join(written)):
             if text in written:
-                found[written[text]] = Decimal(text.replace(",", ".")) or _ZERO
+                found[written[text]] = text.replace(",", ".") if text[0] != "-" else _text(Decimal(text.replace(",", ".")))
     for cell in different - found.keys():
-        found[cell] = _odd(cell)
+        found[cell] = _text(_odd(cell))
     if unit.times != _ONE or unit.by != _ONE:
         for cell, value in found.items():
-            if isinstance(value, Decimal):
-                found[cell] = convert(value, unit)
+            if isinstance(value, str) and value:
+                found[cell] = f"{convert(Decimal(value), unit):f}"
     return found
+
+
+def _text(value: Decimal | CellError | None) -> Value:
+    """A number as blocks carry it; nothing is below zero by a sign alone."""
+    return "" if value is None else f"{value or _ZERO:f}" if isinstance(value, Decimal) else value
 
 
 def _columns(row: Sequence[Cell], index: int) -> list[Column]:
@@ -262,10 +267,10 @@ def dial(value: Decimal, cell: Written, unit: Unit) -> Decimal:
 
 def read_faults(cells: Iterable[Written]) -> dict[Written, Value]:
     """The fault code of each different cell: letters are bits (FAULTS), a whole number is the bits themselves."""
-    return {cell: _faults(cell) for cell in set(cells)} | {"": None}
+    return {cell: _text(_faults(cell)) for cell in set(cells)} | {"": ""}
 
 
-def _odd(cell: Written) -> Value:
+def _odd(cell: Written) -> Decimal | CellError | None:
     """A cell that is not written as machines write numbers: blanks, a minus behind, a mark for no value, or no number at all."""
     if isinstance(cell, CellError):
         return cell
@@ -278,7 +283,7 @@ def _odd(cell: Written) -> Value:
         return error
 
 
-def _faults(cell: Written) -> Value:
+def _faults(cell: Written) -> Decimal | CellError | None:
     written = cell.strip().replace("\u0415", "E") if isinstance(cell, str) else cell
     if isinstance(written, str) and _letters(written):
         return Decimal(sum({FAULTS[letter] for letter in written if letter in FAULTS}))

@@ -39,9 +39,10 @@ _place: Final = re.compile(r"([A-Z]{1,3})([0-9]{1,7})").fullmatch
 class Sheet:
     """One table below its header, every column of it read once; rows are counted from the first one below the header.
 
-    `number`: the meter, where it has no column. `values`: code, column and values of what is archived, with None behind the last for what
-    is MISSING. `integrators`: the same by field. `wrong`: what is wrong with the cells of a row. `moments`: by row; of a row in `unread`
-    it cannot be told. `labels`: telling hours that occur. `clock`: the column in which hours are written.
+    `number`: the meter, where it has no column. `values`: code, column and values of what is archived, as blocks carry them, with an
+    empty one behind the last for what is MISSING. `integrators`: the same by field. `wrong`: what is wrong with the cells of a row.
+    `moments`: by row; of a row in `unread` it cannot be told. `labels`: telling hours that occur. `clock`: the column in which hours
+    are written.
     """
 
     def __init__(self, table: Table, header: Header, number: str) -> None:
@@ -84,7 +85,7 @@ class Sheet:
         """The reading of a row that tells of the integrator alone, in the column of heat or of the integrator; None without a value."""
         heat = next((values for code, _, values in self.values if code == "heat"), ())
         for field, values in (("heat", heat), ("heat_last", self.integrators.get("heat_last", ()))):
-            if values and (value := values[row]) is not None:
+            if values and (value := values[row]):
                 return self._dial(row, field, value, circuit, envelope)
         return None
 
@@ -95,14 +96,14 @@ class Sheet:
             return None
         inside = [row for row in rows if f"{self.moments[row].day:%Y-%m}" == period] or rows
         ordered = sorted(inside, key=lambda row: in_time(self.moments[row]))
-        shown = [(row, value) for row in ordered if (value := last[row]) is not None]
-        begun = [(row, value) for row in ordered if first is not None and (value := first[row]) is not None]
+        shown = [(row, value) for row in ordered if (value := last[row])]
+        begun = [(row, value) for row in ordered if first is not None and (value := first[row])]
         if not shown:
             return None
         reading = self._dial(shown[-1][0], "heat_last", shown[-1][1], circuit, envelope)
         return msgspec.structs.replace(reading, previous=self._as_shown(begun[0][0], "heat_first", begun[0][1])) if begun else reading
 
-    def _dial(self, row: int, field: str, value: Decimal, circuit: int, envelope: Envelope) -> Reading:
+    def _dial(self, row: int, field: str, value: str, circuit: int, envelope: Envelope) -> Reading:
         return Reading(
             register=_register(circuit),
             value=self._as_shown(row, field, value),
@@ -111,11 +112,11 @@ class Sheet:
             where=self.place(row, field),
         )
 
-    def _as_shown(self, row: int, field: str, value: Decimal) -> Decimal:
+    def _as_shown(self, row: int, field: str, value: str) -> Decimal:
         column = self.header.columns[field]
-        return dial(value, self.cells[column.index][row], column.unit)
+        return dial(Decimal(value), self.cells[column.index][row], column.unit)
 
-    def _read(self, column: Column) -> tuple[Decimal | None, ...]:
+    def _read(self, column: Column) -> tuple[str, ...]:
         cells = self.cells[column.index]
         found = read_faults(cells) if column.field == "faults" else read_values(cells, column.unit)
         wrong = {cell: value for cell, value in found.items() if isinstance(value, CellError)}
@@ -124,8 +125,8 @@ class Sheet:
                 if cell in wrong:
                     where = self.table.where(self.header.first + row, column.index)
                     self.wrong.setdefault(row, []).append(wrong[cell].at(where))
-            found |= dict.fromkeys(wrong)
-        return cast("tuple[Decimal | None, ...]", (*map(found.__getitem__, cells), None))
+            found |= dict.fromkeys(wrong, "")
+        return cast("tuple[str, ...]", (*map(found.__getitem__, cells), ""))
 
 
 class HeatMeter:
@@ -241,15 +242,15 @@ class _Blocks:
         for day in sorted(self.rows):
             slots = self.rows[day]
             there = [row for row in slots if row != MISSING]
-            first, last, take, nothing = min(there), max(there), itemgetter(*slots), (None,) * len(slots)
+            first, last, take, nothing = min(there), max(there), itemgetter(*slots), "," * (len(slots) - 1)
             for code, index, column in codes:
-                values = take(column)
-                if values[0] is not None or values != nothing:
+                values = ",".join(take(column))
+                if values != nothing:
                     yield IntervalBlock(
                         register=code,
                         step=self.step,
                         day=day,
-                        values=values,
+                        written=values,
                         ratio_applied=ratio,
                         losses_applied=losses,
                         where=span(index, first, last),

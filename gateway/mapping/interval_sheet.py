@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.problems import Problem, Severity
-from gateway.domain.readings import IntervalBlock, Step
+from gateway.domain.readings import IntervalBlock, Step, written
 from gateway.domain.windows import shift
 from gateway.mapping import Envelope
 from gateway.mapping.cells import Cell, CellError, cell_number
@@ -24,7 +24,6 @@ DAY: Final = "%d.%m.%Y"
 
 _day: Final = itemgetter(1)
 _plain: Final = re.compile(rb"\[(?:\[(?:[0-9]{1,15}\.[0-9]{1,6}[,\]])+[,\]])+").fullmatch
-_decimals: Final = msgspec.json.Decoder(list[tuple[Decimal, ...]])
 
 
 class IntervalSheet:
@@ -183,7 +182,7 @@ class IntervalSheet:
             return
         self.touched = True
         if len(self.problems) == known:
-            self._keep(line, day, tuple(values))
+            self._keep(line, day, written(values))
 
     def _value(self, cell: Cell, where: str, day: date) -> Decimal | None:
         if where in self.spoilt:
@@ -199,13 +198,13 @@ class IntervalSheet:
             self.problems.append(Problem(code="interval_negative", where=where, values=told))
         return value
 
-    def _keep(self, line: int, day: date, values: tuple[Decimal | None, ...]) -> None:
+    def _keep(self, line: int, day: date, values: str) -> None:
         self.touched = True
         block = IntervalBlock(
             register=REGISTER,
             step=Step.HOUR,
             day=day,
-            values=values,
+            written=values,
             ratio_applied=self.envelope.ratio_applied,
             losses_applied=self.envelope.losses_applied,
             where=self.grid.span(line),
@@ -222,13 +221,13 @@ class IntervalSheet:
         self.problems.append(Problem(code=code, where=self.grid.where(line, position), values=values))
 
 
-def _exact(days: Sequence[Sequence[Cell]]) -> list[tuple[Decimal, ...]] | None:
-    """The values of days whose cells are nothing but good numbers, by way of their shortest text; None when one cell is anything else.
+def _exact(days: Sequence[Sequence[Cell]]) -> list[str] | None:
+    """The values of days whose cells are nothing but good numbers, in their shortest text; None when one cell is anything else.
 
     All at once, since a call for each of a million cells would cost more than reading the file.
     """
     text = msgspec.json.encode(days)
-    return _decimals.decode(text.replace(b".0,", b",").replace(b".0]", b"]")) if _plain(text) else None
+    return text.replace(b".0,", b",").replace(b".0]", b"]")[2:-2].decode("ascii").split("],[") if _plain(text) else None
 
 
 def _month_of(days: tuple[tuple[int, date], ...]) -> tuple[date, bool]:

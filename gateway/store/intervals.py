@@ -1,6 +1,6 @@
 """Interval values: a row a block, compared with what is known before it is believed; a changed block moves to its history (design D3)."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -18,7 +18,7 @@ _QUALITY: Final = {quality: number for number, quality in enumerate(Quality)}
 """Qualities as the blocks keep them: their place in the published list, which only ever grows at its end."""
 NULL: Final = "\\N"
 CHUNK: Final = 4000
-"""Blocks in one COPY message or insert."""
+"""Blocks in one message of a COPY."""
 
 
 class Brought(msgspec.Struct, frozen=True, gc=False):
@@ -142,6 +142,7 @@ def compare(connection: Connection, utility: int, brought: Sequence[Brought]) ->
     dead = tuple(sorted(source for source, is_dead in sources.items() if is_dead))
     told = {"dead": array(dead, "int")}
     _stage(connection, brought, ids)
+    connection.exec_driver_sql("analyze staged")
     codes = {id_: code for (_, code, _), id_ in ids.items()}
     if any(one.keep for one in brought):
         for row in connection.exec_driver_sql(_CHANGED, told):
@@ -211,7 +212,10 @@ def _add_up(
 
 
 def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tuple[int, str, Step], int]) -> None:
-    """Put the blocks where the database can compare them. A day without a value in a block of days was not told of: it may be filled."""
+    """Put the blocks where the database can take them from, by COPY, which tables with walls refuse.
+
+    A day without a value in a block of days was not told of: it may be filled.
+    """
     connection.exec_driver_sql(_STAGE)
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - a connection that is open has one
@@ -226,13 +230,11 @@ def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tupl
                 copy.write("".join(lines))
                 lines.clear()
         copy.write("".join(lines))
-    connection.exec_driver_sql("analyze staged")
 
 
 def literal(block: IntervalBlock) -> str:
-    """The values of a block as PostgreSQL writes an array; decimals never have an exponent here, the gates let none in."""
-    values = block.values
-    return "{" + ",".join(["null" if v is None else str(v) for v in values] if None in values else map(str, values)) + "}"
+    """The values of a block as PostgreSQL writes an array."""
+    return "{" + (",".join([one or "null" for one in block.written.split(",")]) if block.missing else block.written) + "}"
 
 
 def _quality(block: IntervalBlock) -> str | None:
@@ -246,14 +248,12 @@ insert into interval_source (utility_id, meter_reading_id) select %(u)s, id from
 returning id, meter_reading_id"""
 
 _PUT: Final = """
-insert into interval_block as b (utility_id, register_id, day, source_id, values, quality)
-select %(u)s, register_id, day, source_id, values::numeric[], quality::smallint[]
-from unnest(%(ids)s::int[], %(days)s::date[], %(sources)s::int[], %(values)s::text[], %(qualities)s::text[])
-  t(register_id, day, source_id, values, quality)"""
+insert into interval_block (utility_id, register_id, day, source_id, values, quality)
+select %(u)s, register_id, day, (%(sources)s::int[])[n + 1], values, quality from staged where (%(sources)s::int[])[n + 1] > 0"""
 
 _REPLACE: Final = """
 with came as (select register_id, day, values, quality, (%(sources)s::int[])[n + 1] as source_id from staged
-  where (%(sources)s::int[])[n + 1] is not null),
+  where (%(sources)s::int[])[n + 1] > 0),
 history as (insert into interval_history (utility_id, register_id, day, source_id, values, quality, replaced_by)
   select b.utility_id, b.register_id, b.day, b.source_id, b.values, b.quality, c.source_id from came c
   join interval_block b using (register_id, day) where (b.values, b.quality) is distinct from (c.values, c.quality))
@@ -265,44 +265,14 @@ where (b.values, b.quality) is distinct from (excluded.values, excluded.quality)
 
 def merge(connection: Connection, utility: int, compared: Compared, believed: Container[UUID]) -> None:
     """Keep the blocks of those meter readings that are believed."""
-    places = [n for n, one in enumerate(compared.brought) if one.reading in believed]
-    if not places:
+    readings = [one.reading for one in compared.brought if one.reading in believed]
+    if not readings:
         return
-    readings = [compared.brought[n].reading for n in places]
     rows = connection.exec_driver_sql(_SOURCE, {"u": utility, "ids": array(readings, "uuid")})
     sources = {row.meter_reading_id: row.id for row in rows}
+    told = {"u": utility, "sources": array((sources.get(one.reading, 0) for one in compared.brought), "int")}
     if compared.staged:
-        told = array((sources.get(one.reading) for one in compared.brought), "int")
-        connection.exec_driver_sql(_REPLACE, {"u": utility, "sources": told, "dead": array(compared.dead, "int")})
-        return
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - a connection that is open has one
-    with driver.pipeline(), driver.cursor() as cursor:  # the server writes one part while the next one is put into words
-        for part in _parts(compared, [(compared.brought[n], sources[compared.brought[n].reading]) for n in places]):
-            cursor.execute(_PUT, {"u": utility, **part}, prepare=False)
-
-
-def _parts(compared: Compared, believed: Iterable[tuple[Brought, int]]) -> Iterator[dict[str, Any]]:
-    """The blocks as columns, some thousands at a time."""
-    registers: list[int] = []
-    days: list[date] = []
-    sources: list[int] = []
-    values: list[str] = []
-    qualities: list[str | None] = []
-    for one, source in believed:
-        for block in one.blocks:
-            registers.append(compared.ids[one.meter, block.register, block.step])
-            days.append(block.day)
-            values.append(literal(block))
-            qualities.append(_quality(block))
-        sources += [source] * len(one.blocks)
-        if len(values) >= CHUNK:
-            yield _columns(registers, days, sources, values, qualities)
-            registers, days, sources, values, qualities = [], [], [], [], []
-    if values:
-        yield _columns(registers, days, sources, values, qualities)
-
-
-def _columns(registers: list[int], days: list[date], sources: list[int], values: list[str], qualities: list[str | None]) -> dict[str, Any]:
-    told = qualities if any(qualities) else [None] * len(values)
-    return {"ids": registers, "days": days, "sources": sources, "values": values, "qualities": told}
+        connection.exec_driver_sql(_REPLACE, told | {"dead": array(compared.dead, "int")})
+    else:
+        _stage(connection, compared.brought, compared.ids)
+        connection.exec_driver_sql(_PUT, told)

@@ -8,7 +8,7 @@ from functools import cache
 
 import psycopg
 
-from gateway.domain.readings import IntervalBlock, Step
+from gateway.domain.readings import IntervalBlock, Step, written
 from gateway.store import Store, intervals
 from gateway.store.intake import new_id
 from gateway.store.intervals import Brought, literal
@@ -37,7 +37,9 @@ def hourly() -> tuple[tuple[IntervalBlock, ...], ...]:
     """By meter, 30 days of 24 hours."""
     return tuple(
         tuple(
-            IntervalBlock(register="A+", step=Step.HOUR, day=FIRST + timedelta(days=day), values=some((meter * 30 + day) * 24, 24))
+            IntervalBlock(
+                register="A+", step=Step.HOUR, day=FIRST + timedelta(days=day), written=written(some((meter * 30 + day) * 24, 24))
+            )
             for day in range(30)
         )
         for meter in range(METERS)
@@ -49,7 +51,9 @@ def daily() -> tuple[tuple[IntervalBlock, ...], ...]:
     """By meter, 12 months of 30 days."""
     return tuple(
         tuple(
-            IntervalBlock(register="A+", step=Step.DAY, day=FIRST.replace(month=month), values=some((meter * 12 + month) * 30, 30))
+            IntervalBlock(
+                register="A+", step=Step.DAY, day=FIRST.replace(month=month), written=written(some((meter * 12 + month) * 30, 30))
+            )
             for month in range(1, 13)
         )
         for meter in range(DAILY_METERS)
@@ -114,7 +118,7 @@ def _lines(
 
 def _other(block: IntervalBlock) -> IntervalBlock:
     values = (block.values[0] + 1 if block.values[0] is not None else None, *block.values[1:])
-    return IntervalBlock(register=block.register, step=block.step, day=block.day, values=values)
+    return IntervalBlock(register=block.register, step=block.step, day=block.day, written=written(values))
 
 
 def _bring(store: Store, utility: int, meters: Sequence[int], blocks: Sequence[tuple[IntervalBlock, ...]]) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.domain.intervals import amounts, expected, total
 from gateway.domain.judging import Judged, judge
-from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Step, consumption
+from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Step, consumption, written
 from gateway.domain.supply import Meter
 from tests.domain.build import OCTOBER, meter, register, strict
 
@@ -35,7 +35,9 @@ def test_a_block_has_as_many_values_as_its_day_month_or_year_has_intervals(step:
 
 
 def block(code: str, value: str = "1", day: date = date(2022, 10, 1), step: Step = Step.HOUR, **more: Any) -> IntervalBlock:
-    return IntervalBlock(register=code, step=step, day=day, values=(Decimal(value),) * expected(step, day, "Europe/Moscow"), **more)
+    return IntervalBlock(
+        register=code, step=step, day=day, written=written((Decimal(value),) * expected(step, day, "Europe/Moscow")), **more
+    )
 
 
 @pytest.mark.parametrize("code", sorted(INTERVALS))

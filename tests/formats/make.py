@@ -37,7 +37,7 @@ def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
 
 def _bare(thing: Any) -> Any:
     """Without what says nothing; a block of interval values is a line."""
-    if isinstance(thing, dict) and "values" in thing and "day" in thing and "step" in thing:
+    if isinstance(thing, dict) and "written" in thing and "day" in thing and "step" in thing:
         return _line(thing)
     if isinstance(thing, dict):
         told = {key: _bare(value) for key, value in thing.items()}
@@ -49,7 +49,7 @@ def _line(block: dict[str, Any]) -> str:
     """A block in one line; `-` where there is no value."""
     flags = " ".join(name for name in ("ratio_applied", "losses_applied") if block[name])
     quality = f" [{' '.join(block['quality'])}]" if block["quality"] else ""
-    values = " ".join("-" if value is None else value for value in block["values"])
+    values = " ".join(one or "-" for one in block["written"].split(","))
     return f"{block['day']} {block['register']} {block['step']} {block['where']}: {values}{quality}{f' {flags}' if flags else ''}"
 
 

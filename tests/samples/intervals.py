@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.domain.judging import judge
-from gateway.domain.readings import IntervalBlock, MeterReading, Step
+from gateway.domain.readings import IntervalBlock, MeterReading, Step, written
 from gateway.domain.status import ReadingStatus
 from gateway.pipeline.blocks import gather, settle
 from gateway.store.intake import Row, new_id
@@ -21,7 +21,7 @@ METER = meter(register("A+"))
 def block(*values: str | None, day: date = DAY) -> IntervalBlock:
     """Hours of a day, the last value repeated."""
     told = [None if value is None else Decimal(value) for value in values]
-    return IntervalBlock(register="A+", step=Step.HOUR, day=day, values=tuple(told + told[-1:] * (24 - len(told))))
+    return IntervalBlock(register="A+", step=Step.HOUR, day=day, written=written(tuple(told + told[-1:] * (24 - len(told)))))
 
 
 def brought(*blocks: IntervalBlock) -> MeterReading:
@@ -56,7 +56,7 @@ def changed() -> Iterable[str]:
 
 
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
-    "interval_count_wrong": judged(IntervalBlock(register="A+", step=Step.HOUR, day=DAY, values=(Decimal(1),))),
+    "interval_count_wrong": judged(IntervalBlock(register="A+", step=Step.HOUR, day=DAY, written=written((Decimal(1),)))),
     "interval_missing": judged(block("1", None)),
     "interval_outside_period": judged(block("1"), block("1", day=date(2022, 9, 30))),
     "interval_negative": judged(block("-1")),

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gateway import pipeline, profiles
-from gateway.domain.readings import IntervalBlock, MeterReading, Quality, Reading, Step
+from gateway.domain.readings import IntervalBlock, MeterReading, Quality, Reading, Step, written
 from gateway.domain.status import ReadingStatus
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope
@@ -40,7 +40,9 @@ def ground(database: Database) -> Iterator[Ground]:
 def hours(day: date, *values: str | None, register: str = "A+") -> IntervalBlock:
     """A day of 24 values: those given, the last one repeated."""
     told = [None if value is None else Decimal(value) for value in values]
-    return IntervalBlock(register=register, step=Step.HOUR, day=day, values=tuple(told + told[-1:] * (24 - len(told))), where=f"S!{day}")
+    return IntervalBlock(
+        register=register, step=Step.HOUR, day=day, written=written(tuple(told + told[-1:] * (24 - len(told)))), where=f"S!{day}"
+    )
 
 
 def bring(ground: Ground, blocks: Sequence[IntervalBlock], meter: str = "M000001", period: str = "", **more: Any) -> FoundRow:
@@ -165,15 +167,15 @@ def test_dials_and_intervals_of_one_period_stand_beside_each_other_with_their_di
 def test_days_go_into_one_block_a_month_and_months_into_one_a_year(ground: Ground) -> None:
     first = month(ground.period)
     days = (shift(first, 1) - first).days
-    daily = IntervalBlock(register="A+", step=Step.DAY, day=first, values=tuple(map(Decimal, range(days))), where="D")
+    daily = IntervalBlock(register="A+", step=Step.DAY, day=first, written=written(tuple(map(Decimal, range(days)))), where="D")
     year = tuple(Decimal(7) if number == first.month else None for number in range(1, 13))
-    monthly = IntervalBlock(register="A+", step=Step.MONTH, day=date(first.year, 1, 1), values=year)
+    monthly = IntervalBlock(register="A+", step=Step.MONTH, day=date(first.year, 1, 1), written=written(year))
     row = bring(ground, [daily, monthly])
     assert row.status == "queued", row.problems
     assert volume(row) == Decimal(7), "the coarsest step tells the amount"
     again = bring(ground, [daily])
     assert again.same_as == row.id
-    changed = bring(ground, [msgspec.structs.replace(monthly, values=tuple(v and v + 1 for v in monthly.values))])
+    changed = bring(ground, [msgspec.structs.replace(monthly, written=written(v and v + 1 for v in monthly.values))])
     assert volume(changed) == Decimal(8)
 
 
@@ -183,7 +185,7 @@ def test_a_file_of_one_day_leaves_the_other_days_of_its_block_alone(ground: Grou
 
     def only(day: int, value: int) -> IntervalBlock:
         values = tuple(Decimal(value) if place == day else None for place in range(length))
-        return IntervalBlock(register="A+", step=Step.DAY, day=first, values=values)
+        return IntervalBlock(register="A+", step=Step.DAY, day=first, written=written(values))
 
     bring(ground, [only(0, 5)])
     row = bring(ground, [only(1, 7)])
@@ -196,7 +198,7 @@ def test_days_first_and_hours_later_are_one_amount(ground: Ground) -> None:
     """A contractor sends the days of a month and then its hours: billing is told once, not twice."""
     first = month(ground.period)
     length = (shift(first, 1) - first).days
-    daily = IntervalBlock(register="A+", step=Step.DAY, day=first, values=(Decimal(30), *(None,) * (length - 1)))
+    daily = IntervalBlock(register="A+", step=Step.DAY, day=first, written=written((Decimal(30), *(None,) * (length - 1))))
     old = bring(ground, [daily])
     new = bring(ground, [hours(first, "1"), hours(first + timedelta(days=1), "2")])
     assert (new.status, new.revision, volume(new)) == ("queued", 1, Decimal(30 + 48)), "the day as its meter summed it, then the hours"
@@ -264,8 +266,8 @@ def test_qualities_are_kept_only_where_a_value_is_not_plainly_valid(ground: Grou
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
-        (lambda block: msgspec.structs.replace(block, values=block.values[:-1]), "interval_count_wrong"),
-        (lambda block: msgspec.structs.replace(block, values=(Decimal(-1), *block.values[1:])), "interval_negative"),
+        (lambda block: msgspec.structs.replace(block, written=written(block.values[:-1])), "interval_count_wrong"),
+        (lambda block: msgspec.structs.replace(block, written=written((Decimal(-1), *block.values[1:]))), "interval_negative"),
         (lambda block: msgspec.structs.replace(block, register="heat"), "register_unknown"),
         (lambda block: msgspec.structs.replace(block, register="t1"), "register_unknown"),
     ],
