@@ -17,7 +17,7 @@ from gateway.store.rows import array
 _QUALITY: Final = {quality: number for number, quality in enumerate(Quality)}
 """Qualities as the blocks keep them: their place in the published list, which only ever grows at its end."""
 NULL: Final = "\\N"
-CHUNK: Final = 4000
+CHUNK: Final = 2000
 """Blocks in one message of a COPY."""
 
 
@@ -157,7 +157,7 @@ def compare(connection: Connection, utility: int, brought: Sequence[Brought]) ->
 
 
 def _place(one: Brought) -> tuple[int, str]:
-    return one.meter, f"{one.period[0]:%Y-%m}"
+    return one.meter, one.period[0].isoformat()[:7]
 
 
 def _live(connection: Connection, brought: Iterable[Brought]) -> dict[tuple[int, str], UUID]:
@@ -224,8 +224,9 @@ def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tupl
         for n, one in enumerate(brought):
             for block in one.blocks:
                 register = ids[one.meter, block.register, block.step]
-                fill = one.keep or block.step not in MINUTES
-                lines.append(f"{n}\t{register}\t{block.day}\t{literal(block)}\t{_quality(block) or NULL}\t{one.keep}\t{fill}\n")
+                quality = _quality(block) if block.quality else NULL
+                flags = "t\tt" if one.keep else "f\tf" if block.step in MINUTES else "f\tt"
+                lines.append(f"{n}\t{register}\t{block.day!s}\t{literal(block)}\t{quality}\t{flags}\n")
             if len(lines) > CHUNK:
                 copy.write("".join(lines))
                 lines.clear()
@@ -234,12 +235,15 @@ def _stage(connection: Connection, brought: Sequence[Brought], ids: Mapping[tupl
 
 def literal(block: IntervalBlock) -> str:
     """The values of a block as PostgreSQL writes an array."""
-    return "{" + (",".join([one or "null" for one in block.written.split(",")]) if block.missing else block.written) + "}"
+    values = block.written
+    if ",," in values or values[0] == "," or values[-1] == ",":
+        values = ",".join([one or "null" for one in values.split(",")])
+    return f"{{{values}}}"
 
 
-def _quality(block: IntervalBlock) -> str | None:
-    if not block.quality or all(quality is Quality.VALID for quality in block.quality):
-        return None
+def _quality(block: IntervalBlock) -> str:
+    if all(quality is Quality.VALID for quality in block.quality):
+        return NULL
     return "{" + ",".join(str(_QUALITY[quality]) for quality in block.quality) + "}"
 
 
