@@ -31,9 +31,11 @@ def expected(step: Step, day: date, zone: str) -> int:
 
 def within(block: IntervalBlock, first: date) -> Sequence[str]:
     """The values of a block that lie in the month beginning on `first`, as written; an empty text where there is none."""
-    if block.step is Step.MONTH:
-        return block.written.split(",")[first.month - 1 : first.month] if block.day.year == first.year else ()
-    return block.written.split(",") if first <= block.day < shift(first, 1) else ()
+    day = block.day
+    if day.year != first.year or (block.step is not Step.MONTH and day.month != first.month):
+        return ()
+    values = block.written.split(",")
+    return values[first.month - 1 : first.month] if block.step is Step.MONTH else values
 
 
 def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:

@@ -77,9 +77,9 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
             values.append(_value(reading, register, known, meter, profile))
     if new.blocks:
         problems = [*problems, *_strangers(new, meter)]
-    case = Case(new, meter, tuple(values), period, at, arrival, profile)
+    case = Case(new, meter, tuple(values), period, at, arrival, profile, amounts(new.blocks))
     problems += check(case)
-    volumes = _volumes(new, meter, period, values) if new.blocks and period else ()
+    volumes = _volumes(case) if new.blocks and period else ()
     if not values and not volumes and not any(problem.severity is Severity.ERROR for problem in problems):
         problems.append(Problem(code="value_missing", where=new.where))
     return Judged(
@@ -199,13 +199,15 @@ def _strangers(new: MeterReading, meter: Meter) -> Iterable[Problem]:
             yield Problem(code="register_unknown", where=block.where, values={"register": block.register, "meter": meter.serial})
 
 
-def _volumes(new: MeterReading, meter: Meter, period: str, values: Iterable[Value]) -> tuple[Value, ...]:
+def _volumes(case: Case) -> tuple[Value, ...]:
     """The amounts of the period, but for registers whose dial was read too."""
-    measured, dials = _measured(meter), {value.register.code for value in values}
+    measured, dials = _measured(case.meter), {value.register.code for value in case.values}
     found = []
-    for code, blocks in amounts(new.blocks).items():
+    for code, blocks in case.amounts.items():
         kind = INTERVALS[code]
-        amount_ = total(blocks, period) if code not in dials and (kind.quantity, kind.circuit) in measured and code in REGISTERS else None
+        amount_ = (
+            total(blocks, case.period) if code not in dials and (kind.quantity, kind.circuit) in measured and code in REGISTERS else None
+        )
         if amount_ is not None:
             first, last = blocks[0], blocks[-1]
             reading = Reading(
@@ -216,7 +218,7 @@ def _volumes(new: MeterReading, meter: Meter, period: str, values: Iterable[Valu
                 where=_from_to(first.where, last.where),
                 volume=True,
             )
-            found.append(amount(reading, meter))
+            found.append(amount(reading, case.meter))
     return tuple(found)
 
 

@@ -237,7 +237,8 @@ class IntervalBlock(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def missing(self) -> int:
         """How many of its intervals have no value."""
-        return self.written.split(",").count("")
+        edged = f",{self.written},"
+        return edged.split(",").count("") - 2 if ",," in edged else 0
 
 
 def written(values: Iterable[Decimal | None]) -> str:

@@ -1,6 +1,6 @@
 """When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-16)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.intervals import amounts, expected, within
+from gateway.domain.intervals import expected, within
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, REGISTERS, MeterReading, Quality, Reading, Unit, consumption
+from gateway.domain.readings import EXACT, REGISTERS, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import bounds, days, month
 
@@ -31,7 +31,10 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):
-    """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came."""
+    """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came.
+
+    `amounts`: the blocks that make up the period's amounts, by code.
+    """
 
     new: MeterReading
     meter: Meter
@@ -40,6 +43,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     arrival: datetime
     profile: Profile
+    amounts: Mapping[str, Sequence[IntervalBlock]] = {}
 
 
 _NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
@@ -195,8 +199,8 @@ def interval_negative(case: Case) -> Iterator[Objection]:
 
 def interval_missing(case: Case) -> Iterator[Objection]:
     """Intervals without a value: they are not counted as zero, so the amount of the period is too small (V-10)."""
-    for code, blocks in amounts(case.new.blocks).items():
-        lacking = [(block, block.missing) for block in blocks if block.missing]
+    for code, blocks in case.amounts.items():
+        lacking = [(block, missing) for block in blocks if (missing := block.missing)]
         if lacking:
             first = lacking[0][0]
             told = {"register": code, "count": str(sum(n for _, n in lacking)), "day": first.day.isoformat()}
@@ -208,7 +212,7 @@ def interval_outside_period(case: Case) -> Iterator[Objection]:
     if not case.period:
         return
     first = month(case.period)
-    for code, blocks in amounts(case.new.blocks).items():
+    for code, blocks in case.amounts.items():
         outside = [block for block in blocks if not within(block, first)]
         if outside:
             yield outside[0].where, {"register": code, "period": case.period, "day": outside[0].day.isoformat()}

@@ -115,7 +115,8 @@ class Header(msgspec.Struct, frozen=True):
 
 def known_words(rows: Sequence[Sequence[Cell]]) -> int:
     """How many words of an archive's header stand in the best of the first rows; 0 when none of them can be the header."""
-    return max((_weight(_columns(row, 0)) for row in rows[: WORDS.sheet_rows]), default=0)
+    told = [row for row in rows[: WORDS.sheet_rows] if list(map(type, row)).count(str) >= WORDS.least]
+    return max((_weight(_columns(row, 0)) for row in told), default=0)
 
 
 def find_header(table: Table) -> Header | None:
