@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from gateway.domain.problems import Misconfigured
 
 T = TypeVar("T")
+_one: Final = Lock()
+"""msgspec learns a type when it is first asked about it, and two threads that ask at once crash it."""
 
 
 def build(role: type[T], settings: Mapping[str, Any]) -> T:
@@ -23,7 +26,8 @@ def build(role: type[T], settings: Mapping[str, Any]) -> T:
         adapters = _adapters(role, kind if "." in kind else f"{role.__module__}.{kind}")
         if len(adapters) != 1:
             raise Misconfigured(f"{role.__name__} {kind!r}: the module holds {len(adapters)} adapters, one is wanted")
-        return msgspec.convert(fields, adapters[0])
+        with _one:
+            return msgspec.convert(fields, adapters[0])
     except (ModuleNotFoundError, msgspec.ValidationError) as error:
         raise Misconfigured(f"{role.__name__} {kind!r}: {error}") from error
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import httpx
 import msgspec
@@ -18,6 +17,7 @@ from sqlalchemy import Row
 
 from gateway import profiles
 from gateway.app import serve
+from gateway.demo.invented import due_now, period_now
 from gateway.domain.profile import read_profile
 from gateway.domain.windows import month, shift
 from gateway.mapping import formats
@@ -82,14 +82,13 @@ class Utility:
     def __init__(self, gateway: Gateway, profile: str) -> None:
         self.gateway = gateway
         self.code = f"u_{uuid.uuid4().hex[:12]}"
-        body = profiles.shipped()[profile]
-        self.profile = read_profile(body)
-        today = datetime.now(UTC).astimezone(ZoneInfo(self.profile.zone))
-        self.period = f"{today:%Y-%m}"
+        self.profile = read_profile(profiles.shipped()[profile])
+        now = datetime.now(UTC)
+        self.period, self.due = period_now(self.profile, now), due_now(self.profile, now)
         self.before = f"{shift(month(self.period), -1):%Y-%m}"
         with gateway.owner.transaction() as connection:
             self.id = people.ensure_utility(connection, self.code)
-            people.save_document(connection, self.id, "profile", self.profile.name, body, "test")
+            people.ship(connection, self.id, profile, "test")
         self.key = self.partner()
 
     def partner(self, *scopes: str, name: str = "portal", agreements: Sequence[int] | None = None) -> str:
@@ -120,6 +119,7 @@ class Utility:
                 last=Decimal(last),
                 last_period=self.before,
                 ratio=Decimal(ratio),
+                window_day=self.due,
             )
             for number in numbers
             for register in registers

@@ -90,18 +90,15 @@ def _utility(connection: Any, code: str, profile: str) -> int:
     """The utility's id; a new one is made, and a shipped profile is installed as version 1 when it is first named. Raises Misconfigured."""
     if CODE.fullmatch(code) is None:
         raise Misconfigured(f"utility {code!r}: a lower-case name such as city_water is wanted")
-    shipped = profiles.shipped()
     utility = people.ensure_utility(connection, code)
     try:
         known = people.profiles(connection, utility)
     except Misconfigured:
         known = {}
     if profile and profile not in known:
-        if profile not in shipped:
-            raise Misconfigured(f"there is no profile {profile!r}; shipped: {', '.join(sorted(shipped))}")
-        people.save_document(connection, utility, "profile", profile, shipped[profile], AUTHOR)
+        people.ship(connection, utility, profile, AUTHOR)
     elif not profile and not known:
-        raise Misconfigured(f"{code} is new: give it a rulebook by --profile, one of {', '.join(sorted(shipped))}")
+        raise Misconfigured(f"{code} is new: give it a rulebook by --profile, one of {', '.join(sorted(profiles.shipped()))}")
     return utility
 
 

@@ -3,12 +3,14 @@
 import csv
 import io
 from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gateway import texts
 from gateway.domain.problems import Misconfigured
+from gateway.domain.profile import SERVICES
 from gateway.domain.readings import REGISTERS
 from gateway.domain.supply import key
 from gateway.domain.windows import month
@@ -103,6 +105,8 @@ def _nonsense(line: Line) -> Iterator[tuple[str, str]]:
         yield "last", "is empty, but there is a last period"
     if line.last is not None and not 0 <= line.last < Decimal(10) ** line.digits:
         yield "last", f"{line.last} does not fit a dial of {line.digits} digits"
+    if line.installed_on and line.removed_on and line.removed_on < line.installed_on:
+        yield "removed_on", "is before installed_on"
     if line.location_name and not line.location:
         yield "location", "is empty, but there is a location_name"
 
@@ -111,14 +115,19 @@ def _contradictions(lines: list[tuple[int, Line]]) -> Iterator[Trouble]:
     """Lines that say different things of the same agreement, point or meter, or name a register twice."""
     first: dict[tuple[str, ...], tuple[int, Line]] = {}
     groups = (
-        (("agreement",), ("party",)),
+        (("agreement",), ("party", "party_code", "window_day")),
+        (("party_code",), ("party", "party_window_day")),
         (("agreement", "location"), ("location_name",)),
-        (("agreement", "point"), ("point_name", "location")),
-        (("agreement", "point", "meter"), ("ratio", "losses", "entry_open")),
+        (("agreement", "point"), ("point_name", "location", "service")),
+        (("agreement", "point", "since"), ("ratio", "ratio_voltage", "losses", "losses_constant")),
+        (("agreement", "point", "meter"), ("entry_open", "model", "installed_on", "removed_on", "verify_by")),
     )
     for number, line in lines:
         for names, told in groups:
-            place = (names[-1], *(key(value) if (value := getattr(line, name)) else "" for name in names))
+            told_apart = [str(getattr(line, name) or "") for name in names]
+            if not any(told_apart):
+                continue
+            place = (names[-1], *(key(value) if value else "" for value in told_apart))
             earlier, other = first.setdefault(place, (number, line))
             for name in told:
                 if getattr(other, name) != getattr(line, name):
@@ -172,6 +181,19 @@ def _open(text: str) -> bool:
     return text.lower() in _YES
 
 
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no day: YYYY-MM-DD is wanted") from None
+
+
+def _service(text: str) -> str:
+    if text not in SERVICES:
+        raise ValueError(f"{text!r} is no service; known: {', '.join(SERVICES)}")
+    return text
+
+
 def _title(text: str) -> str:
     if len(text) > 500 or not text.isprintable():
         raise ValueError("longer than 500 characters, or not all of it can be printed")
@@ -189,8 +211,19 @@ _READERS: Final[dict[str, Callable[[str], Any]]] = {
     "register": _register,
     "digits": _places(1, 15),
     "decimals": _places(0, 6),
+    "party_code": text_code,
+    "party_window_day": _places(1, 31),
+    "window_day": _places(1, 31),
+    "service": _service,
+    "since": _date,
     "ratio": _ratio,
+    "ratio_voltage": _ratio,
     "losses": _losses,
+    "losses_constant": typed_number,
+    "model": _title,
+    "installed_on": _date,
+    "removed_on": _date,
+    "verify_by": _date,
     "entry_open": _open,
     "last": typed_number,
     "last_period": _period,

@@ -17,12 +17,12 @@ from gateway.demo import billings
 from gateway.demo.by_rest import Portal
 from gateway.demo.by_sftp import Contractor
 from gateway.demo.by_soap import Program
-from gateway.demo.invented import UTILITIES
+from gateway.demo.invented import UTILITIES, due_now, period_now
 from gateway.demo.outcome import Story, billed_wrongly, refusals, summary
 from gateway.demo.sendings import SENDINGS, SFTP, SOAP, Sending
 from gateway.demo.stage import Failed, Json, Stage
 from gateway.domain.profile import Profile, read_profile
-from gateway.domain.windows import month, period_of, shift
+from gateway.domain.windows import month, shift
 from gateway.store import Store, migrate, people, supply
 
 Sender = Portal | Contractor | Program
@@ -60,14 +60,14 @@ def _stock(stage: Stage, rulebooks: dict[str, Profile]) -> None:
     """Give every utility its rulebook, its meters, its partner's key and billing's."""
     migrate(stage.database)
     store = Store(stage.database, role="owner", pool=1)
-    documents = profiles.shipped()
     try:
         with store.transaction() as connection:
             for name, invent in UTILITIES.items():
                 utility = people.ensure_utility(connection, name, rulebooks[name].title)
-                people.save_document(connection, utility, "profile", name, documents[name], "metergate")
+                people.ship(connection, utility, name, "metergate")
                 before = f"{shift(month(_period(rulebooks[name])), -1):%Y-%m}"
-                supply.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before)])
+                day = due_now(rulebooks[name], datetime.now(UTC))
+                supply.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before, day)])
                 if any(sending.utility == name and sending.channel == SFTP for sending in SENDINGS):
                     people.add_login(connection, utility, "contractor", ["submit", "read"], LOGIN, password=stage.keys[name].partner)
                 else:
@@ -78,8 +78,8 @@ def _stock(stage: Stage, rulebooks: dict[str, Profile]) -> None:
 
 
 def _period(rulebook: Profile) -> str:
-    """This month where the utility is: open on any date."""
-    return period_of(datetime.now(UTC), rulebook.zone)
+    """The period that is open where the utility is, on any date: the month's own if it can be."""
+    return period_now(rulebook, datetime.now(UTC))
 
 
 def _sender(client: httpx.Client, stage: Stage, sending: Sending, rulebook: Profile) -> Sender:

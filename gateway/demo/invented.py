@@ -4,12 +4,15 @@ Names and numbers look like those of the manuals and belong to nobody.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from gateway.domain.profile import Profile
+from gateway.domain.windows import DueDay, local_day, open_periods, period_of
 from gateway.store.supply import Line
 
 
@@ -43,8 +46,8 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
     previous: str = ""
     mistake: str = ""
 
-    def lines(self, last_period: str) -> Iterator[Line]:
-        """The rows of a registry file about this meter."""
+    def lines(self, last_period: str, window_day: int | None = None) -> Iterator[Line]:
+        """The rows of a registry file about this meter. `window_day`: the day that its agreement has for itself."""
         for dial in self.dials if self.known else ():
             yield Line(
                 agreement=self.agreement,
@@ -61,7 +64,20 @@ class Metered(msgspec.Struct, frozen=True, kw_only=True):
                 losses=self.losses,
                 last=dial.last,
                 last_period=last_period,
+                window_day=window_day,
             )
+
+
+def due_now(rulebook: Profile, now: datetime) -> int | None:
+    """The due day of agreements whose meters are read today, None where the window has no due day."""
+    return local_day(now, rulebook.zone).day if isinstance(rulebook.window, DueDay) else None
+
+
+def period_now(rulebook: Profile, now: datetime) -> str:
+    """The period that readings are taken for now: that of the month if it is open, else the only one."""
+    fitting = open_periods(rulebook.timing(day=due_now(rulebook, now)), now)
+    here = period_of(now, rulebook.zone)
+    return here if here in fitting else fitting[0]
 
 
 def pick(low: int, high: int, *seed: object) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.intervals import amounts, total
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
@@ -15,11 +16,13 @@ from gateway.domain.readings import EXACT, INTERVALS, REGISTERS, Aggregation, At
 from gateway.domain.rules import Case, Value, check, duplicate_reading, used
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import bounds, open_periods, period_end, period_of
+from gateway.domain.windows import CutOff, Timing, bounds, local_day, open_periods, period_end, period_of
 
 _FIRST_INSTANT: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_SLACK: Final = timedelta(days=1)
 """How far ahead of our clock a sender's may be: a reading taken later than that has not been taken."""
+_INSTANT: Final = timedelta(microseconds=1)
+"""What is read at the midnight that ends a period belongs to its last day."""
 _NONE: Final = Decimal(0)
 _NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
 
@@ -46,16 +49,25 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     volumes: tuple[Value, ...] = ()
 
 
-def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, earlier: Mapping[int, Decimal | None] = _NOTHING) -> Judged:
-    """Judge one meter reading that arrived at `arrival`.
+def judge(
+    new: MeterReading,
+    meter: Meter,
+    profile: Profile,
+    arrival: datetime,
+    earlier: Mapping[int, Decimal | None] = _NOTHING,
+    calendar: Calendar = WEEKDAYS,
+) -> Judged:
+    """Judge one meter reading that arrived at `arrival`. `calendar`: the one that the profile names.
 
     `earlier`: by register id, the last value that was read before this reading, for the registers of `earlier_wanted`
     (None: there is none). Without it such a register is judged as if nothing were known before.
     """
-    period, problems = _settle_period(new, profile, arrival)
+    timing = profile.timing(meter.service, meter.window_day, calendar)
+    period, problems = _settle_period(new, timing, arrival)
     if new.problems:
         problems = [*new.problems, *problems]
     at, at_from = _settle_at(new, period, profile, arrival)
+    meter = meter.on(local_day(at - _INSTANT, profile.zone)) if len(meter.terms) > 1 else meter
     if new.at is not None and at is not new.at:
         problems = [*problems, Problem(code="at_invalid", where=new.where, values={"value": new.at.isoformat()})]
     values: list[Value] = []
@@ -77,7 +89,7 @@ def judge(new: MeterReading, meter: Meter, profile: Profile, arrival: datetime, 
             values.append(_value(reading, register, known, meter, profile))
     if new.blocks:
         problems = [*problems, *_strangers(new, meter)]
-    case = Case(new, meter, tuple(values), period, at, arrival, profile, amounts(new.blocks))
+    case = Case(new, meter, tuple(values), period, at, arrival, profile, timing, amounts(new.blocks))
     problems += check(case)
     volumes = _volumes(case) if new.blocks and period else ()
     if not values and not volumes and not any(problem.severity is Severity.ERROR for problem in problems):
@@ -122,18 +134,21 @@ def totals(judged: Iterable[Judged]) -> dict[Quantity, Decimal]:
     return found
 
 
-def _settle_period(new: MeterReading, profile: Profile, arrival: datetime) -> tuple[str, list[Problem]]:
-    """The period told, else the only one that is open; when none is, the month of arrival, to which the window then objects."""
+def _settle_period(new: MeterReading, timing: Timing, arrival: datetime) -> tuple[str, list[Problem]]:
+    """The period told, else the only one that is open; when none is, the month of arrival, to which the window then objects.
+
+    Of a window with a cut-off day a period that is over gives way to the one that is open.
+    """
+    fitting = open_periods(timing, arrival)
     if new.period:
         try:
-            bounds(profile.window, new.period, profile.zone)
+            over = bounds(timing, new.period)[1] <= arrival
         except ValueError:
             return "", [Problem(code="period_invalid", where=new.where, values={"period": new.period})]
-        return new.period, []
-    fitting = open_periods(profile.window, arrival, profile.zone)
+        return fitting[0] if over and isinstance(timing.window, CutOff) else new.period, []
     if len(fitting) > 1:
         return "", [Problem(code="period_ambiguous", where=new.where, values={"periods": ", ".join(fitting)})]
-    return fitting[0] if fitting else period_of(arrival, profile.zone), []
+    return fitting[0] if fitting else period_of(arrival, timing.zone), []
 
 
 def _settle_at(new: MeterReading, period: str, profile: Profile, arrival: datetime) -> tuple[datetime, AtFrom]:

@@ -1,16 +1,18 @@
 """One utility's rulebook as a flat document: zone, window, where values come from, how much each rule weighs, which words are used."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from gateway import texts
+from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.problems import Misconfigured, Severity
-from gateway.domain.windows import Window
+from gateway.domain.windows import Timing, Window, on_day
 
 Linking = Literal["number_email", "inn_number", "account_surname", "manager", "contractor"]
 Service = Literal["electricity", "heat", "cold_water", "hot_water", "drain"]
+SERVICES: Final[tuple[str, ...]] = get_args(Service)
 AtSource = Literal["arrival", "period_end"]
 PreviousSource = Literal["last_closed", "last_accepted", "last_report", "declared"]
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
@@ -39,6 +41,9 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole rulebook. `severity` overrides the weight of a rule by its code.
 
+    `window`: when readings are taken; `windows`: the same of a service that has another one. `calendar`: name of the calendar document
+    that says on which days people work; empty: Monday to Friday.
+
     `zone`: IANA name. `target`: name of the billing connection in `metergate.toml`. `formats`: kinds accepted in files.
     `manual`: the manual this profile follows. `words`: what that manual calls a state or a thing, in `language`, under the names of
     `gateway.texts` (`status.sent`); other languages keep our words.
@@ -52,6 +57,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     services: tuple[Service, ...]
     linking: Linking
     window: Window
+    windows: dict[str, Window] = {}
+    calendar: str = ""
     reading: ReadingRules
     formats: tuple[str, ...] = ("canonical_json",)
     target: Name = "billing"
@@ -64,16 +71,26 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ZoneInfo(self.zone)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
+        if strange := sorted(self.windows.keys() - set(self.services)):
+            raise ValueError(f"windows: {strange[0]!r} is none of the services")
         if strange := sorted(self.severity.keys() - set(texts.codes())):
             raise ValueError(f"severity: there is no rule {strange[0]!r}")
         if strange := sorted(name for name in self.words if not texts.known(name)):
             raise ValueError(f"words: there is no word {strange[0]!r}")
+
+    def timing(self, service: str = "", day: int | None = None, calendar: Calendar = WEEKDAYS) -> Timing:
+        """When readings of a service are taken; `day`: the one that an agreement or consumer has for itself."""
+        return Timing(on_day(self.windows.get(service, self.window), day), self.zone, calendar)
 
     def word(self, name: str, language: texts.Language, **values: object) -> str:
         """Return a visible word by its dotted name as this utility's manual says it, else as `gateway.texts` does."""
         if language == self.language and name in self.words:
             return texts.fill(self.words[name], values)
         return texts.word(name, language, **values)
+
+
+_LEARNED: Final = msgspec.json.Decoder(Profile)
+"""msgspec learns a type when it is first asked about it, and two threads that ask at once crash it; it is asked here, on import."""
 
 
 def read_profile(document: bytes) -> Profile:

@@ -268,9 +268,18 @@ class MeterReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     blocks: tuple[IntervalBlock, ...] = ()
 
 
-def consumption(current: Decimal, previous: Decimal, ratio: Decimal = _ONE, losses: Decimal = _ZERO) -> Decimal:
-    """Return (current - previous) x ratio x (1 + losses), exact (legal-entity manual, figure 12). `losses` is a fraction: 0.05 is 5 %."""
+WHOLE: Final = "A+"
+"""Where the constant part of losses is added, once for the point: active energy that is counted round the clock."""
+
+
+def consumption(current: Decimal, previous: Decimal, ratio: Decimal = _ONE, losses: Decimal = _ZERO, constant: Decimal = _ZERO) -> Decimal:
+    """Return (current - previous) x ratio x (1 + losses) + constant, exact (legal-entity manual, figure 12).
+
+    `losses` is a fraction, 0.05 is 5 %; `constant` an amount a period. Both may be negative: what is lost before the point is the grid's.
+    """
     used = EXACT.subtract(current, previous)
     if ratio != _ONE:
         used = EXACT.multiply(used, ratio)
-    return EXACT.multiply(used, EXACT.add(_ONE, losses)) if losses else used
+    if losses:
+        used = EXACT.multiply(used, EXACT.add(_ONE, losses))
+    return EXACT.add(used, constant) if constant else used

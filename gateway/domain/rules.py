@@ -11,9 +11,9 @@ import msgspec
 from gateway.domain.intervals import expected, within
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, REGISTERS, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
+from gateway.domain.readings import EXACT, REGISTERS, WHOLE, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
 from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import bounds, days, month
+from gateway.domain.windows import CutOff, Timing, bounds, local_day, month, next_after, open_on, opening, period_of
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +33,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 class Case(msgspec.Struct, frozen=True, gc=False):
     """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came.
 
-    `amounts`: the blocks that make up the period's amounts, by code.
+    `timing`: when its readings are taken. `amounts`: the blocks that make up the period's amounts, by code.
     """
 
     new: MeterReading
@@ -43,6 +43,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     arrival: datetime
     profile: Profile
+    timing: Timing
     amounts: Mapping[str, Sequence[IntervalBlock]] = {}
 
 
@@ -59,14 +60,24 @@ def entry_closed(case: Case) -> Iterator[Objection]:
 
 def window_not_open(case: Case) -> Iterator[Objection]:
     """The reading came before the window of its period; arrival decides (V-03, F-057)."""
-    if case.period and case.arrival < bounds(case.profile.window, case.period, case.profile.zone)[0]:
+    if case.period and case.arrival < bounds(case.timing, case.period)[0]:
         yield case.new.where, _window(case)
 
 
 def window_closed(case: Case) -> Iterator[Objection]:
-    """The reading came after the window of its period; arrival decides (V-03, F-053)."""
-    if case.period and case.arrival >= bounds(case.profile.window, case.period, case.profile.zone)[1]:
-        yield case.new.where, _window(case)
+    """The reading came after the window of its period; arrival decides, and the period that takes it now is named (V-03, F-053)."""
+    if case.period and case.arrival >= bounds(case.timing, case.period)[1]:
+        day = local_day(case.arrival, case.timing.zone)
+        now = (*open_on(case.timing, day), next_after(case.timing, day))[0]
+        told = {"next_period": now.period, "next_opens": now.first.isoformat(), "next_closes": now.last.isoformat()}
+        yield case.new.where, _window(case) | told
+
+
+def counted_later(case: Case) -> Iterator[Objection]:
+    """The reading came after the cut-off day, so the next period takes it (household manual 4.2, F-042)."""
+    meant = case.new.period or period_of(case.arrival, case.timing.zone)
+    if isinstance(case.timing.window, CutOff) and case.period > meant:
+        yield case.new.where, {"period": meant, "closed": opening(case.timing, meant).last.isoformat(), "next_period": case.period}
 
 
 def too_many_digits(case: Case) -> Iterator[Objection]:
@@ -222,6 +233,7 @@ RULES: Final[dict[Rule, Severity]] = {
     entry_closed: Severity.ERROR,
     window_not_open: Severity.ERROR,
     window_closed: Severity.ERROR,
+    counted_later: Severity.WARNING,
     value_missing: Severity.ERROR,
     too_many_digits: Severity.ERROR,
     too_many_decimals: Severity.ERROR,
@@ -266,7 +278,10 @@ def text(value: Decimal) -> str:
 def used(meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> Decimal:
     """Return the consumption between two values of a register, with the ratio and losses that `value` does not contain yet."""
     ratio = _ONE if reading.ratio_applied else meter.ratio
-    return consumption(value, previous, ratio, _ZERO if reading.losses_applied else meter.losses)
+    if reading.losses_applied:
+        return consumption(value, previous, ratio)
+    constant = meter.losses_constant if reading.register == WHOLE else _ZERO
+    return consumption(value, previous, ratio, meter.losses, constant)
 
 
 @lru_cache(maxsize=32)
@@ -300,8 +315,8 @@ def _backwards(case: Case, value: Value, previous: Decimal) -> dict[str, str]:
 
 
 def _window(case: Case) -> dict[str, str]:
-    opens, closes = days(case.profile.window, case.period)
-    return {"period": case.period, "opens": opens.isoformat(), "closes": closes.isoformat()}
+    days = opening(case.timing, case.period)
+    return {"period": case.period, "opens": days.first.isoformat(), "closes": days.last.isoformat()}
 
 
 def _volumes(case: Case) -> Iterator[Value]:

@@ -1,7 +1,7 @@
 """Whose meter it is: agreements, usage points, meters and registers as the registry knows them."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -40,10 +40,24 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_reading: UUID | None = None
 
 
+class Terms(msgspec.Struct, frozen=True, gc=False):
+    """What a point's consumption is multiplied by from the day `since` on: Kтт, Kтн, signed losses and a signed amount a period."""
+
+    since: date
+    ratio_current: Decimal = Decimal(1)
+    ratio_voltage: Decimal = Decimal(1)
+    losses: Decimal = Decimal(0)
+    losses_constant: Decimal = Decimal(0)
+
+
 class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A meter where it stands: its point, object and agreement, its ratio and losses, and all its registers.
 
-    `ratio`: Kтт x Kтн. `losses`: signed fraction. `entry_open`: whether billing lets readings in («Ожидание»).
+    `ratio`: Kтт x Kтн. `losses`: signed fraction; `losses_constant`: signed amount a period in the unit of its active energy. They are
+    those of the last of its point's `terms`, which stand in the order of their days. `installed_on`, `removed_on`: since and until when
+    it hangs there, None when the registry does not say. `entry_open`: whether billing lets readings in («Ожидание»).
+    `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its agreement or
+    consumer has for itself in the window of its profile, None where the profile's counts.
     """
 
     id: int
@@ -57,7 +71,21 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     entry_open: bool = True
     ratio: Decimal = Decimal(1)
     losses: Decimal = Decimal(0)
+    losses_constant: Decimal = Decimal(0)
+    terms: tuple[Terms, ...] = ()
+    installed_on: date | None = None
+    removed_on: date | None = None
+    service: str = ""
+    window_day: int | None = None
     registers: tuple[Register, ...] = ()
+
+    def on(self, day: date) -> "Meter":
+        """The meter with the terms that count on a day; before the first ones those count too."""
+        if not self.terms:
+            return self
+        one = next((one for one in reversed(self.terms) if one.since <= day), self.terms[0])
+        ratio = one.ratio_current * one.ratio_voltage
+        return msgspec.structs.replace(self, ratio=ratio, losses=one.losses, losses_constant=one.losses_constant)
 
     def register(self, code: str) -> Register | None:
         """The register of that published code, None when the meter has no such register."""

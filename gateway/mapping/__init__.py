@@ -1,6 +1,7 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     ratio_applied: bool = False
     losses_applied: bool = False
     file_name: str = ""
+
+
+_LEARNED: Final = msgspec.json.Decoder(Envelope)
+"""As in `domain/profile.py`: a type is learned on import, before there are threads."""
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):

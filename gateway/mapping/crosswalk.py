@@ -49,6 +49,10 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         return None
 
 
+_LEARNED: Final = msgspec.json.Decoder(Columns)
+"""As in `domain/profile.py`: a type is learned on import, before there are threads."""
+
+
 def lookup(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
     """Every folded word -> what it means."""
     return {fold(word): meaning for meaning, several in words.items() for word in several}

@@ -83,6 +83,9 @@ class _Line(msgspec.Struct, frozen=True):
     keys: dict[str, str]
 
 
+_line: Final = msgspec.json.Decoder(_Line)
+
+
 class _Memory:
     """What is in the folder, or was: `FOLDER/.metergate/keys.jsonl`, shared by all who write there, one at a time."""
 
@@ -162,7 +165,7 @@ class _Memory:
             for text in file:
                 if not text.endswith(b"\n"):
                     break
-                self._know(msgspec.json.decode(text, type=_Line))
+                self._know(_line.decode(text))
                 self._end += len(text)
         os.ftruncate(self._file, self._end)
 

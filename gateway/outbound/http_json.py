@@ -95,7 +95,7 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
             return calls.redirected(self.url, status, headers)
         if status in REFUSALS:
             try:
-                reason = calls.plain(msgspec.json.decode(raw, type=_Refusal).reason, 1000)
+                reason = calls.plain(_refusal.decode(raw).reason, 1000)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 return Misconfigured(f"{self.url} answered {status} without a reason: the address may be wrong")
             reason = reason.replace(self.token, "***")
@@ -105,7 +105,7 @@ class HttpJson(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     def _answers(self, batch: Batch, headers: httpx.Headers, raw: bytes) -> tuple[Answer, ...]:
         """Read the word on each item, in the batch's order. Anything but the contract is a lost answer, never success."""
         try:
-            results = msgspec.json.decode(raw, type=_Results).results
+            results = _results.decode(raw).results
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             kind = headers.get("Content-Type", "no type")[:80]
             reason = str(error).replace(self.token, "***")
@@ -122,6 +122,10 @@ class _Results(msgspec.Struct, frozen=True):
 
 class _Refusal(msgspec.Struct, frozen=True):
     reason: str
+
+
+_results: Final = msgspec.json.Decoder(_Results)
+_refusal: Final = msgspec.json.Decoder(_Refusal)
 
 
 class _Passing(Unavailable):

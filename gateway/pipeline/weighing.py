@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.belief import believe
+from gateway.domain.calendars import Calendar
 from gateway.domain.judging import Judged, judge
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
@@ -47,11 +48,12 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
     known = supply.lock_meters(connection, utility, {new.meter or entry.envelope.meter for entry, news in entries for new in news})
     profiles = people.profiles(connection, utility) if known else {}
+    calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     gone = _Gone(connection, known)
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)
-            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, gone))
+            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, calendars, gone))
         if any(new.blocks for new in news):
             policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
             keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
@@ -85,7 +87,13 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
 
 
 def _row(
-    connection: Connection, entry: Entry, new: MeterReading, found: list[Known], profiles: Mapping[str, Profile], gone: "_Gone"
+    connection: Connection,
+    entry: Entry,
+    new: MeterReading,
+    found: list[Known],
+    profiles: Mapping[str, Profile],
+    calendars: Mapping[str, Calendar],
+    gone: "_Gone",
 ) -> Row:
     row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems)
     if len(found) != 1:
@@ -94,10 +102,11 @@ def _row(
         return row
     [known] = found
     profile = profiles[known.profile]
-    judged = judge(new, known.meter, profile, entry.received_at)
+    calendar = people.calendar_of(calendars, profile)
+    judged = judge(new, known.meter, profile, entry.received_at, calendar=calendar)
     if judged.earlier_wanted and judged.status is not ReadingStatus.REJECTED:
         earlier = readings.before(connection, known.meter.id, judged.earlier_wanted, judged.period, judged.at)
-        judged = judge(new, known.meter, profile, entry.received_at, earlier)
+        judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar)
     row.target = profile.target
     row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
     row.problems, row.status = judged.problems, judged.status

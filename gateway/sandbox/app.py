@@ -14,8 +14,8 @@ from gateway.sandbox import soap
 from gateway.sandbox.books import Books
 from gateway.sandbox.config import Account, SandboxConfig
 from gateway.sandbox.journal import rows
-from gateway.sandbox.steering import Do, Order, Steering
-from gateway.sandbox.wire import Batch, Refusal, Result, Results
+from gateway.sandbox.steering import ORDERS, Do, Order, Steering
+from gateway.sandbox.wire import BATCHES, REFUSALS, Batch, Refusal, Result, Results
 
 log = logging.getLogger("metergate.sandbox")
 
@@ -104,7 +104,7 @@ class Door:
         if account is None:
             return _xml(kind, soap.fault(kind, "unauthorized", caller=True), 401)
         if spoiled := await self._before(request, account):
-            reason = msgspec.json.decode(spoiled.content, type=Refusal).reason
+            reason = REFUSALS.decode(spoiled.content).reason
             status = spoiled.status_code or 500
             return _xml(kind, soap.fault(kind, reason, caller=status < 500), status, spoiled.headers)
         if call.batch is None:
@@ -121,7 +121,7 @@ class Door:
         if not self.may_steer(request):
             return _refuse(401, "unauthorized")
         try:
-            self._steering.give(msgspec.json.decode(await request.body(), type=Order))
+            self._steering.give(ORDERS.decode(await request.body()))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return _refuse(400, f"order_malformed: {error}")
         return _json(self._steering.active)
@@ -186,7 +186,7 @@ class Door:
 def _batch(body: bytes, name: str) -> Batch | Refusal:
     """Read a call's body, or say why the whole of it is turned away."""
     try:
-        batch = msgspec.json.decode(body, type=Batch)
+        batch = BATCHES.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(reason=f"batch_malformed: {error}")
     if name != batch.batch:

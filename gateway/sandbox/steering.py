@@ -2,7 +2,7 @@
 
 import threading
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -37,6 +37,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 1.0
     meters: tuple[str, ...] = ()
     reason: str = ""
+
+
+ORDERS: Final = msgspec.json.Decoder(Order)
 
 
 class Steering:

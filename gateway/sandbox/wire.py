@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -60,6 +60,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     items: Annotated[tuple[Item, ...], msgspec.Meta(min_length=1, max_length=10_000)]
 
 
+BATCHES: Final = msgspec.json.Decoder(Batch)
+"""Made once, here: msgspec learns a type when it is first asked about it, and two threads that ask at once crash it."""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The word on one row."""
 
@@ -79,6 +83,9 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """Why a whole call was turned away."""
 
     reason: str
+
+
+REFUSALS: Final = msgspec.json.Decoder(Refusal)
 
 
 Stage = Literal["calculated", "billed"]

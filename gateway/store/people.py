@@ -2,12 +2,16 @@
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
 
+from gateway import profiles as profiles_shipped
+from gateway.domain.calendars import WEEKDAYS, Calendar, read_calendar
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Profile, read_profile
 
@@ -129,6 +133,20 @@ def save_document(connection: Connection, utility_id: int, kind: str, name: str,
     return int(version)
 
 
+def ship(connection: Connection, utility_id: int, name: str, author: str) -> None:
+    """Give a utility a shipped profile, and the shipped calendar that it names unless the utility has one of that name.
+
+    Raises Misconfigured when no such profile is shipped.
+    """
+    shipped = profiles_shipped.shipped()
+    if name not in shipped:
+        raise Misconfigured(f"there is no profile {name!r}; shipped: {', '.join(sorted(shipped))}")
+    save_document(connection, utility_id, "profile", name, shipped[name], author)
+    calendar = _profile(shipped[name]).calendar
+    if calendar and calendar not in calendars(connection, utility_id):
+        save_document(connection, utility_id, "calendar", calendar, profiles_shipped.calendars()[calendar], author)
+
+
 def profiles(connection: Connection, utility_id: int) -> dict[str, Profile]:
     """Every profile of the utility in its newest version, by name. Raises Misconfigured when it has none."""
     rows = connection.exec_driver_sql(
@@ -142,6 +160,24 @@ def profiles(connection: Connection, utility_id: int) -> dict[str, Profile]:
     return found
 
 
+def calendars(connection: Connection, utility_id: int) -> dict[str, Calendar]:
+    """Every calendar of the utility in its newest version, by name."""
+    rows = connection.exec_driver_sql(
+        "select distinct on (name) name, version, body from document "
+        "where utility_id = %(u)s and kind = 'calendar' order by name, version desc",
+        {"u": utility_id},
+    )
+    return {row.name: _calendar(bytes(row.body)) for row in rows}
+
+
+def calendar_of(known: Mapping[str, Calendar], profile: Profile) -> Calendar:
+    """The calendar that a profile names. Raises Misconfigured when the utility has none of that name."""
+    if profile.calendar and profile.calendar not in known:
+        raise Misconfigured(f"profile {profile.name}: the utility has no calendar {profile.calendar!r}")
+    return known[profile.calendar] if profile.calendar else WEEKDAYS
+
+
+_calendar = cache(read_calendar)
 _read: dict[bytes, Profile] = {}
 
 

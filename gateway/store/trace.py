@@ -69,6 +69,9 @@ class Home(msgspec.Struct, frozen=True, kw_only=True):
     location: str | None
     ratio: Decimal | None
     losses: Decimal | None
+    constant: Decimal | None
+    service: str | None
+    window_day: int | None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,8 +227,13 @@ def home(connection: Connection, reading: UUID) -> Home | None:
     """Where a reading belongs, None when there is none of that id."""
     rows = connection.exec_driver_sql(
         "select m.id, m.submission_id, m.same_as, m.created_at, m.meter_id, p.agreement_id, p.code as point, l.name as location, "
-        "e.ratio, e.losses from meter_reading m left join meter e on e.id = m.meter_id left join usage_point p on p.id = e.usage_point_id "
-        "left join service_location l on l.id = p.service_location_id where m.id = %(id)s",
+        "t.ratio_current * t.ratio_voltage as ratio, t.losses, t.losses_constant as constant, p.service, "
+        "coalesce(a.window_day, c.window_day) as window_day from meter_reading m "
+        "left join meter e on e.id = m.meter_id left join usage_point p on p.id = e.usage_point_id "
+        "left join agreement a on a.id = p.agreement_id left join party c on c.id = a.party_id "
+        "left join service_location l on l.id = p.service_location_id "
+        "left join lateral (select * from point_terms t where t.usage_point_id = p.id and t.since < m.at order by t.since desc limit 1) t "
+        "on true where m.id = %(id)s",
         {"id": reading},
     ).mappings()
     return next((Home(**row) for row in rows), None)

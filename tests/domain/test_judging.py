@@ -11,7 +11,7 @@ from gateway.domain.judging import verdict as sum_up
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import AtFrom, Quantity, Reading
 from gateway.domain.status import ReadingStatus
-from gateway.domain.windows import Window
+from gateway.domain.windows import Range
 from tests.domain.build import OCTOBER, local, meter, profile, register, sent, strict, verdict, weights
 
 EARLY = datetime(2022, 11, 10, tzinfo=UTC)
@@ -43,7 +43,7 @@ def test_a_period_that_is_none_is_refused() -> None:
 
 @pytest.mark.parametrize(("day", "code"), [(5, "window_not_open"), (25, "window_closed")])
 def test_when_no_period_is_open_the_month_of_arrival_is_objected_to(day: int, code: str) -> None:
-    by = strict(window=Window(from_day=10, to_month=0, to_day=20))
+    by = strict(window=Range(from_day=10, to_month=0, to_day=20))
     judged = verdict({"A+": "5"}, meter(register()), by, datetime(2022, 10, day, tzinfo=UTC), period="")
     assert weights(judged) == {code: "error"}
     assert judged.period == "2022-10"

@@ -1,16 +1,17 @@
 """The five shipped rulebooks, and what is refused in a document."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from gateway import texts
+from gateway.domain.calendars import Calendar
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Profile, read_profile
 from gateway.domain.rules import RULES
-from gateway.domain.windows import Window
-from gateway.profiles import shipped
+from gateway.domain.windows import CutOff, DueDay, MonthEnd, Range
+from gateway.profiles import calendars, shipped
 from tests.domain.build import PROFILES
 
 ZONES = {
@@ -25,7 +26,14 @@ ZONES = {
 def test_five_utilities_are_shipped() -> None:
     assert {name: profile.zone for name, profile in PROFILES.items()} == ZONES
     assert all(profile.name == name for name, profile in PROFILES.items())
-    assert {profile.window for profile in PROFILES.values()} == {Window(from_month=0, from_day=1, to_month=1, to_day=21)}
+    assert {name: profile.window for name, profile in PROFILES.items()} == {
+        "consumer_ua": MonthEnd(day=1),
+        "contractor_heat": Range(from_month=0, from_day=1, to_month=1, to_day=21),
+        "household": CutOff(day=25),
+        "legal_entity": Range(from_month=0, from_day=1, to_month=1, to_day=21),
+        "water": DueDay(day=6, month=0, lead_days=3, count_due_day=True),
+    }
+    assert all(profile.calendar in {"", *calendars()} for profile in PROFILES.values())
     assert {name for name, profile in PROFILES.items() if profile.reading.per_period == "many"} == {"household"}
     assert "integral_workbook" in PROFILES["legal_entity"].formats
 
@@ -73,10 +81,11 @@ HOUSEHOLD = shipped()["household"].decode()
     [
         ('title = "', 'titel = "', "titel"),
         ("[reading]", "[reading]\ntogehter = true", "$.reading"),
-        ("[window]", "[window]\nday = 3", "$.window"),
-        ('kind = "range"', 'kind = "soft"', "$.window.kind"),
-        ("to_day = 21", "to_day = 32", "$.window.to_day"),
-        ("to_month = 1", "to_month = -1", "$.window"),
+        ("[window]", "[window]\nto_day = 3", "$.window"),
+        ('kind = "cut_off"', 'kind = "soft"', "$.window.kind"),
+        ("day = 25", "day = 32", "$.window.day"),
+        ('kind = "cut_off"\nday = 25', 'kind = "range"\nto_month = -1', "$.window"),
+        ("[reading]", '[windows.drain]\nkind = "due_day"\n\n[reading]', "windows"),
         ('at = "arrival"', 'at = "noon"', "$.reading.at"),
         ("hold = 0", "hold = -1", "$.reading.hold"),
         ('zone = "Asia/Irkutsk"', 'zone = "Asia/Atlantis"', "zone"),
@@ -110,6 +119,6 @@ def test_every_key_is_explained() -> None:
     def keys(struct: Any) -> list[str]:
         return list(struct.__struct_fields__)
 
-    reading, window = Profile.__annotations__["reading"], Profile.__annotations__["window"]
-    for key in ["kind", *keys(Profile), *keys(reading), *keys(window)]:
+    reading, windows = Profile.__annotations__["reading"], get_args(Profile.__annotations__["window"])
+    for key in ["kind", *keys(Profile), *keys(reading), *keys(Calendar), *(key for window in windows for key in keys(window))]:
         assert f"`{key}`" in page or f".{key}`" in page, key

@@ -1,9 +1,10 @@
 """What makes the domain say each of its codes."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gateway.domain.supply import Meter
+from gateway.domain.windows import CutOff
 from tests.domain.build import OCTOBER, meter, register, strict, verdict
 
 FULL = meter(register(last="1430"))
@@ -32,6 +33,9 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "entry_closed": said({"A+": "1500"}, meter(register(), entry_open=False)),
     "window_not_open": said({"A+": "1500"}, arrival=datetime(2022, 9, 1, tzinfo=UTC)),
     "window_closed": said({"A+": "1500"}, arrival=datetime(2022, 12, 1, tzinfo=UTC)),
+    "counted_later": lambda: [
+        problem.code for problem in verdict({"A+": "1500"}, FULL, strict(window=CutOff()), OCTOBER + timedelta(days=3)).problems
+    ],
     "too_many_digits": said({"A+": "100000"}),
     "too_many_decimals": said({"A+": "1500.5"}),
     "value_negative": said({"A+": "-1"}),

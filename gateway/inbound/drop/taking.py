@@ -47,6 +47,9 @@ class _Named(msgspec.Struct):
     submission: str
 
 
+_named: Final = msgspec.json.Decoder(_Named)
+
+
 class Arrived(msgspec.Struct, frozen=True):
     """A file that was read whole: its name, its state, its bytes."""
 
@@ -255,6 +258,6 @@ def _kept(files: list[Arrived], outcomes: list[Outcome]) -> Iterator[Kept]:
             case Repeated(submission=id_):
                 yield Kept(file, id_, None)
             case Replayed(answer=said):
-                yield Kept(file, UUID(hex=msgspec.json.decode(said, type=_Named).submission.removeprefix("sub_")), None)
+                yield Kept(file, UUID(hex=_named.decode(said).submission.removeprefix("sub_")), None)
             case _:
                 log.warning("drop.not_taken", extra={"facts": {"file": names.hashed(file.name), "why": str(outcome)}})

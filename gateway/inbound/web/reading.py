@@ -11,15 +11,15 @@ from litestar.params import FromPath
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
-from gateway.domain.readings import consumption
-from gateway.domain.windows import days, open_periods, period_end
+from gateway.domain.readings import WHOLE, consumption
+from gateway.domain.windows import Timing, open_periods, opening, period_end
 from gateway.inbound import views
 from gateway.inbound.views import ReadingView
 from gateway.inbound.web.pages import pages_of
 from gateway.inbound.web.speech import Speech
 from gateway.inbound.web.waiting import sentence
 from gateway.settings import Settings
-from gateway.store import submissions, trace
+from gateway.store import Connection, people, submissions, trace
 from gateway.store.submissions import Submission
 from gateway.store.trace import Attempt, Delivery, Home, Listed, Measured, Version, Waiting
 
@@ -59,9 +59,10 @@ def one(request: Request[Any, Any, Any], reading: FromPath[str]) -> Response[str
         words, versions = trace.words(connection, home, row.period), trace.versions(connection, home, row.period)
         moments = trace.moments(connection, id_)
         waiting = trace.waiting(connection, subject) if row.status in _OPEN else None
+        profile = profiles.get(row.profile)
+        timing = None if profile is None else _timing(connection, profile, found.utility_id, home)
     speech = pages.speech(request, profiles)
     [view] = views.detail(found.submission, [row], [], speech.language, profiles).readings
-    profile = profiles.get(row.profile)
     return pages.answer(
         request,
         "reading",
@@ -72,7 +73,7 @@ def one(request: Request[Any, Any, Any], reading: FromPath[str]) -> Response[str
         profile=row.profile,
         measured=measured,
         formula=lambda value: formula(value, home, speech),
-        period=_period(view, found.submission, profile, speech),
+        period=_period(view, found.submission, timing, speech),
         at=_at(view, found.submission, profile, speech),
         deliveries=deliveries,
         tries=[_try(attempt, speech) for attempt in attempts],
@@ -109,24 +110,34 @@ def formula(value: Measured, home: Home, speech: Speech) -> str:
         return ""
     ratio = Decimal(1) if value.ratio_applied or home.ratio is None else home.ratio
     losses = Decimal(0) if value.losses_applied or home.losses is None else home.losses
-    if (ratio == 1 and not losses) or consumption(value.value, value.previous, ratio, losses) != value.consumption:
+    constant = home.constant or Decimal(0) if value.code == WHOLE and not value.losses_applied else Decimal(0)
+    if (ratio == 1 and not losses and not constant) or (
+        consumption(value.value, value.previous, ratio, losses, constant) != value.consumption
+    ):
         return ""
     factors = [f"({speech.number(value.value)} − {speech.number(value.previous)})"]
     factors += [speech.number(ratio)] if ratio != 1 else []
     factors += [f"(1 {'−' if losses < 0 else '+'} {speech.percent(abs(losses))})"] if losses else []
-    return " × ".join(factors)
+    added = f" {'−' if constant < 0 else '+'} {speech.number(abs(constant))}" if constant else ""
+    return " × ".join(factors) + added
 
 
-def _period(view: ReadingView, submission: Submission, profile: Profile | None, speech: Speech) -> str:
+def _timing(connection: Connection, profile: Profile, utility: int, home: Home) -> Timing:
+    """When readings of this meter are taken."""
+    calendar = people.calendar_of(people.calendars(connection, utility), profile)
+    return profile.timing(home.service or "", home.window_day, calendar)
+
+
+def _period(view: ReadingView, submission: Submission, timing: Timing | None, speech: Speech) -> str:
     """Why the reading counts for its period, as far as the window of its utility tells."""
-    if profile is None or not view.period:
+    if timing is None or not view.period:
         return ""
     try:
-        opens, closes = days(profile.window, view.period)
+        window = opening(timing, view.period)
     except ValueError:
         return ""
-    told = {"period": view.period, "opens": speech.day(opens), "closes": speech.day(closes)}
-    open_then = open_periods(profile.window, submission.received_at, profile.zone)
+    told = {"period": view.period, "opens": speech.day(window.first), "closes": speech.day(window.last)}
+    open_then = open_periods(timing, submission.received_at)
     if view.period not in open_then:
         return speech.say("period_closed", **told)
     if submission.envelope.get("period") == view.period:
