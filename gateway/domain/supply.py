@@ -54,10 +54,10 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A meter where it stands: its point, object and agreement, its ratio and losses, and all its registers.
 
     `ratio`: Kтт x Kтн. `losses`: signed fraction; `losses_constant`: signed amount a period in the unit of its active energy. They are
-    those of the last of its point's `terms`, which stand in the order of their days. `installed_on`, `removed_on`: since and until when
-    it hangs there, None when the registry does not say. `entry_open`: whether billing lets readings in («Ожидание»).
-    `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its agreement or
-    consumer has for itself in the window of its profile, None where the profile's counts.
+    those of the last of its point's `terms`, which stand in the order of their days. `entry_open`: whether billing lets readings in
+    («Ожидание»). `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its
+    agreement or consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since
+    and until when it hangs there, `verify_by`: until when it is verified; None when the registry does not say.
     """
 
     id: int
@@ -75,6 +75,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     terms: tuple[Terms, ...] = ()
     installed_on: date | None = None
     removed_on: date | None = None
+    verify_by: date | None = None
     service: str = ""
     window_day: int | None = None
     registers: tuple[Register, ...] = ()

@@ -29,7 +29,7 @@ _METERS = """
 select m.id, m.serial, m.key, m.entry_open and coalesce(l.entry_open, true) as entry_open,
   p.code as point, p.key as point_key, p.name as point_name, coalesce(l.code, '') as location, coalesce(l.key, '') as location_key,
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
-  p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on,
+  p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   r.id as register_id, r.code, r.digits, r.decimals, r.last, r.last_period, r.last_at, r.last_reading_id, r.before
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
@@ -97,6 +97,7 @@ def _known(rows: Sequence[Any]) -> Known:
         window_day=first.window_day,
         installed_on=first.installed_on,
         removed_on=first.removed_on,
+        verify_by=first.verify_by,
         terms=tuple(terms.values()),
         registers=registers,
     ).on(date.max)

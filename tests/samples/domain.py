@@ -1,7 +1,7 @@
 """What makes the domain say each of its codes."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from gateway.domain.supply import Meter
 from gateway.domain.windows import CutOff
@@ -31,6 +31,9 @@ def repeated() -> Iterable[str]:
 
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "entry_closed": said({"A+": "1500"}, meter(register(), entry_open=False)),
+    "meter_removed": said({"A+": "1500"}, meter(register(), removed_on=date(2022, 10, 24))),
+    "meter_not_installed": said({"A+": "1500"}, meter(register(), installed_on=date(2022, 11, 1))),
+    "verification_expired": said({"A+": "1500"}, meter(register(), verify_by=date(2022, 10, 24))),
     "window_not_open": said({"A+": "1500"}, arrival=datetime(2022, 9, 1, tzinfo=UTC)),
     "window_closed": said({"A+": "1500"}, arrival=datetime(2022, 12, 1, tzinfo=UTC)),
     "counted_later": lambda: [

@@ -6,6 +6,7 @@ from gateway.inbound.api.look import get_interval_template, get_submission, get_
 from gateway.inbound.api.marked import get_marked
 from gateway.inbound.api.settle import post_settlements
 from gateway.inbound.api.submit import submit_file, submit_readings
+from gateway.inbound.api.windows import get_windows
 
 HANDLERS: Final = [
     submit_readings,
@@ -15,5 +16,6 @@ HANDLERS: Final = [
     get_marked,
     get_template,
     get_interval_template,
+    get_windows,
     post_settlements,
 ]

@@ -11,7 +11,7 @@ from litestar.params import FromQuery, PathParameter, QueryParameter
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.status import SubmissionStatus
-from gateway.domain.supply import Meter, key
+from gateway.domain.supply import key
 from gateway.domain.windows import month
 from gateway.inbound import views
 from gateway.inbound.api.errors import language_of, refusals
@@ -24,6 +24,7 @@ from gateway.mapping.integral_workbook import template
 from gateway.mapping.interval_workbook import template as interval_template
 from gateway.store import Connection, people, submissions, supply
 from gateway.store.people import Sender
+from gateway.store.supply import Known
 from gateway.texts import Language
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -31,7 +32,8 @@ XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _REFUSALS = refusals(400, 401, 403, 404, 503)
 
 
-async def _sender(request: Request[Any, Any, Any]) -> Sender:
+async def reader(request: Request[Any, Any, Any]) -> Sender:
+    """Whose key this is. Raises Rejected when it may not read."""
     parts = parts_of(request)
     sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
     may(sender, "read")
@@ -51,7 +53,7 @@ async def list_submissions(
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> Response[bytes]:
     """List what this key has submitted, newest first. `before`: the `next` of the page before."""
-    sender = await _sender(request)
+    sender = await reader(request)
     page = await asyncio.to_thread(_page, parts_of(request), sender, status, before, limit, language_of(request))
     return Response(msgspec.json.encode(page), media_type="application/json")
 
@@ -75,7 +77,7 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
 )
 async def get_submission(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
     """One submission with every row, every problem and its timeline."""
-    sender = await _sender(request)
+    sender = await reader(request)
     found = await asyncio.to_thread(status_of, parts_of(request), sender, submission_id(submission), language_of(request), timeline=True)
     return Response(msgspec.json.encode(found), media_type="application/json")
 
@@ -93,7 +95,7 @@ async def get_template(
     period: Annotated[str, QueryParameter(max_length=7)],
 ) -> Response[bytes]:
     """The integral workbook of an agreement for a period (YYYY-MM), made from the registry (legal-entity manual 5.2)."""
-    sender = await _sender(request)
+    sender = await reader(request)
     _check(period, agreement=agreement)
     body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
     return _download(body, f"{agreement}_{period}.xlsx")
@@ -113,7 +115,7 @@ async def get_interval_template(
     period: Annotated[str, QueryParameter(max_length=7)],
 ) -> Response[bytes]:
     """The interval workbook of a meter for a period (YYYY-MM): its hours by the days of the utility's zone (legal-entity manual 5.3.1)."""
-    sender = await _sender(request)
+    sender = await reader(request)
     _check(period, agreement=agreement, meter=meter)
     body = await asyncio.to_thread(_interval_template, parts_of(request), sender, agreement, meter, period, language_of(request))
     return _download(body, f"{meter}_{period}.xlsx")
@@ -141,13 +143,13 @@ def _download(body: bytes, name: str) -> Response[bytes]:
 
 def _template(parts: Parts, sender: Sender, agreement: str, period: str, language: Language) -> bytes:
     with parts.store.transaction(sender.utility_id) as connection:
-        meters = _meters(connection, sender, agreement)
+        meters = [known.meter for known in meters_within(connection, sender, agreement)]
     return template(meters, agreement=meters[0].agreement, period=period, language=language)
 
 
 def _interval_template(parts: Parts, sender: Sender, agreement: str, meter: str, period: str, language: Language) -> bytes:
     with parts.store.transaction(sender.utility_id) as connection:
-        meters = _meters(connection, sender, agreement)
+        meters = [known.meter for known in meters_within(connection, sender, agreement)]
         profiles = people.profiles(connection, sender.utility_id)
     found = [one for one in meters if meter.strip() and key(one.serial) == key(meter)]
     exact = [one for one in found if one.serial == meter.strip()]
@@ -159,11 +161,11 @@ def _interval_template(parts: Parts, sender: Sender, agreement: str, meter: str,
     return interval_template(chosen, period=period, zone=zone_of(profiles, parts.settings.zone), language=language)
 
 
-def _meters(connection: Connection, sender: Sender, agreement: str) -> list[Meter]:
+def meters_within(connection: Connection, sender: Sender, agreement: str) -> list[Known]:
     """The meters of an agreement within what a sender may see. Raises Rejected when there are none."""
     found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() else []
     if sender.agreement_ids is not None:
         found = [known for known in found if known.meter.agreement_id in sender.agreement_ids]
     if not found:
         raise Rejected(Problem(code="agreement_unknown", where="agreement", values={"agreement": agreement}))
-    return [known.meter for known in found]
+    return found
