@@ -9,8 +9,7 @@ import pytest
 
 from gateway.store import supply
 from gateway.store.supply import Line
-from tests.channels.conftest import Gateway
-from tests.running import Utility
+from tests.running import Gateway, Utility
 
 
 def asked(gateway: Gateway, utility: Utility, status: int = 200, key: str = "", **query: str) -> Any:
@@ -28,7 +27,7 @@ def register(utility: Utility, *lines: Line) -> None:
 
 def line(meter: str, **more: Any) -> Line:
     """A water meter of agreement 1803-В."""
-    told = {"agreement": "1803-В", "party": "АО «Вода»", "point": meter, "meter": meter, "register": "volume", "digits": 5}
+    told: dict[str, Any] = {"agreement": "1803-В", "party": "АО «Вода»", "point": meter, "meter": meter, "register": "volume", "digits": 5}
     return Line(**(told | {"service": "cold_water"} | more))
 
 
