@@ -12,7 +12,8 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
 from gateway.domain.readings import MeterReading
 from gateway.domain.status import ReadingStatus
-from gateway.domain.supply import key
+from gateway.domain.supply import Meter, key
+from gateway.domain.suspicion import hints
 from gateway.mapping import Envelope, Format
 from gateway.pipeline import blocks
 from gateway.store import Connection, intake, people, readings, supply
@@ -50,10 +51,11 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     profiles = people.profiles(connection, utility) if known else {}
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     gone = _Gone(connection, known)
+    around = [one.meter for same in known.values() for one in same]
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)
-            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, calendars, gone))
+            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, calendars, gone, around))
         if any(new.blocks for new in news):
             policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
             keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
@@ -94,6 +96,7 @@ def _row(
     profiles: Mapping[str, Profile],
     calendars: Mapping[str, Calendar],
     gone: "_Gone",
+    around: Sequence[Meter],
 ) -> Row:
     row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems)
     if len(found) != 1:
@@ -109,7 +112,7 @@ def _row(
         judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar)
     row.target = profile.target
     row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
-    row.problems, row.status = judged.problems, judged.status
+    row.problems, row.status = judged.problems + hints(judged, around), judged.status
     if entry.format not in profile.formats:
         row.status = ReadingStatus.REJECTED
         row.problems += (Problem(code="format_not_accepted", where=new.where, values={"format": entry.format}),)

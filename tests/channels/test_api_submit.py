@@ -290,6 +290,9 @@ def test_gv_5_waits_for_a_person_and_is_never_sent(gateway: Gateway, company: Ut
     company.meters("20300109", last="444", ratio="12000", agreement="A-5")
     answer = company.submit(company.body({"20300109": "435"}))
     assert (answer.json()["status"], statuses(answer.json())) == ("in_review", ["needs_review"])
+    hint = answer.json()["readings"][0]["problems"][-1]
+    assert (hint["code"], hint["severity"], hint["values"]["meant"]) == ("maybe_digits_swapped", "hint", "453")
+    assert hint["values"]["consumption"] == "108000", "(453 - 444) x 12000, offered and not applied"
     gateway.work()
     assert statuses(company.look(answer)) == ["needs_review"]
     assert count(gateway, company, "delivery") + count(gateway, company, "delivery_closed") == 0

@@ -271,7 +271,11 @@ def test_a_correction_and_what_it_corrects_name_each_other(gateway: Gateway, com
 
 def test_the_product_behind_a_consumption_is_shown(gateway: Gateway, company: Utility) -> None:
     company.meters("20300109", agreement="A-9", last="12441", ratio="12000")
-    gateway.rows("update meter set losses = 0.05 where serial = '20300109' and utility_id = %(u)s", u=company.id)
+    gateway.rows(
+        "update point_terms t set losses = 0.05 from meter m where m.usage_point_id = t.usage_point_id and m.serial = '20300109' "
+        "and m.utility_id = %(u)s",
+        u=company.id,
+    )
     one = company.submit(company.body({"20300109": "12442"})).json()["readings"][0]["reading"]
     assert "12 600,00 кВт·ч (12 442 − 12 441) × 12 000 × (1 + 5 %)" in shown(page(gateway, f"/readings/{one}")).replace("\u202f", " ")
     gateway.work()

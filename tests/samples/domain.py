@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 from gateway.domain.supply import Meter
+from gateway.domain.suspicion import hints
 from gateway.domain.windows import CutOff
 from tests.domain.build import OCTOBER, meter, register, strict, verdict
 
@@ -27,6 +29,16 @@ def repeated() -> Iterable[str]:
     """One register twice."""
     reading = verdict({"A+": "1500"}, FULL).new.readings[0]
     return [problem.code for problem in verdict({}, FULL, readings=(reading, reading)).problems]
+
+
+ZONES = meter(register("A+:day", "9000", before=Decimal(8950)), register("A+:night", "4950", before=Decimal(4900)))
+OTHER = meter(register(last="4950", before=Decimal(4890)), id=2, serial="777")
+
+
+def tried(value: str, last: str, before: str) -> Callable[[], Iterable[str]]:
+    """The hints beside a value that went backwards."""
+    one = meter(register(last=last, before=Decimal(before), decimals=3))
+    return lambda: [hint.code for hint in hints(verdict({"A+": value}, one), [OTHER])]
 
 
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
@@ -55,4 +67,11 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "register_repeated": repeated,
     "period_invalid": said({"A+": "1500"}, period="October"),
     "period_ambiguous": said({"A+": "1500"}, period="", arrival=datetime(2022, 11, 10, tzinfo=UTC)),
+    "maybe_rollover": tried("5", "99990", "99960"),
+    "maybe_digits_swapped": tried("435", "444", "432"),
+    "maybe_digit_lost": tried("3289", "32871", "32771"),
+    "maybe_thousandth": tried("12.512", "12400", "12300"),
+    "maybe_exchanged": tried("12", "90000", "89950"),
+    "maybe_other_meter": tried("5010", "9000", "8950"),
+    "maybe_zones_swapped": lambda: [hint.code for hint in hints(verdict({"A+:day": "5001", "A+:night": "9048"}, ZONES), [])],
 }

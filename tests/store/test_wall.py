@@ -14,6 +14,10 @@ from gateway.store import Store, check_schema, migrate, people
 from tests.conftest import Database, case, fresh_database, shared_server
 from tests.running import Gateway, Utility, running_gateway
 
+COLUMNS = (
+    "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped and attidentity = '' "
+    "order by attnum"
+)
 APPEND_ONLY = ("event", "claim", "settlement", "delivery_closed", "attempt", "reading", "problem", "interval_history")
 
 
@@ -25,6 +29,14 @@ insert into interval_block (utility_id, register_id, day, source_id, values)
   from interval_register r join interval_source s using (utility_id) group by r.id;
 insert into interval_history (utility_id, register_id, day, source_id, values, replaced_by)
   select utility_id, register_id, day, source_id, values, source_id from interval_block;
+insert into branch (utility_id, code, key) select id, '1', '1' from utility;
+insert into party (utility_id, code, key) select id, '1', '1' from utility;
+insert into billing_period (utility_id, agreement_id, code, starts, ends)
+  select utility_id, id, '2022-10', '2022-09-16', '2022-10-15' from agreement;
+insert into circuit (utility_id, meter_id, number, scheme) select utility_id, id, 1, 'open' from meter;
+insert into external_id (utility_id, system, kind, key, code, entity_id)
+  select utility_id, '1c', 'meter', id::text, id::text, id from meter;
+insert into entry_status (utility_id, kind, entity_id, period, status) select utility_id, 'meter', id, '2022-10', 'waiting' from meter;
 insert into drop_file (utility_id, credential_id, name, submission_id) select utility_id, credential_id, 'a.csv', id from submission
 """
 """Rows of the tables that only files fill."""
@@ -131,7 +143,8 @@ def test_updates_touch_only_own_rows(town: Town) -> None:
 def _column(connection: psycopg.Connection[Any], table: str) -> str:
     """A column that may be written."""
     rows = connection.execute(
-        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = '' order by attnum", [table]
+        COLUMNS,
+        [table],
     )
     return f'"{rows.fetchall()[0][0]}"'
 
@@ -139,8 +152,7 @@ def _column(connection: psycopg.Connection[Any], table: str) -> str:
 def test_no_row_can_be_written_for_another_utility(town: Town) -> None:
     for table in tables(town):
         with town.as_role("owner") as owner:
-            asked = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = '' order by attnum"
-            names = ", ".join(f'"{row[0]}"' for row in owner.execute(asked, [table]))
+            names = ", ".join(f'"{row[0]}"' for row in owner.execute(COLUMNS, [table]))
             [(row,)] = owner.execute(f"select to_jsonb(t) from {table} t where {key_of(table)} = %s limit 1", [town.b.id])
         with town.as_role("app", town.a.id) as connection, pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
             connection.execute(
