@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, TypeVar
 
-import alembic.command
-import alembic.config
-import alembic.script
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
@@ -17,7 +14,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from gateway.domain.problems import Misconfigured, Unavailable
 
 Role = Literal["owner", "app", "worker"]
-MIGRATION_LOCK: Final = 7_302_211
 PERSISTENCE: Final = 3600.0
 """Seconds for which `insist` goes on; by then the lease is long over and another worker has reaped the batch."""
 
@@ -90,14 +86,11 @@ def migrate(url: str) -> None:
     engine = create_engine(_driver_url(url), connect_args={"connect_timeout": 10}, hide_parameters=True)
     try:
         with engine.connect() as connection:
-            connection.execute(text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-            connection.commit()
-            if _current(connection) not in _known():
-                raise Misconfigured(f"the database has schema {_current(connection)}, newer than this code: install the newer Metergate")
-            config = _config()
-            config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "head")
-            connection.commit()
+            current = _schema(connection)
+        if current != head():
+            from gateway.store.migrating import upgrade  # noqa: PLC0415 - Alembic is slow to import and rarely wanted
+
+            upgrade(engine)
     finally:
         engine.dispose()
 
@@ -105,27 +98,22 @@ def migrate(url: str) -> None:
 def check_schema(store: Store) -> None:
     """Refuse to work on a schema that is not this code's. Raises Misconfigured saying which way it differs."""
     with store.transaction() as connection:
-        there = connection.exec_driver_sql("select to_regclass('alembic_version') is not null").scalar_one()
-        current = connection.exec_driver_sql("select version_num from alembic_version").scalar_one_or_none() if there else "none"
-    head = alembic.script.ScriptDirectory.from_config(_config()).get_current_head()
-    if current != head:
-        raise Misconfigured(f"the database has schema {current}, this code wants {head}: run metergate db migrate, or the newer code")
+        current = _schema(connection)
+    if current != head():
+        raise Misconfigured(f"the database has schema {current}, this code wants {head()}: run metergate db migrate, or the newer code")
 
 
-def _config() -> alembic.config.Config:
-    config = alembic.config.Config()
-    config.set_main_option("script_location", str(files(__name__) / "migrations").replace("%", "%%"))
-    return config
+@cache
+def head() -> str:
+    """The revision of this code's schema: the number that the last migration's file begins with."""
+    return max(path.name[:4] for path in (files(__name__) / "migrations" / "versions").iterdir() if path.name.endswith(".sql"))
 
 
-def _current(connection: Connection) -> str | None:
-    current = MigrationContext.configure(connection).get_current_revision()
-    connection.commit()
-    return current
-
-
-def _known() -> set[str | None]:
-    return {None} | {script.revision for script in alembic.script.ScriptDirectory.from_config(_config()).walk_revisions()}
+def _schema(connection: Connection) -> str:
+    """The revision that a database has come to, `none` while it is empty."""
+    there = connection.exec_driver_sql("select to_regclass('alembic_version') is not null").scalar_one()
+    current = connection.exec_driver_sql("select version_num from alembic_version").scalar_one_or_none() if there else None
+    return str(current or "none")
 
 
 def _driver_url(url: str) -> str:

@@ -134,7 +134,7 @@ def test_migrations_go_forward_only_in_one_line() -> None:
     config = alembic.config.Config()
     config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
     scripts = ScriptDirectory.from_config(config)
-    assert len(scripts.get_heads()) == 1
+    assert scripts.get_heads() == [store.head()]
     assert all(not hasattr(script.module, "downgrade") for script in scripts.walk_revisions())
     assert [script.revision for script in scripts.walk_revisions()] == sorted((s.revision for s in scripts.walk_revisions()), reverse=True)
 
