@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway import texts
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import EXACT
 from gateway.domain.status import SubmissionStatus
@@ -42,12 +42,16 @@ class ValueView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeltaView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a meter's dials and its interval values say of the period, and the difference («Дельта»), of which 0 is best."""
+    """What a meter's dials and its interval values say of the period, and the difference («Дельта»), of which 0 is best.
+
+    `causes`: what would close it, the closest first; one alone is the cause.
+    """
 
     quantity: str
     integral: Decimal
     interval: Decimal
     delta: Decimal
+    causes: list[ProblemView] = []
 
 
 class ReadingView(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,7 +224,14 @@ def _reading(row: FoundRow, language: Language, profiles: Mapping[str, Profile])
         problems=[problem_view(problem, language) for problem in row.problems],
         deltas=[
             DeltaView(
-                quantity=d.quantity, integral=d.integral, interval=d.interval, delta=EXACT.subtract(d.integral, d.interval) or Decimal(0)
+                quantity=d.quantity,
+                integral=d.integral,
+                interval=d.interval,
+                delta=EXACT.subtract(d.integral, d.interval) or Decimal(0),
+                causes=[
+                    problem_view(Problem(code=cause.code, severity=Severity.HINT, where=row.where, values=cause.facts), language)
+                    for cause in d.causes
+                ],
             )
             for d in row.deltas
         ],

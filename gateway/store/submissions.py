@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.store.readings import BELIEVED
+from gateway.store import deltas
+from gateway.store.deltas import Delta
 from gateway.store.rows import array
 
 
@@ -40,14 +41,6 @@ class FoundValue(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     consumption: Decimal | None
     where: str
     volume: bool = False
-
-
-class Delta(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the dials of a meter say of a period and what its interval values say, of one quantity (legal-entity manual, figure 14)."""
-
-    quantity: str
-    integral: Decimal
-    interval: Decimal
 
 
 class FoundProblem(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -221,22 +214,9 @@ def rows(connection: Connection, submission: UUID) -> list[FoundRow]:
     for id_, problem in problems(connection, submission):
         if id_ is not None:
             found[id_].problems.append(problem)
-    believed = {"id": submission, "live": array(BELIEVED, "text")}
-    for id_, quantity, integral, interval in connection.exec_driver_sql(_DELTAS, believed):
-        found[id_].deltas.append(Delta(quantity=quantity, integral=integral, interval=interval))
+    for id_, delta in deltas.of_submission(connection, submission):
+        found[id_].deltas.append(delta)
     return list(found.values())
-
-
-_DELTAS: Final = """
-with mine as (select id, meter_id, period from meter_reading where submission_id = %(id)s and meter_id is not null and period <> ''
-  and status = any(%(live)s::text[])),
-live as (select mine.id, o.id as other from mine join meter_reading o on o.meter_id = mine.meter_id and o.period = mine.period
-  where o.status = any(%(live)s::text[]) and o.same_as is null)
-select live.id, regexp_replace(r.register, ':[a-z_]+', '') as quantity,
-  coalesce(sum(r.consumption) filter (where not r.volume and r.register like '%%:%%'), sum(r.consumption) filter (where not r.volume)),
-  sum(r.consumption) filter (where r.volume)
-from live join reading r on r.meter_reading_id = live.other group by 1, 2
-having bool_or(r.volume) and bool_or(not r.volume and r.consumption is not null) order by 1, 2"""
 
 
 def problems(connection: Connection, submission: UUID) -> list[tuple[UUID | None, FoundProblem]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+from openpyxl.utils import get_column_letter
 
 from gateway.demo.archives import Archived, archive
 from gateway.domain.windows import month
@@ -67,7 +68,7 @@ def test_gv_3_the_difference_between_dials_and_hours_is_shown(company: Utility) 
     shown = look(company, company.upload(body, meter="20300109", ratio_applied="true", losses_applied="true"))
     [row] = shown["readings"]
     assert (shown["format"], row["status"]) == ("interval_workbook", "acknowledged")
-    assert row["deltas"] == [{"quantity": "A+", "integral": "12600.00", "interval": "137130.48", "delta": "-124530.48"}]
+    assert row["deltas"] == [{"quantity": "A+", "integral": "12600.00", "interval": "137130.48", "delta": "-124530.48", "causes": []}]
     assert [(value["register"], value["volume"], value["consumption"]) for value in row["values"]] == [("A+", True, "137130.48")]
     assert row["values"][0]["previous"] is None
 
@@ -77,6 +78,32 @@ def test_hours_without_ratio_and_losses_get_them(company: Utility) -> None:
     look(company, company.submit(company.body({"20300109": "012442"})))
     [row] = look(company, company.upload(sheet(company.period, {"C5": "0,25", "D6": 0.75}), meter="20300109"))["readings"]
     assert [one["delta"] for one in row["deltas"]] == ["0"], "the best there is"
+
+
+def test_the_cause_that_closes_the_difference_is_named(company: Utility) -> None:
+    """Hours of the meter itself, said to contain ratio and losses: both agree when they are multiplied by 12000 x 1.05."""
+    register(company, [electric(company, last=Decimal(12441), losses=Decimal("0.05"))])
+    look(company, company.submit(company.body({"20300109": "012442"})))
+    body = sheet(company.period, {"C5": "0,25", "D6": 0.75})
+    [row] = look(company, company.upload(body, meter="20300109", ratio_applied="true", losses_applied="true"))["readings"]
+    [delta] = row["deltas"]
+    [cause] = delta["causes"]
+    assert (delta["delta"], cause["code"], cause["values"]) == ("12599.00", "delta_ratio_missing", {"factor": "12600"})
+    assert cause["text"]
+    assert cause["todo"]
+
+
+def test_missing_hours_are_named_as_the_cause(company: Utility) -> None:
+    register(company, [electric(company, last=Decimal(100), ratio=Decimal(1))])
+    look(company, company.submit(company.body({"20300109": "820"})))
+    hours = {f"{get_column_letter(2 + day)}{2 + hour}": 1 for day in range(len(days(company.period))) for hour in range(24)}
+    count = len(hours)
+    amount = Decimal(720) / count
+    told = {place: float(amount) for place in hours} | dict.fromkeys(("D7", "D8", "D9", "D10"))
+    [row] = look(company, company.upload(sheet(company.period, told), meter="20300109"))["readings"]
+    [delta] = row["deltas"]
+    assert delta["causes"][0]["code"] == "delta_hours_missing"
+    assert delta["causes"][0]["values"]["count"] == "4"
 
 
 def test_a_sheet_with_wrong_cells_tells_all_of_them_and_nothing_is_kept(company: Utility) -> None:

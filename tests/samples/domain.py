@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
+from gateway.domain.coach import Gap, explain
 from gateway.domain.supply import Meter
 from gateway.domain.suspicion import hints
 from gateway.domain.windows import CutOff
 from tests.domain.build import OCTOBER, meter, register, strict, verdict
+from tests.domain.gaps import CAUSES as GAPS
+from tests.domain.gaps import generated
 
 FULL = meter(register(last="1430"))
 WATER = meter(register("volume", "231"))
@@ -39,6 +43,11 @@ def tried(value: str, last: str, before: str) -> Callable[[], Iterable[str]]:
     """The hints beside a value that went backwards."""
     one = meter(register(last=last, before=Decimal(before), decimals=3))
     return lambda: [hint.code for hint in hints(verdict({"A+": value}, one), [OTHER])]
+
+
+def closing(gap: Gap) -> Iterable[str]:
+    """What closes a gap between dials and interval values."""
+    return [cause.code for cause in explain(gap)]
 
 
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
@@ -74,4 +83,5 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "maybe_exchanged": tried("12", "90000", "89950"),
     "maybe_other_meter": tried("5010", "9000", "8950"),
     "maybe_zones_swapped": lambda: [hint.code for hint in hints(verdict({"A+:day": "5001", "A+:night": "9048"}, ZONES), [])],
+    **{code: partial(closing, gap) for code, gap in dict(generated(len(GAPS), 1)).items()},
 }
