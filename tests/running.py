@@ -22,8 +22,8 @@ from gateway.domain.profile import read_profile
 from gateway.domain.windows import month, shift
 from gateway.mapping import formats
 from gateway.settings import Database, Http, Settings
-from gateway.store import Store, people, supply
-from gateway.store.supply import Line
+from gateway.store import Store, feed, people
+from gateway.store.feed import Line
 from gateway.worker import Worker
 
 SCOPES: Final = ["submit", "read", "settle"]
@@ -125,7 +125,7 @@ class Utility:
             for register in registers
         ]
         with self.gateway.owner.transaction() as connection:
-            supply.import_lines(connection, self.id, self.profile.name, lines)
+            feed.import_lines(connection, self.id, self.profile.name, lines)
         [row] = self.gateway.rows("select id from agreement where utility_id = %(u)s and number = %(n)s", u=self.id, n=agreement)
         return int(row.id)
 

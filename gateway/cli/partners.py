@@ -1,4 +1,4 @@
-"""`partner add` and `registry import`: who may send, and what there is to read."""
+"""`partner add`: who may send."""
 
 import argparse
 import re
@@ -6,14 +6,13 @@ import sys
 from typing import Any
 
 from gateway import profiles
-from gateway.cli import OK, SOME
+from gateway.cli import OK
 from gateway.cli.common import settings_of
 from gateway.cli.database import database_url
 from gateway.cli.logins import login_of, public_key
-from gateway.cli.registry_file import read_registry
 from gateway.domain.problems import Misconfigured
 from gateway.domain.supply import key
-from gateway.store import Store, migrate, people, supply
+from gateway.store import Store, migrate, people
 
 AUTHOR = "metergate"
 CODE = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -32,7 +31,7 @@ def add(args: argparse.Namespace) -> int:
         store = Store(url, role="owner", pool=1)
         try:
             with store.transaction() as connection:
-                utility = _utility(connection, args.utility, args.profile)
+                utility = utility_of(connection, args.utility, args.profile)
                 agreements = _agreements(connection, utility, args.agreement) if args.agreement else None
                 scopes = args.scope or ["submit", "read"]
                 if login is None:
@@ -56,37 +55,7 @@ def add(args: argparse.Namespace) -> int:
     return OK
 
 
-def import_registry(args: argparse.Namespace) -> int:
-    """Bring a registry file in, all of it or nothing; say every problem with its line."""
-    lines, troubles = read_registry(args.file)
-    for trouble in troubles:
-        print(f"{args.file}: {trouble}", file=sys.stderr)
-    if troubles:
-        print(f"Nothing was changed: {len(troubles)} problems.", file=sys.stderr)
-        return SOME
-    with database_url(settings_of(args)) as url:
-        migrate(url)
-        store = Store(url, role="owner", pool=1)
-        try:
-            with store.transaction() as connection:
-                utility = _utility(connection, args.utility, args.profile)
-                supply.import_lines(connection, utility, args.profile, lines)
-                if args.dry_run:
-                    connection.rollback()
-        finally:
-            store.close()
-    print(f"{'Would bring in' if args.dry_run else 'Brought in'} {_counts(lines)} at {args.utility}.")
-    return OK
-
-
-def _counts(lines: list[supply.Line]) -> str:
-    agreements = {key(line.agreement) for line in lines}
-    points = {(key(line.agreement), key(line.point)) for line in lines}
-    meters = {(key(line.agreement), key(line.point), key(line.meter)) for line in lines}
-    return f"{len(lines)} registers of {len(meters)} meters at {len(points)} points of {len(agreements)} agreements"
-
-
-def _utility(connection: Any, code: str, profile: str) -> int:
+def utility_of(connection: Any, code: str, profile: str) -> int:
     """The utility's id; a new one is made, and a shipped profile is installed as version 1 when it is first named. Raises Misconfigured."""
     if CODE.fullmatch(code) is None:
         raise Misconfigured(f"utility {code!r}: a lower-case name such as city_water is wanted")

@@ -1,24 +1,25 @@
-"""Reads a registry file: CSV whose columns are the fields of `gateway.store.supply.Line`, with every problem at its line."""
+"""Reads a registry file: CSV whose columns are the fields of `gateway.store.feed.Line`, with every problem at its line."""
 
 import csv
-import io
+from array import array
 from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TextIO
 
 from gateway import texts
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import SERVICES
 from gateway.domain.readings import REGISTERS
-from gateway.domain.supply import key
 from gateway.domain.windows import month
 from gateway.mapping.cells import CellError, text_code, typed_number
-from gateway.store.supply import Line
+from gateway.store.feed import Clash, Line
 
 REQUIRED: Final = ("agreement", "point", "meter", "register", "digits")
-LONGEST: Final = 64 * 1024 * 1024
+LIMIT: Final = 1000
+"""So many problems of a file are told."""
 _YES, _NO = ("true", "1", "yes", "y", "да", "так"), ("false", "0", "no", "n", "нет", "ні")
 
 
@@ -34,36 +35,55 @@ class Trouble(NamedTuple):
         return f"line {self.line}, {self.column}: {self.text}" if self.column else f"line {self.line}: {self.text}"
 
 
-def read_registry(path: Path) -> tuple[list[Line], list[Trouble]]:
-    """Read every row, and say all that is wrong at once. Raises Misconfigured when it is no such file at all."""
-    if path.stat().st_size > LONGEST:
-        raise Misconfigured(f"{path}: longer than {LONGEST // 1024 // 1024} MiB: bring it in parts")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Misconfigured(f"{path}: not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
-    head = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(";\t,", key=head.count), strict=True)
-    lines: list[tuple[int, Line]] = []
-    troubles: list[Trouble] = []
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        _check_header(path, names)
-        before = reader.line_num
-        for cells in reader:
-            number, before = before + 1, reader.line_num
-            if any(cell.strip() for cell in cells):
-                found = _line(number, names, cells)
+class RegistryFile:
+    """A registry file that is read row by row, however long it is.
+
+    `troubles`: what is wrong, at most LIMIT; `numbers`: the line of the file that each good row came from.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read yet."""
+        self.path = path
+        self.troubles: list[Trouble] = []
+        self.numbers = array("L")
+
+    def lines(self) -> Iterator[Line]:
+        """Every good row. Raises Misconfigured when it is no such file at all."""
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as file:
+                yield from self._rows(file)
+        except UnicodeDecodeError as error:
+            raise Misconfigured(f"{self.path}: not UTF-8 ({error.reason}): save it as CSV UTF-8") from error
+        if not self.numbers and not self.troubles:
+            self.troubles.append(Trouble(1, "", "there is no row below the header"))
+
+    def _rows(self, file: TextIO) -> Iterator[Line]:
+        head = file.readline()
+        reader = csv.reader(chain([head], file), delimiter=max(";\t,", key=head.count), strict=True)
+        try:
+            names = [name.strip().lower() for name in next(reader, [])]
+            _check_header(self.path, names)
+            before = reader.line_num
+            for cells in reader:
+                number, before = before + 1, reader.line_num
+                found = _line(number, names, cells) if any(map(str.strip, cells)) else []
                 if isinstance(found, Line):
-                    lines.append((number, found))
+                    self.numbers.append(number)
+                    yield found
                 else:
-                    troubles += found
-    except csv.Error as error:
-        troubles.append(Trouble(reader.line_num, "", f"no CSV: {error}"))
-    troubles += _contradictions(lines)
-    if not lines and not troubles:
-        troubles.append(Trouble(1, "", "there is no row below the header"))
-    return [line for _, line in lines], sorted(troubles)
+                    self.troubles += found
+                if len(self.troubles) >= LIMIT:
+                    self.troubles = [*self.troubles[:LIMIT], Trouble(number, "", f"{LIMIT} problems: the rest was not read")]
+                    return
+        except csv.Error as error:
+            self.troubles.append(Trouble(reader.line_num, "", f"no CSV: {error}"))
+
+    def clash(self, clash: Clash) -> Trouble:
+        """The trouble of a row that contradicts an earlier one."""
+        number, earlier = self.numbers[clash.row], self.numbers[clash.earlier]
+        if clash.kind == "register":
+            return Trouble(number, "register", f"{clash.field} of this meter stands in line {earlier} already")
+        return Trouble(number, clash.field, f"differs from line {earlier}, which is about the same {clash.kind}")
 
 
 def _check_header(path: Path, names: list[str]) -> None:
@@ -109,33 +129,6 @@ def _nonsense(line: Line) -> Iterator[tuple[str, str]]:
         yield "removed_on", "is before installed_on"
     if line.location_name and not line.location:
         yield "location", "is empty, but there is a location_name"
-
-
-def _contradictions(lines: list[tuple[int, Line]]) -> Iterator[Trouble]:
-    """Lines that say different things of the same agreement, point or meter, or name a register twice."""
-    first: dict[tuple[str, ...], tuple[int, Line]] = {}
-    groups = (
-        (("agreement",), ("party", "party_code", "window_day")),
-        (("party_code",), ("party", "party_window_day")),
-        (("agreement", "location"), ("location_name",)),
-        (("agreement", "point"), ("point_name", "location", "service")),
-        (("agreement", "point", "since"), ("ratio", "ratio_voltage", "losses", "losses_constant")),
-        (("agreement", "point", "meter"), ("entry_open", "model", "installed_on", "removed_on", "verify_by")),
-    )
-    for number, line in lines:
-        for names, told in groups:
-            told_apart = [str(getattr(line, name) or "") for name in names]
-            if not any(told_apart):
-                continue
-            place = (names[-1], *(key(value) if value else "" for value in told_apart))
-            earlier, other = first.setdefault(place, (number, line))
-            for name in told:
-                if getattr(other, name) != getattr(line, name):
-                    yield Trouble(number, name, f"differs from line {earlier}, which is about the same {names[-1]}")
-        place = ("register", key(line.agreement), key(line.point), key(line.meter), line.register)
-        earlier, _ = first.setdefault(place, (number, line))
-        if earlier != number:
-            yield Trouble(number, "register", f"{line.register} of this meter stands in line {earlier} already")
 
 
 def _register(text: str) -> str:

@@ -117,12 +117,26 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     add.add_argument("--ssh-key", type=Path, default=None, metavar="FILE", help="public key that opens the login, instead of a password")
     registry = _group(verbs, "registry", "agreements, points, meters and registers", everywhere)
     brought = _verb(
-        registry, "import", "gateway.cli.partners:import_registry", "bring a registry file in, all of it or nothing", everywhere
+        registry, "import", "gateway.cli.registering:import_registry", "bring a registry file in, all of it or nothing", everywhere
     )
-    brought.add_argument("file", type=Path)
-    brought.add_argument("--utility", required=True, help="code of the utility; made when it is new")
-    brought.add_argument("--profile", required=True, help="rulebook of these agreements")
     brought.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
+    brought.add_argument(
+        "--max-retired",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="with --whole: stop when more of the meters than that would be retired (default: 5)",
+    )
+    differs = _verb(registry, "diff", "gateway.cli.registering:diff", "what a registry file would change, thing by thing", everywhere)
+    for verb in (brought, differs):
+        verb.add_argument("file", type=Path)
+        verb.add_argument("--utility", required=True, help="code of the utility; made when it is new")
+        verb.add_argument("--profile", required=True, help="rulebook of these agreements")
+        verb.add_argument("--whole", action="store_true", help="the file is all there is: meters that it does not name are retired today")
+    out = _verb(registry, "export", "gateway.cli.registering:export", "write the registry as a file to bring in again", everywhere)
+    out.add_argument("file", type=Path, nargs="?", default=None, help="where to (default: the terminal)")
+    out.add_argument("--utility", required=True, help="code of the utility")
+    out.add_argument("--profile", required=True, help="rulebook of the agreements")
 
 
 def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:

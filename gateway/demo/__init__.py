@@ -23,7 +23,7 @@ from gateway.demo.sendings import SENDINGS, SFTP, SOAP, Sending
 from gateway.demo.stage import Failed, Json, Stage
 from gateway.domain.profile import Profile, read_profile
 from gateway.domain.windows import month, shift
-from gateway.store import Store, migrate, people, supply
+from gateway.store import Store, feed, migrate, people
 
 Sender = Portal | Contractor | Program
 
@@ -67,7 +67,7 @@ def _stock(stage: Stage, rulebooks: dict[str, Profile]) -> None:
                 people.ship(connection, utility, name, "metergate")
                 before = f"{shift(month(_period(rulebooks[name])), -1):%Y-%m}"
                 day = due_now(rulebooks[name], datetime.now(UTC))
-                supply.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before, day)])
+                feed.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before, day)])
                 if any(sending.utility == name and sending.channel == SFTP for sending in SENDINGS):
                     people.add_login(connection, utility, "contractor", ["submit", "read"], LOGIN, password=stage.keys[name].partner)
                 else:

@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.domain.profile import Profile
 from gateway.domain.windows import DueDay, local_day, open_periods, period_of
-from gateway.store.supply import Line
+from gateway.store.feed import Line
 
 
 class Dial(msgspec.Struct, frozen=True):

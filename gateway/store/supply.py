@@ -1,11 +1,10 @@
-"""The registry of meters: looked up by the keys a sender wrote, fed by imports."""
+"""The registry of meters: looked up by the keys a sender wrote; `feed.py` feeds it."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection
@@ -102,110 +101,3 @@ def _known(rows: Sequence[Any]) -> Known:
         registers=registers,
     ).on(date.max)
     return Known(meter, first.key, first.agreement_key, first.point_key, first.location_key, first.profile)
-
-
-class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a registry file: one register with all that stands above it.
-
-    `party_code`: what tells parties apart, their name when it is empty. `window_day`, `party_window_day`: the day that the agreement or
-    its party has for itself in the window of the profile. `service`: as profiles name it. `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a
-    signed fraction, `losses_constant`: a signed amount a period; they count from `since` on, or, without it, as long as the last ones told.
-    `removed_on`: the day a meter was exchanged; it takes no later reading.
-    """
-
-    agreement: str
-    party: str = ""
-    party_code: str = ""
-    party_window_day: int | None = None
-    window_day: int | None = None
-    location: str = ""
-    location_name: str = ""
-    point: str
-    point_name: str = ""
-    service: str = ""
-    since: date | None = None
-    ratio: Decimal = Decimal(1)
-    ratio_voltage: Decimal = Decimal(1)
-    losses: Decimal = Decimal(0)
-    losses_constant: Decimal = Decimal(0)
-    meter: str
-    model: str = ""
-    installed_on: date | None = None
-    removed_on: date | None = None
-    verify_by: date | None = None
-    register: str
-    digits: int
-    decimals: int = 0
-    entry_open: bool = True
-    last: Decimal | None = None
-    last_period: str = ""
-
-
-_TYPES: Final = {
-    **dict.fromkeys(("party_window_day", "window_day", "digits", "decimals"), "smallint"),
-    **dict.fromkeys(("since", "installed_on", "removed_on", "verify_by"), "date"),
-    **dict.fromkeys(("ratio", "ratio_voltage", "losses", "losses_constant", "last"), "numeric"),
-    "entry_open": "boolean",
-}
-_KEYS: Final = ("agreement", "party", "location", "point", "meter")
-"""What is matched on a folded key."""
-
-_IMPORT = (
-    """insert into party (utility_id, code, key, name, window_day)
-select distinct on (party_key) %(u)s, party_code, party_key, party, party_window_day from line where party_key <> '' order by party_key
-on conflict (utility_id, key) do update set code = excluded.code, name = excluded.name, window_day = excluded.window_day""",
-    """insert into agreement (utility_id, number, key, profile, party_id, window_day)
-select distinct on (agreement_key) %(u)s, agreement, agreement_key, %(profile)s, c.id, l.window_day from line l
-left join party c on c.utility_id = %(u)s and c.key = party_key and party_key <> '' order by agreement_key
-on conflict (utility_id, key) do update set
-  number = excluded.number, profile = excluded.profile, party_id = excluded.party_id, window_day = excluded.window_day""",
-    """insert into service_location (utility_id, agreement_id, code, key, name, entry_open)
-select distinct on (a.id, location_key) %(u)s, a.id, location, location_key, location_name, entry_open
-from line join agreement a on a.utility_id = %(u)s and a.key = agreement_key where location <> '' order by a.id, location_key
-on conflict (utility_id, agreement_id, key) do update set code = excluded.code, name = excluded.name, entry_open = excluded.entry_open""",
-    """insert into usage_point (utility_id, agreement_id, service_location_id, code, key, name, service)
-select distinct on (a.id, point_key) %(u)s, a.id, l.id, point, point_key, point_name, service
-from line join agreement a on a.utility_id = %(u)s and a.key = agreement_key
-left join service_location l on l.utility_id = %(u)s and l.agreement_id = a.id and l.key = location_key order by a.id, point_key
-on conflict (utility_id, agreement_id, key) do update set
-  code = excluded.code, name = excluded.name, service_location_id = excluded.service_location_id, service = excluded.service""",
-    """insert into point_terms (utility_id, usage_point_id, since, ratio_current, ratio_voltage, losses, losses_constant)
-select distinct on (p.id) %(u)s, p.id, coalesce(line.since, known.since, date '1900-01-01'), ratio, ratio_voltage, losses, losses_constant
-from line join agreement a on a.utility_id = %(u)s and a.key = agreement_key
-join usage_point p on p.utility_id = %(u)s and p.agreement_id = a.id and p.key = point_key
-left join lateral (select max(t.since) as since from point_terms t where t.usage_point_id = p.id) known on true order by p.id
-on conflict (usage_point_id, since) do update set ratio_current = excluded.ratio_current, ratio_voltage = excluded.ratio_voltage,
-  losses = excluded.losses, losses_constant = excluded.losses_constant""",
-    """insert into meter (utility_id, usage_point_id, serial, key, entry_open, model, installed_on, removed_on, verify_by)
-select distinct on (p.id, meter_key) %(u)s, p.id, meter, meter_key, entry_open, model, installed_on, removed_on, verify_by
-from line join agreement a on a.utility_id = %(u)s and a.key = agreement_key
-join usage_point p on p.utility_id = %(u)s and p.agreement_id = a.id and p.key = point_key order by p.id, meter_key
-on conflict (utility_id, usage_point_id, key) do update set serial = excluded.serial, entry_open = excluded.entry_open,
-  model = excluded.model, installed_on = excluded.installed_on, removed_on = excluded.removed_on, verify_by = excluded.verify_by""",
-    """insert into register (utility_id, meter_id, code, digits, decimals, last, last_period)
-select distinct on (m.id, register) %(u)s, m.id, register, digits, decimals, last, last_period
-from line join agreement a on a.utility_id = %(u)s and a.key = agreement_key
-join usage_point p on p.utility_id = %(u)s and p.agreement_id = a.id and p.key = point_key
-join meter m on m.utility_id = %(u)s and m.usage_point_id = p.id and m.key = meter_key order by m.id, register
-on conflict (meter_id, code) do update set digits = excluded.digits, decimals = excluded.decimals""",
-)
-
-
-def import_lines(connection: Connection, utility_id: int, profile: str, lines: Sequence[Line]) -> int:
-    """Bring registry rows in, new or changed; values already believed are never overwritten by an import. Return the count of registers."""
-    if not lines:
-        return 0
-    types = {field: _TYPES.get(field, "text") for field in Line.__struct_fields__} | {f"{field}_key": "text" for field in _KEYS}
-    told = [msgspec.structs.replace(line, party_code=line.party_code or line.party) for line in lines]
-    columns = {field: array((getattr(line, field) for line in told), types[field]) for field in Line.__struct_fields__}
-    for field in _KEYS:
-        source = "party_code" if field == "party" else field
-        columns[f"{field}_key"] = array((key(getattr(line, source)) if getattr(line, source) else "" for line in told), "text")
-    arrays = ", ".join(f"%({field})s::{kind}[]" for field, kind in types.items())
-    connection.exec_driver_sql(
-        f"create temporary table line on commit drop as select * from unnest({arrays}) as t({', '.join(types)})", columns
-    )
-    for statement in _IMPORT:
-        connection.exec_driver_sql(statement, {"u": utility_id, "profile": profile})
-    connection.exec_driver_sql("drop table line")
-    return len(lines)

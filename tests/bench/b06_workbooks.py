@@ -19,7 +19,7 @@ from gateway.app import settle
 from gateway.mapping import Envelope, formats
 from gateway.pipeline import Post, new_entry
 from gateway.settings import Limits, Settings
-from gateway.store import Store, people, supply
+from gateway.store import Store, feed, people
 from gateway.worker import Worker
 from tests.bench import ground
 from tests.bench.row import Row, faster, rounds
@@ -51,11 +51,11 @@ def registry() -> str:
     """A database whose utility has the meters of the workbook."""
     name = ground.fresh("b06_registry", ground.registry())
     store = Store(ground.server().url("owner", name), role="owner", pool=1)
-    lines = [supply.Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
+    lines = [feed.Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "bench")
         people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")
-        supply.import_lines(connection, utility, PROFILE, lines)
+        feed.import_lines(connection, utility, PROFILE, lines)
     store.close()
     ground.tidy(name, "agreement", "usage_point", "meter", "register")
     return name

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import postgres, profiles
-from gateway.store import Store, migrate, people, supply
+from gateway.store import Store, feed, migrate, people
 
 ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("ALL", "") not in ("", "0")
@@ -71,14 +71,13 @@ def registry() -> str:
     migrate(server().url("owner", name))
     store = Store(server().url("owner", name), role="owner", pool=1)
     lines = [
-        supply.Line(agreement=f"A{n // 4:06d}", point=f"P{n:06d}", meter=meter(n), register="A+", digits=8, decimals=2)
-        for n in range(METERS)
+        feed.Line(agreement=f"A{n // 4:06d}", point=f"P{n:06d}", meter=meter(n), register="A+", digits=8, decimals=2) for n in range(METERS)
     ]
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "bench")
         people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")
         people.add_credential(connection, utility, "bench portal", ["submit", "read"], key=KEY)
-        supply.import_lines(connection, utility, PROFILE, lines)
+        feed.import_lines(connection, utility, PROFILE, lines)
     store.close()
     tidy(name, "agreement", "usage_point", "meter", "register")
     return name

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.store import supply
-from gateway.store.supply import Line
+from gateway.store import feed, supply
+from gateway.store.feed import Line
 from tests.running import Gateway, Utility
 
 
@@ -22,7 +22,7 @@ def asked(gateway: Gateway, utility: Utility, status: int = 200, key: str = "", 
 
 def register(utility: Utility, *lines: Line) -> None:
     with utility.gateway.owner.transaction() as connection:
-        supply.import_lines(connection, utility.id, utility.profile.name, lines)
+        feed.import_lines(connection, utility.id, utility.profile.name, lines)
 
 
 def line(meter: str, **more: Any) -> Line:

@@ -12,8 +12,8 @@ from openpyxl.utils import get_column_letter
 
 from gateway.demo.archives import Archived, archive
 from gateway.domain.windows import month
-from gateway.store import supply
-from gateway.store.supply import Line
+from gateway.store import feed
+from gateway.store.feed import Line
 from tests.running import Gateway, Utility
 
 
@@ -46,7 +46,7 @@ def look(utility: Utility, answer: Any) -> dict[str, Any]:
 
 def register(utility: Utility, lines: list[Line]) -> None:
     with utility.gateway.owner.transaction() as connection:
-        supply.import_lines(connection, utility.id, utility.profile.name, lines)
+        feed.import_lines(connection, utility.id, utility.profile.name, lines)
 
 
 def electric(utility: Utility, **more: Any) -> Line:

@@ -13,8 +13,8 @@ from gateway import pipeline
 from gateway.domain.windows import month
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, new_entry
-from gateway.store import people, supply
-from gateway.store.supply import Line
+from gateway.store import feed, people
+from gateway.store.feed import Line
 from tests.conftest import ROOT, Database, case
 from tests.running import Gateway, Utility, running_gateway
 
@@ -58,7 +58,7 @@ def meters_of(utility: Utility, count: int) -> list[str]:
     numbers = [f"{1_000_000 + number}" for number in range(count)]
     lines = [Line(agreement="ТЭ", point=f"P{number}", meter=number, register="heat", digits=9, decimals=3) for number in numbers]
     with utility.gateway.owner.transaction() as connection:
-        supply.import_lines(connection, utility.id, "contractor_heat", lines)
+        feed.import_lines(connection, utility.id, "contractor_heat", lines)
     return numbers
 
 

@@ -17,8 +17,8 @@ import pytest
 from gateway import postgres, profiles
 from gateway.domain.problems import Unavailable
 from gateway.steps import STEPS
-from gateway.store import Store, migrate, people, supply
-from gateway.store.supply import Line
+from gateway.store import Store, feed, migrate, people
+from gateway.store.feed import Line
 from tests.conftest import ROOT, case
 from tests.peers import until
 
@@ -63,7 +63,7 @@ class World:
             utility = people.ensure_utility(connection, "city")
             people.save_document(connection, utility, "profile", "legal_entity", profiles.shipped()["legal_entity"], "test")
             people.add_login(connection, utility, "contractor", ["submit", "read"], "contractor", public_key=public)
-            supply.import_lines(connection, utility, "legal_entity", [Line(agreement="A", meter="1", **line)])  # type: ignore[arg-type]
+            feed.import_lines(connection, utility, "legal_entity", [Line(agreement="A", meter="1", **line)])  # type: ignore[arg-type]
             self.credential = connection.exec_driver_sql("select id from credential").scalar_one()
         (folder / "metergate.toml").write_text(CONFIG.format(data=folder / "data", **urls), "utf-8")
         self.process: subprocess.Popen[bytes] | None = None

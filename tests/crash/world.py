@@ -26,9 +26,9 @@ from gateway.domain.problems import Unavailable
 from gateway.domain.windows import month, shift
 from gateway.mapping.integral_workbook import template
 from gateway.sandbox.journal import doubles
-from gateway.store import Store, migrate, people, supply
+from gateway.store import Store, feed, migrate, people, supply
 from gateway.store.audit import audit
-from gateway.store.supply import Line
+from gateway.store.feed import Line
 from tests.peers import TOKEN, Sandbox, refused_url
 
 ROOT: Final = Path(__file__).parents[2]
@@ -195,7 +195,7 @@ class World:
             Line(agreement=agreement, point=f"P{number}", meter=f"{agreement}-{number}", location="L", **told) for number in range(count)
         ]
         with self.store.transaction() as connection:
-            supply.import_lines(connection, self.utility, "legal_entity", lines)
+            feed.import_lines(connection, self.utility, "legal_entity", lines)
 
     def _post(self, agreement: str, number: int, meters: int) -> Thing:
         rows = [

@@ -22,13 +22,13 @@ from gateway.pipeline.arrivals import fingerprint
 from gateway.pipeline.verdicts import Patience
 from gateway.settings import Limits, Settings
 from gateway.settings import Worker as WorkerSettings
-from gateway.store import Store, claims, ledger, people, supply
+from gateway.store import Store, claims, feed, ledger, people
 from gateway.store.audit import audit
 from gateway.store.claims import Held
+from gateway.store.feed import Line
 from gateway.store.intake import Entry, new_id
 from gateway.store.ledger import TAKEN, Due, Verdict
 from gateway.store.people import Sender
-from gateway.store.supply import Line
 from gateway.worker import Worker
 from tests.conftest import Database
 from tests.peers import until
@@ -76,7 +76,7 @@ class Ground:
             for number in numbers
         ]
         with self.owner.transaction() as connection:
-            supply.import_lines(connection, self.utility, "legal_entity", lines)
+            feed.import_lines(connection, self.utility, "legal_entity", lines)
         return numbers
 
     def post(

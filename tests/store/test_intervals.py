@@ -17,10 +17,10 @@ from gateway.domain.status import ReadingStatus
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, Taken, new_entry
-from gateway.store import people, readings, supply
+from gateway.store import feed, people, readings
+from gateway.store.feed import Line
 from gateway.store.ledger import REFUSED
 from gateway.store.submissions import FoundRow, rows
-from gateway.store.supply import Line
 from tests.conftest import Database
 from tests.store.ground import ZONE, Ground
 
@@ -151,7 +151,7 @@ def test_dials_and_intervals_of_one_period_stand_beside_each_other_with_their_di
         ratio=Decimal(12000), losses=Decimal("0.05"),
     )  # fmt: skip
     with ground.owner.transaction() as connection:
-        supply.import_lines(connection, ground.utility, "legal_entity", [line])
+        feed.import_lines(connection, ground.utility, "legal_entity", [line])
     integral = MeterReading(meter="20300109", readings=(Reading(register="A+", value=Decimal(12442)),), period=ground.period)
     [dials] = bring_all(ground, [integral])
     first = month(ground.period)
