@@ -1,0 +1,191 @@
+"""The registry as rows: what they change is said before it is done, an export changes nothing, half a file retires nobody."""
+
+import csv
+import io
+import resource
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.domain.supply import key
+from gateway.store import Connection, Store, feed, people, supply
+from gateway.store.feed import FIELDS, Line
+from tests.conftest import Database, case
+
+PROFILE = "legal_entity"
+WHERE_ROWS_LIE = "select id, xmin::text, ctid::text from meter union all select id, xmin::text, ctid::text from agreement"
+Record = Callable[[str, int, str], None]
+
+
+def line(number: int, **more: Any) -> Line:
+    """The n-th meter of a utility whose agreements have four meters each."""
+    agreement = 78010000000000 + number // 4
+    told: dict[str, Any] = {
+        "agreement": str(agreement),
+        "party": f"ООО «{number // 4}»",
+        "location": f"{agreement}0001",
+        "location_name": "Цех\t1",
+        "point": f"ИК-{number % 4}",
+        "meter": f"{number:08}",
+        "register": "A+",
+        "digits": 6,
+        "ratio": Decimal(20),
+        "losses": Decimal("0.05"),
+    }
+    return Line(**(told | more))
+
+
+@pytest.fixture
+def connection(database: Database) -> Iterator[Connection]:
+    store = Store(database.url(), role="owner", pool=1)
+    with store.transaction() as opened:
+        yield opened
+    store.close()
+
+
+@pytest.fixture
+def utility(connection: Connection) -> int:
+    made = people.ensure_utility(connection, "factory")
+    people.ship(connection, made, PROFILE, "test")
+    return made
+
+
+def changes(connection: Connection, utility: int, *lines: Line) -> list[tuple[str, str, dict[str, Any]]]:
+    """What rows would change: new or changed, of which kind, and the fields that differ."""
+    feed.stage(connection, utility, lines)
+    return staged_changes(connection, utility)
+
+
+def staged_changes(connection: Connection, utility: int) -> list[tuple[str, str, dict[str, Any]]]:
+    """The same of what is staged already."""
+    return [
+        ("new" if one.was is None else "changed", one.kind, {n: v for n, v in one.now.items() if one.was is not None and one.was[n] != v})
+        for one in feed.changes(connection, utility, PROFILE)
+    ]
+
+
+def exported(connection: Connection, utility: int) -> list[Line]:
+    """The registry as it is exported."""
+    rows = csv.DictReader(io.StringIO(b"".join(feed.export(connection, utility, PROFILE)).decode()))
+    return [
+        msgspec.convert({name: {"t": True, "f": False}.get(cell, cell) for name, cell in row.items() if cell != ""}, Line, strict=False)
+        for row in rows
+    ]
+
+
+def test_new_rows_are_said_thing_by_thing(connection: Connection, utility: int) -> None:
+    said = changes(connection, utility, line(0), line(1), line(4))
+    assert sorted((how, kind) for how, kind, _ in said) == sorted(
+        [("new", kind) for kind in ("party", "agreement", "location") for _ in range(2)]
+        + [("new", kind) for kind in ("point", "terms", "meter", "register") for _ in range(3)]
+    )
+    assert connection.exec_driver_sql("select count(*) from meter").scalar_one() == 0, "nothing is brought in yet"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("party", "ЗАО «Другой»", "party"),
+        ("window_day", 12, "agreement"),
+        ("location_name", "Цех 2", "location"),
+        ("point_name", "Ввод 1", "point"),
+        ("service", "electricity", "point"),
+        ("losses", "0.07", "terms"),
+        ("verify_by", "2031-01-01", "meter"),
+        ("entry_open", False, "meter"),
+        ("decimals", 3, "register"),
+    ],
+)
+def test_a_changed_field_is_the_only_change(connection: Connection, utility: int, field: str, value: Any, kind: str) -> None:
+    feed.import_lines(connection, utility, PROFILE, [line(0, party_code="1"), line(4, party_code="2")])
+    assert changes(connection, utility, line(0, party_code="1"), line(4, party_code="2")) == []
+    other = msgspec.convert(msgspec.to_builtins(line(0, party_code="1")) | {field: value}, Line, strict=False)
+    found = [one for one in changes(connection, utility, other) if one[1] == kind]
+    [(how, _, differ)] = found
+    assert (how, len(differ)) == ("changed", 1)
+    feed.apply(connection, utility, PROFILE)
+    assert changes(connection, utility, other) == []
+
+
+def test_what_stays_as_it_was_is_not_written_again(connection: Connection, utility: int) -> None:
+    feed.import_lines(connection, utility, PROFILE, [line(n) for n in range(40)])
+    before = connection.exec_driver_sql(WHERE_ROWS_LIE).all()
+    feed.import_lines(connection, utility, PROFILE, [line(n) for n in range(40)])
+    after = connection.exec_driver_sql(WHERE_ROWS_LIE).all()
+    assert sorted(map(tuple, after)) == sorted(map(tuple, before))
+
+
+def test_an_export_brought_in_again_changes_nothing(connection: Connection, utility: int) -> None:
+    rows = [
+        line(0, removed_on=date(2024, 5, 1), model='СЭТ-4ТМ \\ "03"', installed_on=date(2010, 1, 2)),
+        line(1, register="A+:day", last=Decimal("12.5"), last_period="2024-01"),
+        line(1, register="A+:night"),
+        line(4, location="", location_name="", party="", window_day=3),
+        line(8, ratio_voltage=Decimal(100), losses_constant=Decimal("-12.5"), party_window_day=20),
+        line(8, ratio_voltage=Decimal(100), losses=Decimal(0), since=date(2024, 3, 1), party_window_day=20),
+    ]
+    feed.import_lines(connection, utility, PROFILE, rows)
+    again = exported(connection, utility)
+    assert len(again) == len(rows)
+    assert changes(connection, utility, *again) == []
+    assert {name for row in again for name in FIELDS if getattr(row, name) != getattr(line(0), name)} >= {
+        "removed_on",
+        "since",
+        "window_day",
+    }
+
+
+def test_rows_that_contradict_each_other_are_found(connection: Connection, utility: int) -> None:
+    rows = [
+        line(0),
+        line(1, party="Другой"),
+        line(0, register="A-", model="X"),
+        line(2, location_name="Иное"),
+        line(0),
+        line(3, losses=Decimal(0)),
+    ]
+    feed.stage(connection, utility, rows)
+    found = [(one.row, one.earlier, one.kind, one.field) for one in feed.clashes(connection, 100)]
+    assert found == [(1, 0, "agreement", "party"), (2, 0, "meter", "model"), (3, 0, "location", "name"), (4, 0, "register", "A+")]
+    assert len(feed.clashes(connection, 2)) == 2
+
+
+def test_a_whole_file_retires_what_it_does_not_name(connection: Connection, utility: int) -> None:
+    feed.import_lines(connection, utility, PROFILE, [line(n) for n in range(20)])
+    feed.stage(connection, utility, [line(n) for n in range(19)])
+    assert [one.meter for one in feed.gone(connection, utility, PROFILE)] == ["00000019"]
+    assert feed.hanging(connection, utility, PROFILE) == 20
+    assert feed.retire(connection, utility, PROFILE, date(2024, 5, 1)) == 1
+    assert feed.gone(connection, utility, PROFILE) == []
+    [gone] = [one.meter for one in supply.meters_of(connection, utility, line(19).agreement) if one.key == key("00000019")]
+    assert gone.removed_on == date(2024, 5, 1)
+
+
+def test_a_large_registry_comes_in_by_columns(connection: Connection, utility: int, proof: Record) -> None:
+    count = case(4_000, 1_000_000)
+    connection.exec_driver_sql("set local statement_timeout = 0")
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    feed.stage(connection, utility, (line(n) for n in range(count)))
+    staged = time.perf_counter() - began
+    clashed = feed.clashes(connection, 10)
+    checked = time.perf_counter() - began - staged
+    feed.apply(connection, utility, PROFILE)
+    done = time.perf_counter() - began
+    connection.exec_driver_sql("analyze")
+    again = time.perf_counter()
+    feed.stage(connection, utility, (line(n, losses=Decimal("0.06")) if n == 17 else line(n) for n in range(count)))
+    [(how, kind, differ)] = staged_changes(connection, utility)
+    compared = time.perf_counter() - again
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert clashed == []
+    assert (how, kind, differ) == ("changed", "terms", {"losses": 0.06})
+    assert connection.exec_driver_sql("select count(*) from register").scalar_one() == count
+    told = (
+        f"staged {staged:.1f} s, checked {checked:.1f} s, all in {done:.1f} s; diff with one change {compared:.1f} s; {memory:.0f} MiB more"
+    )
+    proof("meters of a registry brought in, then compared", count, told)
