@@ -84,6 +84,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     xml_depth: Count = 64
     xml_attributes: Count = 64
     soap_bytes: Count = 48 * 1024 * 1024
+    registry_bytes: Count = 1024 * 1024 * 1024
     mark_cells: Count = 100_000
 
 

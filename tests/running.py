@@ -19,14 +19,14 @@ from gateway import profiles
 from gateway.app import serve
 from gateway.demo.invented import due_now, period_now
 from gateway.domain.profile import read_profile
+from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
 from gateway.mapping import formats
 from gateway.settings import Database, Http, Settings
 from gateway.store import Store, feed, people
-from gateway.store.feed import Line
 from gateway.worker import Worker
 
-SCOPES: Final = ["submit", "read", "settle"]
+SCOPES: Final = ["submit", "read", "settle", "registry"]
 
 
 class Gateway:

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway import texts
 from gateway.cli import OK, SOME
 from gateway.cli.common import settings_of
 from gateway.cli.database import database_url
 from gateway.cli.partners import utility_of
-from gateway.cli.registry_file import LIMIT, RegistryFile
-from gateway.domain.problems import Misconfigured
+from gateway.domain.problems import Misconfigured, Problem, Rejected
+from gateway.mapping.registry_rows import COLUMNS, csv_rows
+from gateway.pipeline import feeding
 from gateway.store import Connection, Store, feed, migrate
 from gateway.store.feed import Change, Gone
 
@@ -76,16 +78,27 @@ def _connection(args: argparse.Namespace) -> Iterator[Connection]:
 
 
 def _staged(connection: Connection, utility: int, args: argparse.Namespace) -> bool:
-    """Whether the file is staged; otherwise every problem of it is printed."""
-    file = RegistryFile(args.file)
-    feed.stage(connection, utility, file.lines())
-    troubles = [*file.troubles, *(file.clash(clash) for clash in feed.clashes(connection, LIMIT))]
-    for trouble in sorted(troubles):
-        print(f"{args.file}: {trouble}", file=sys.stderr)
-    if troubles:
-        print(f"Nothing was changed: {len(troubles)} problems.", file=sys.stderr)
+    """Whether the file is staged; otherwise every problem of it is printed. Raises Misconfigured when it is no such file at all."""
+    try:
+        with args.file.open(encoding="utf-8-sig", newline="") as file:
+            fed = feeding.stage(connection, utility, csv_rows(file))
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{args.file}: not UTF-8 ({error.reason}): save it as CSV UTF-8") from error
+    except Rejected as refused:
+        raise Misconfigured(f"{args.file}: {' '.join(_words(one) for one in refused.problems)} Columns: {', '.join(COLUMNS)}") from refused
+    for problem in fed.problems:
+        print(f"{args.file}: {problem.where}: {_words(problem)}", file=sys.stderr)
+    if not fed.rows:
+        print(f"{args.file}: there is no row below the header", file=sys.stderr)
+    if fed.problems or not fed.rows:
+        print(f"Nothing was changed: {len(fed.problems) or 1} problems.", file=sys.stderr)
         connection.rollback()
-    return not troubles
+        return False
+    return True
+
+
+def _words(problem: Problem) -> str:
+    return texts.problem(problem.code, "en", problem.values)[0]
 
 
 def _gone(connection: Connection, utility: int, args: argparse.Namespace) -> list[Gone]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("ru", "uk", "en")
-SCOPES = ("submit", "read", "settle")
+SCOPES = ("submit", "read", "settle", "registry")
 _ENDING = "Exit codes: 0 all good, 1 done with problems, 2 refused, unreachable or misconfigured. docs/cli.md tells each verb's."
 
 Verbs = Any  # argparse has no public name for what add_subparsers returns

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 
 from gateway.domain.profile import Profile
+from gateway.domain.supply import Line
 from gateway.domain.windows import DueDay, local_day, open_periods, period_of
-from gateway.store.feed import Line
 
 
 class Dial(msgspec.Struct, frozen=True):

@@ -94,3 +94,40 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if register.code == code:
                 return register
         return None
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One row of a registry file: one register with all that stands above it.
+
+    `party_code`: what tells parties apart, their name when it is empty. `window_day`, `party_window_day`: the day that the agreement or
+    its party has for itself in the window of the profile. `service`: as profiles name it. `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a
+    signed fraction, `losses_constant`: a signed amount a period; they count from `since` on, or, without it, as long as the last ones told.
+    `removed_on`: the day a meter was exchanged; it takes no later reading.
+    """
+
+    agreement: str
+    party: str = ""
+    party_code: str = ""
+    party_window_day: int | None = None
+    window_day: int | None = None
+    location: str = ""
+    location_name: str = ""
+    point: str
+    point_name: str = ""
+    service: str = ""
+    since: date | None = None
+    ratio: Decimal = Decimal(1)
+    ratio_voltage: Decimal = Decimal(1)
+    losses: Decimal = Decimal(0)
+    losses_constant: Decimal = Decimal(0)
+    meter: str
+    model: str = ""
+    installed_on: date | None = None
+    removed_on: date | None = None
+    verify_by: date | None = None
+    register: str
+    digits: int
+    decimals: int = 0
+    entry_open: bool = True
+    last: Decimal | None = None
+    last_period: str = ""

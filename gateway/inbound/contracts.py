@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.domain.supply import Line
 from gateway.inbound.api.errors import ErrorDocument
 from gateway.inbound.api.settle import LIMIT, Outcomes, Word
 from gateway.inbound.views import SubmissionDetail, SubmissionList
@@ -43,6 +44,10 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     for path, name in (("/v1/readings", "MeterReadings"), ("/v1/settlements", "Settlements")):
         body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
         document["paths"][path]["post"]["requestBody"] = {"required": True, "content": body}
+    components["RegistryRow"] = msgspec.json.schema_components([Line], ref_template="#/components/schemas/{name}")[1]["Line"]
+    rows = {"schema": {"$ref": "#/components/schemas/RegistryRow"}}
+    taken = {"text/csv": rows, "application/x-ndjson": rows}
+    document["paths"]["/v1/registry"]["post"]["requestBody"] = {"required": True, "content": taken}
     for path in ("/v1/readings", "/v1/files"):
         document["paths"][path]["post"]["parameters"] = [_KEY]
     return document

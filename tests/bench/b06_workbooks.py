@@ -16,6 +16,7 @@ from python_calamine import CalamineWorkbook
 
 from gateway import pipeline, profiles
 from gateway.app import settle
+from gateway.domain.supply import Line
 from gateway.mapping import Envelope, formats
 from gateway.pipeline import Post, new_entry
 from gateway.settings import Limits, Settings
@@ -51,7 +52,7 @@ def registry() -> str:
     """A database whose utility has the meters of the workbook."""
     name = ground.fresh("b06_registry", ground.registry())
     store = Store(ground.server().url("owner", name), role="owner", pool=1)
-    lines = [feed.Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
+    lines = [Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "bench")
         people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import postgres, profiles
+from gateway.domain.supply import Line
 from gateway.store import Store, feed, migrate, people
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def registry() -> str:
     migrate(server().url("owner", name))
     store = Store(server().url("owner", name), role="owner", pool=1)
     lines = [
-        feed.Line(agreement=f"A{n // 4:06d}", point=f"P{n:06d}", meter=meter(n), register="A+", digits=8, decimals=2) for n in range(METERS)
+        Line(agreement=f"A{n // 4:06d}", point=f"P{n:06d}", meter=meter(n), register="A+", digits=8, decimals=2) for n in range(METERS)
     ]
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "bench")

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.domain.supply import Line
 from gateway.store import feed, supply
-from gateway.store.feed import Line
 from tests.running import Gateway, Utility
 
 

@@ -108,6 +108,7 @@ def test_every_body_taken_is_described(document: dict[str, Any]) -> None:
     assert named == {
         "/v1/readings": {"application/json": "MeterReadings"},
         "/v1/files": {"multipart/form-data": "FileForm"},
+        "/v1/registry": {"text/csv": "RegistryRow", "application/x-ndjson": "RegistryRow"},
         "/v1/settlements": {"application/json": "Settlements"},
     }
     components = document["components"]["schemas"]

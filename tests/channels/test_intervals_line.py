@@ -11,9 +11,9 @@ import pytest
 from openpyxl.utils import get_column_letter
 
 from gateway.demo.archives import Archived, archive
+from gateway.domain.supply import Line
 from gateway.domain.windows import month
 from gateway.store import feed
-from gateway.store.feed import Line
 from tests.running import Gateway, Utility
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from gateway import pipeline
+from gateway.domain.supply import Line
 from gateway.domain.windows import month
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, new_entry
 from gateway.store import feed, people
-from gateway.store.feed import Line
 from tests.conftest import ROOT, Database, case
 from tests.running import Gateway, Utility, running_gateway
 

@@ -92,21 +92,21 @@ def test_every_problem_is_told_with_its_line_and_nothing_is_changed(on_database:
     assert (done.returncode, done.stdout) == (1, "")
     said = [line.partition("registry.csv: ")[2] for line in done.stderr.splitlines()]
     for start in (
-        "line 3, register: A+:day of this meter stands in line 2 already",
-        "line 4, party: differs from line 2",
-        "line 5, decimals: 'x'",
-        "line 5, digits: '55'",
-        "line 5, entry_open: 'maybe'",
+        "line 3, register: A+, day of this meter stands in line 2 already",
+        "line 4, party: The column party differs from line 2",
+        "line 5, decimals: “x” does not fit",
+        "line 5, digits: “55” does not fit the column digits: 1…15",
+        "line 5, entry_open: “maybe”",
         "line 5, last: ",
-        "line 5, last_period: '2022-13' is no period",
-        "line 5, losses: '5': a fraction is wanted",
-        "line 5, meter: is empty",
-        "line 5, point: is empty",
-        "line 5, ratio: '0'",
-        "line 5, register: 'A*' is no register",
-        "line 6, last: 1000 does not fit",
-        "line 7, last_period: is empty",
-        "line 8: 2 cells, the header has 13",
+        "line 5, last_period: “2022-13” does not fit the column last_period: YYYY-MM",
+        "line 5, losses: “5” does not fit",
+        "line 5, meter: The column meter is empty",
+        "line 5, point: The column point is empty",
+        "line 5, ratio: “0” does not fit the column ratio: > 0",
+        "line 5, register: “A*” does not fit",
+        "line 6, last: The reading 1000 has more digits",
+        "line 7, last_period: The column last_period is empty, but last is not",
+        "line 8: The row has 2 cells and the header 13 columns",
     ):
         assert any(line.startswith(start) for line in said), (start, said)
     assert len(said) == 16
@@ -119,9 +119,9 @@ def test_every_problem_is_told_with_its_line_and_nothing_is_changed(on_database:
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        ("agreement;point;meter;register", "the column 'digits' is missing"),
-        ("agreement;point;meter;register;digits;colour", "there is no column 'colour'"),
-        ("agreement;point;meter;register;digits;digits", "the column 'digits' stands twice"),
+        ("agreement;point;meter;register", "The required column “digits” is missing"),
+        ("agreement;point;meter;register;digits;colour", "The column colour is none of"),
+        ("agreement;point;meter;register;digits;digits", "The column “digits” stands in the table twice"),
     ],
 )
 def test_a_wrong_header_is_refused_whole(on_database: Command, tmp_path: Path, head: str, said: str) -> None:

@@ -16,9 +16,9 @@ import pytest
 
 from gateway import postgres, profiles
 from gateway.domain.problems import Unavailable
+from gateway.domain.supply import Line
 from gateway.steps import STEPS
 from gateway.store import Store, feed, migrate, people
-from gateway.store.feed import Line
 from tests.conftest import ROOT, case
 from tests.peers import until
 

@@ -23,12 +23,12 @@ from openpyxl import load_workbook
 
 from gateway import postgres, profiles
 from gateway.domain.problems import Unavailable
+from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
 from gateway.mapping.integral_workbook import template
 from gateway.sandbox.journal import doubles
 from gateway.store import Store, feed, migrate, people, supply
 from gateway.store.audit import audit
-from gateway.store.feed import Line
 from tests.peers import TOKEN, Sandbox, refused_url
 
 ROOT: Final = Path(__file__).parents[2]

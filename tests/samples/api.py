@@ -66,7 +66,25 @@ def questions(utility: Utility) -> dict[str, httpx.Response]:
         "settlement_stale": utility.settle(word),
         "settlement_unknown": utility.settle(word | {"readings": ["rdg_1"]}),
         "too_many_readings": utility.submit(utility.body({str(n): "1" for n in range(10_001)})),
+        **feeds(utility),
         "unauthorized": utility.submit(utility.body({"1": "150"}), key="mg_wrong"),
+    }
+
+
+def feeds(utility: Utility) -> dict[str, httpx.Response]:
+    """A feed of the registry for each code that only a feed brings out."""
+    head, row = "agreement;party;point;meter;register;digits", "F-1;X;1;F111;A+;6"
+
+    def fed(body: bytes, media: str = "text/csv", profile: str = "household") -> httpx.Response:
+        headers = {"Content-Type": media}
+        return utility.call("POST", "/v1/registry", content=body, headers=headers, params={"profile": profile, "dry_run": "true"})
+
+    return {
+        "registry_contradicts": fed(f"{head}\n{row}\nF-1;Y;2;F222;A+;6".encode()),
+        "registry_twice": fed(f"{head}\n{row}\n{row}".encode()),
+        "registry_encoding": fed(b"\xff"),
+        "registry_media": fed(b"", "text/plain"),
+        "profile_unknown": fed(b"", profile="nobody"),
     }
 
 

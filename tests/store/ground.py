@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from gateway import pipeline, profiles
+from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope, formats
 from gateway.outbound import Target
@@ -25,7 +26,6 @@ from gateway.settings import Worker as WorkerSettings
 from gateway.store import Store, claims, feed, ledger, people
 from gateway.store.audit import audit
 from gateway.store.claims import Held
-from gateway.store.feed import Line
 from gateway.store.intake import Entry, new_id
 from gateway.store.ledger import TAKEN, Due, Verdict
 from gateway.store.people import Sender

@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.domain.supply import key
+from gateway.domain.supply import Line, key
 from gateway.store import Connection, Store, feed, people, supply
-from gateway.store.feed import FIELDS, Line
+from gateway.store.feed import FIELDS
 from tests.conftest import Database, case
 
 PROFILE = "legal_entity"

@@ -14,11 +14,11 @@ import pytest
 from gateway import pipeline, profiles
 from gateway.domain.readings import IntervalBlock, MeterReading, Quality, Reading, Step, written
 from gateway.domain.status import ReadingStatus
+from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, Taken, new_entry
 from gateway.store import feed, people, readings
-from gateway.store.feed import Line
 from gateway.store.ledger import REFUSED
 from gateway.store.submissions import FoundRow, rows
 from tests.conftest import Database

@@ -4,6 +4,7 @@ from typing import Final
 
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_marked
+from gateway.inbound.api.registry import feed_registry
 from gateway.inbound.api.settle import post_settlements
 from gateway.inbound.api.submit import submit_file, submit_readings
 from gateway.inbound.api.windows import get_windows
@@ -17,5 +18,6 @@ HANDLERS: Final = [
     get_template,
     get_interval_template,
     get_windows,
+    feed_registry,
     post_settlements,
 ]

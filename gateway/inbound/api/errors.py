@@ -32,6 +32,7 @@ STATUS: Final = {
     "too_many_readings": 413,
     "file_type_mismatch": 415,
     "format_unknown": 415,
+    "registry_media": 415,
     "unavailable": 503,
 }
 """HTTP status of a refusal by its first problem's code; every other code is 422."""

@@ -1,0 +1,113 @@
+"""POST /v1/registry: rows in, each taken or refused by itself, the same again without effect."""
+
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from tests.running import Gateway, Utility
+
+HEAD = "agreement;point;meter;register;digits;last;last_period"
+
+
+@pytest.fixture
+def billing(gateway: Gateway) -> Utility:
+    return gateway.utility("legal_entity")
+
+
+def fed(utility: Utility, body: str | bytes, status: int = 200, media: str = "text/csv", scope: str = "registry", **query: Any) -> Any:
+    """The answer to a feed."""
+    headers = {"Authorization": f"Bearer {utility.partner(scope, name='billing')}", "Content-Type": media, "Accept-Language": "en"}
+    told = {"profile": "legal_entity"} | query
+    answer = httpx.post(f"{utility.gateway.url}/v1/registry", content=body, headers=headers, params=told)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def serials(utility: Utility) -> list[str]:
+    return [row.serial for row in utility.gateway.rows("select serial from meter where utility_id = %(u)s order by serial", u=utility.id)]
+
+
+def test_rows_come_in_and_the_same_rows_change_nothing(billing: Utility) -> None:
+    body = f"{HEAD}\n7-1;1;111;A+;6;435;2022-09\n7-1;2;222;A+;6;;\n7-2;1;333;A+;6;;"
+    for _ in range(2):
+        assert fed(billing, body) == {"rows": 3, "taken": 3, "refused": 0, "problems": []}
+    assert serials(billing) == ["111", "222", "333"]
+    [row] = billing.gateway.rows("select last from register where utility_id = %(u)s and last is not null", u=billing.id)
+    assert row.last == 435
+
+
+def test_a_bad_row_steps_aside_and_says_why(billing: Utility) -> None:
+    rows = ["7-1;1;111;A+;6;;", "7-1;1;111;A*;66;;", "7-1;2;222;A+;6;1;", "short", "7-1;1;111;A+;6;;", "7-1;3;333;A+;6;;"]
+    told = fed(billing, "\n".join([HEAD, *rows]))
+    assert (told["rows"], told["taken"], told["refused"]) == (6, 2, 4)
+    assert [(one["code"], one["where"]) for one in told["problems"]] == [
+        ("registry_cell", "line 3, digits"),
+        ("registry_cell", "line 3, register"),
+        ("registry_incomplete", "line 4, last_period"),
+        ("registry_cells", "line 5"),
+        ("registry_twice", "line 6, register"),
+    ]
+    assert all(one["text"] and one["todo"] for one in told["problems"])
+    assert serials(billing) == ["111", "333"]
+
+
+def test_objects_a_line_are_the_same_rows(billing: Utility) -> None:
+    objects: list[Any] = [
+        {"agreement": "7-1", "point": "1", "meter": "111", "register": "A+", "digits": 6, "ratio": 40, "losses": 0.05, "entry_open": False},
+        {"agreement": "7-1", "point": "2", "meter": "222", "register": "A+", "digits": 6, "removed_on": None, "colour": "red"},
+        ["no", "object"],
+    ]
+    body = b"\n".join(msgspec.json.encode(one) for one in objects) + b"\n\n{"
+    told = fed(billing, body, media="application/x-ndjson; charset=utf-8")
+    assert (told["rows"], told["taken"], told["refused"]) == (4, 1, 3)
+    assert [(one["code"], one["where"]) for one in told["problems"]] == [
+        ("registry_column", "line 2"),
+        ("registry_unreadable", "line 3"),
+        ("registry_unreadable", "line 5"),
+    ]
+    [row] = billing.gateway.rows(
+        "select ratio_current, losses, m.entry_open from point_terms t join meter m using (usage_point_id) where m.utility_id = %(u)s",
+        u=billing.id,
+    )
+    assert (row.ratio_current, str(row.losses), row.entry_open) == (40, "0.05", False)
+
+
+def test_a_dry_run_says_the_same_and_keeps_nothing(billing: Utility) -> None:
+    assert fed(billing, f"{HEAD}\n7-1;1;111;A+;6;;", dry_run="true")["taken"] == 1
+    assert serials(billing) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "query", "status", "code"),
+    [
+        ("agreement;point\n1;2", "text/csv", {}, 422, "column_missing"),
+        (f"{HEAD};meter\n1;2", "text/csv", {}, 422, "column_repeated"),
+        (f"{HEAD};colour\n1;2", "text/csv", {}, 422, "registry_column"),
+        (b"\xff\xfe\x00", "text/csv", {}, 422, "registry_encoding"),
+        ("{}", "application/json", {}, 415, "registry_media"),
+        (HEAD, "text/csv", {"profile": "water"}, 422, "profile_unknown"),
+        (HEAD, "text/csv", {"profile": ""}, 422, "profile_unknown"),
+    ],
+)
+def test_what_is_no_feed_is_refused(billing: Utility, body: str | bytes, media: str, query: dict[str, str], status: int, code: str) -> None:
+    assert fed(billing, body, status, media, **query)["code"] == code
+
+
+def test_a_key_that_may_not_feed_is_refused(billing: Utility) -> None:
+    assert fed(billing, HEAD, 403, scope="submit")["code"] == "forbidden"
+
+
+def test_a_feed_of_one_utility_leaves_another_alone(gateway: Gateway, billing: Utility) -> None:
+    other = gateway.utility("legal_entity")
+    fed(billing, f"{HEAD}\n7-1;1;111;A+;6;;")
+    fed(other, f"{HEAD}\n7-1;1;111;A+;5;;")
+    for utility, digits in ((billing, 6), (other, 5)):
+        [row] = gateway.rows("select digits from register where utility_id = %(u)s", u=utility.id)
+        assert row.digits == digits
+
+
+def test_readings_of_a_meter_fed_this_way_are_taken(billing: Utility) -> None:
+    fed(billing, f"{HEAD}\n7-1;1;20300109;A+;6;100;{billing.before}")
+    assert billing.submit(billing.body({"20300109": "150"})).json()["readings"][0]["status"] == "queued"

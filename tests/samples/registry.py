@@ -1,0 +1,34 @@
+"""What makes rows of a registry say each of their codes."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from gateway.domain.problems import Rejected
+from gateway.mapping.registry_rows import csv_rows
+from tests.samples.api import asked
+
+HEAD = "agreement;point;meter;register;digits;last;last_period"
+CONTRADICTIONS = ("registry_contradicts", "registry_twice", "registry_encoding", "registry_media", "profile_unknown")
+
+
+def read(*lines: str) -> Callable[[], Iterable[str]]:
+    """The codes that reading these lines yields."""
+
+    def codes() -> Iterable[str]:
+        try:
+            return [problem.code for row in csv_rows(f"{line}\n" for line in lines) for problem in row.problems]
+        except Rejected as refused:
+            return [problem.code for problem in refused.problems]
+
+    return codes
+
+
+SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
+    "registry_cell": read(HEAD, "1;1;1;A*;6;;"),
+    "registry_cell_empty": read(HEAD, "1;1;;A+;6;;"),
+    "registry_cells": read(HEAD, "1;1"),
+    "registry_column": read(f"{HEAD};colour"),
+    "registry_incomplete": read(HEAD, "1;1;1;A+;6;5;"),
+    "registry_unreadable": read(HEAD, '1;"1"1;1;A+;6;;'),
+    **{code: partial(asked, code) for code in CONTRADICTIONS},
+}
