@@ -38,6 +38,17 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     intervals: Literal["replace", "keep"] = "replace"
 
 
+class Plausible(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is still believed of a consumption beside the usual one of its register (V-07).
+
+    `high`, `low`: times the usual consumption a day. `least`: units of the dial that a reading may always differ by.
+    """
+
+    high: Annotated[float, msgspec.Meta(gt=1)] = 5.0
+    low: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
+    least: Annotated[int, msgspec.Meta(ge=0)] = 20
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole rulebook. `severity` overrides the weight of a rule by its code.
 
@@ -62,6 +73,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     reading: ReadingRules
     formats: tuple[str, ...] = ("canonical_json",)
     target: Name = "billing"
+    plausible: Plausible = Plausible()
     severity: dict[str, Severity] = {}
     words: dict[str, str] = {}
 

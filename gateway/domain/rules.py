@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain import belief
 from gateway.domain.intervals import expected, within
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
@@ -143,6 +144,20 @@ def rollover_suspected(case: Case) -> Iterator[Objection]:
             yield value.reading.where, _backwards(case, value, value.previous)
 
 
+def consumption_high(case: Case) -> Iterator[Objection]:
+    """Many times the usual consumption of this register (V-07; GV-17: 450 -> 012441 was 144 million kWh)."""
+    for value, advance, usual in _advances(case):
+        if advance > EXACT.multiply(usual, Decimal(case.profile.plausible.high)):
+            yield value.reading.where, _beside(case, value, advance, usual)
+
+
+def consumption_low(case: Case) -> Iterator[Objection]:
+    """A small part of the usual consumption of this register, but not none (V-07)."""
+    for value, advance, usual in _advances(case):
+        if 0 < advance < EXACT.multiply(usual, Decimal(case.profile.plausible.low)):
+            yield value.reading.where, _beside(case, value, advance, usual)
+
+
 def zero_consumption(case: Case) -> Iterator[Objection]:
     """Nothing was consumed since the last value (V-06; the household manual shows it accepted)."""
     for value in case.values:
@@ -261,6 +276,8 @@ RULES: Final[dict[Rule, Severity]] = {
     value_negative: Severity.ERROR,
     reading_decreased: Severity.ERROR,
     rollover_suspected: Severity.NEEDS_REVIEW,
+    consumption_high: Severity.WARNING,
+    consumption_low: Severity.HINT,
     zero_consumption: Severity.WARNING,
     zone_missing: Severity.ERROR,
     previous_differs: Severity.WARNING,
@@ -339,6 +356,27 @@ def _near_rollover(case: Case, value: Value, previous: Decimal) -> bool:
 def _backwards(case: Case, value: Value, previous: Decimal) -> dict[str, str]:
     over = used(case.meter, value.reading, EXACT.add(value.reading.value, _span(case, value)), previous)
     return {"value": text(value.reading.value), "previous": text(previous), "as_rollover": text(over)}
+
+
+def _advances(case: Case) -> Iterator[tuple[Value, Decimal, Decimal]]:
+    """Dials that moved on, how far, and how far they usually would have in that time; only where both differ by enough to matter."""
+    for value in case.values:
+        register = value.register
+        corrects = case.period == register.last_period and case.profile.reading.per_period == "one"
+        since, daily = (register.before_at, register.daily) if corrects else (register.last_at, belief.usual(register))
+        product = value.reading.ratio_applied or value.reading.losses_applied
+        if value.previous is None or since is None or daily is None or daily <= 0 or product:
+            continue
+        days = Decimal((case.at - since) / timedelta(days=1))
+        advance, usual = EXACT.subtract(value.reading.value, value.previous), EXACT.multiply(daily, days)
+        if days >= 1 and advance >= 0 and abs(advance - usual) > case.profile.plausible.least:
+            yield value, advance, usual
+
+
+def _beside(case: Case, value: Value, advance: Decimal, usual: Decimal) -> dict[str, str]:
+    """What both would be with ratio and losses."""
+    told = (used(case.meter, value.reading, one, _ZERO) for one in (advance, usual.quantize(_ONE)))
+    return {"value": text(value.reading.value), **dict(zip(("consumption", "usual"), map(text, told), strict=True))}
 
 
 def _window(case: Case) -> dict[str, str]:

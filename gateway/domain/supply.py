@@ -26,7 +26,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One register of a meter with its scale and the last values believed.
 
     `digits`, `decimals`: places of the dial before and after the point. `last`: value of `last_period` (`YYYY-MM`) read at
-    `last_at` by the meter reading `last_reading`, `before`: the value that stood when `last_period` began; None while nothing is known.
+    `last_at` by the meter reading `last_reading`, `before`: the value that stood when `last_period` began, read at `before_at`; None while
+    nothing is known. `daily`: what it usually advanced a day until `before`, in the units of its dial.
     """
 
     id: int
@@ -37,6 +38,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_period: str = ""
     last_at: datetime | None = None
     before: Decimal | None = None
+    before_at: datetime | None = None
+    daily: Decimal | None = None
     last_reading: UUID | None = None
 
 

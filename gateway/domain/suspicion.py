@@ -5,6 +5,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Final
 
+from gateway.domain import belief
 from gateway.domain.judging import Judged
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import EXACT, REGISTERS
@@ -13,6 +14,7 @@ from gateway.domain.supply import Meter, Register
 from gateway.domain.trial import Guess, Neighbour, Suspect, trial
 
 BACKWARDS: Final = frozenset({reading_decreased.__name__, rollover_suspected.__name__})
+_MONTH: Final = Decimal(30)
 _AROUND: Final = 1000
 """So many meters of the same agreement are asked whether the value might be theirs."""
 
@@ -28,7 +30,10 @@ def hints(judged: Judged, around: Sequence[Meter]) -> tuple[Problem, ...]:
 
 
 def usual(register: Register) -> Decimal | None:
-    """What a register usually advances a period, as far as its last two values tell; None when they do not."""
+    """What a register usually advances a month of 30 days, else what its last two values tell; None when nothing does."""
+    daily = belief.usual(register)
+    if daily is not None and daily > 0:
+        return EXACT.multiply(daily, _MONTH)
     if register.last is None or register.before is None or register.last <= register.before:
         return None
     return EXACT.subtract(register.last, register.before)

@@ -320,21 +320,34 @@ def _dials(row: Row) -> bool:
 def _move_registers(together: Together, rows: Iterable[Row]) -> None:
     """Keep the last believed values beside each register, so that no history is read when the next reading comes."""
     moved = {
-        register.id: (register.id, register.last, register.last_period, register.last_at, register.last_reading, register.before)
+        register.id: tuple(getattr(register, name) for name in _REMEMBERED)
         for row in rows
         if row.known is not None
         for register in row.known.meter.registers
     }
     if moved:
-        types = {"r_id": "bigint", "r_last": "numeric", "r_period": "text", "r_at": "timestamptz", "r_by": "uuid", "r_before": "numeric"}
         columns = zip(*(moved[id_] for id_ in sorted(moved)), strict=True)
-        together.add(
-            "moved",
-            "update register r set last = n.last, last_period = n.period, last_at = n.at, last_reading_id = n.reading, before = n.before "
-            "from unnest(%(r_id)s::bigint[], %(r_last)s::numeric[], %(r_period)s::text[], %(r_at)s::timestamptz[], %(r_by)s::uuid[], "
-            "%(r_before)s::numeric[]) n(id, last, period, at, reading, before) where r.id = n.id",
-            {name: array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)},
-        )
+        values = {f"r_{name}": array(column, kind) for (name, kind), column in zip(_REMEMBERED.items(), columns, strict=True)}
+        together.add("moved", _MOVED, values)
+
+
+_REMEMBERED: Final = {
+    "id": "bigint",
+    "last": "numeric",
+    "last_period": "text",
+    "last_at": "timestamptz",
+    "last_reading": "uuid",
+    "before": "numeric",
+    "before_at": "timestamptz",
+    "daily": "numeric",
+}
+"""What a register remembers of the values believed, as it is written beside it."""
+_MOVED: Final = (
+    "update register r set last = n.last, last_period = n.last_period, last_at = n.last_at, last_reading_id = n.last_reading, "
+    "before = n.before, before_at = n.before_at, daily = n.daily "
+    f"from unnest({', '.join(f'%(r_{name})s::{kind}[]' for name, kind in _REMEMBERED.items())}) n({', '.join(_REMEMBERED)}) "
+    "where r.id = n.id"
+)
 
 
 def _enqueue(connection: Connection, entries: Sequence[Entry]) -> None:

@@ -161,6 +161,8 @@ register = Table(
     Column("before", Numeric),
     Column("initial", Numeric),
     Column("final", Numeric),
+    Column("before_at", INSTANT),
+    Column("daily", Numeric),
     UniqueConstraint("meter_id", "code"),
     postgresql_with={"fillfactor": "80"},
 )

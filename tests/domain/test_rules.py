@@ -1,14 +1,16 @@
 """Each rule: when it fires, when it does not, and at its edge."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 import pytest
 
+from gateway.domain.judging import judge
 from gateway.domain.problems import Problem, Severity
+from gateway.domain.profile import Plausible
 from gateway.domain.readings import Reading
 from gateway.domain.rules import RULES, Case, check, text
 from gateway.domain.status import ReadingStatus
@@ -244,3 +246,34 @@ def test_a_rule_looks_at_nothing_but_the_case() -> None:
 )
 def test_a_number_is_shown_plainly(value: str, shown: str) -> None:
     assert text(Decimal(value)) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "codes"),
+    [
+        ("1100", set()),
+        ("1499", set()),
+        ("1501", {"consumption_high"}),
+        ("1010", set()),
+        ("1009", {"consumption_low"}),
+        ("1000", {"zero_consumption"}),
+    ],
+)
+def test_a_consumption_is_held_against_the_usual_one(value: str, codes: set[str]) -> None:
+    """100 in the 30 days before, and 30 days since: more than five times that and less than a tenth are told."""
+    read = OCTOBER - timedelta(days=30)
+    known = register(last="1000", last_at=read, before=Decimal(900), before_at=read - timedelta(days=30))
+    judged = verdict({"A+": value}, meter(known, ratio="40"), at=OCTOBER)
+    assert set(weights(judged)) == codes
+    if codes & {"consumption_high", "consumption_low"}:
+        [told] = judged.problems
+        assert (told.values["consumption"], told.values["usual"]) == (str((int(value) - 1000) * 40), "4000")
+
+
+def test_a_few_units_are_never_out_of_all_proportion() -> None:
+    read = OCTOBER - timedelta(days=30)
+    known = register(last="1000", last_at=read, before=Decimal(999), before_at=read - timedelta(days=30))
+    assert weights(verdict({"A+": "1020"}, meter(known), at=OCTOBER)) == {}
+    assert weights(verdict({"A+": "1022"}, meter(known), at=OCTOBER)) == {"consumption_high": "warning"}
+    by = strict(plausible=Plausible(high=50.0))
+    assert weights(judge(sent({"A+": "1022"}, at=OCTOBER), meter(known), by, OCTOBER)) == {}

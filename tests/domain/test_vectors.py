@@ -1,5 +1,6 @@
 """The golden vectors of the five manuals (GV-n), as far as rules decide them; how the cells were written is the formats' part."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -54,6 +55,25 @@ def test_gv_5_twelve_billion_kilowatt_hours_are_never_accepted(last_period: str)
     assert judged.problems[0].values == {"value": "435", "previous": "444", "as_rollover": "12044795595.864"}
     assert Decimal("12044795595.864") == 999991 * Decimal("12044.904")
     assert judged.status is ReadingStatus.NEEDS_REVIEW
+
+
+def test_gv_17_a_hundred_million_kilowatt_hours_wait_for_a_person() -> None:
+    """450 in December, 012441 in January at 12000 x 1.003742: 144 430 443.864 kWh; November and December had used 15."""
+    read = [datetime(2022, 11, 30, 21, tzinfo=UTC), datetime(2022, 12, 31, 21, tzinfo=UTC)]
+    known = register(last="450", digits=6, last_period="2022-12", last_at=read[1], before=Decimal(435), before_at=read[0])
+    one = meter(known, ratio="12000", losses="0.003742")
+    judged = judge(sent({"A+": "012441"}, "2023-01"), one, PROFILES["legal_entity"], datetime(2023, 1, 28, tzinfo=UTC))
+    assert judged.values[0].consumption == Decimal("144430443.864")
+    assert weights(judged) == {"consumption_high": "needs_review"}
+    assert judged.status is ReadingStatus.NEEDS_REVIEW
+    assert judged.problems[0].values["consumption"] == "144430443.864"
+
+
+def test_gv_26_an_untouched_form_is_warned_about() -> None:
+    """The form is filled with last month's value: handed in as it is, nothing was entered."""
+    judged = verdict({"A+": "1430.5"}, meter(register(last="1430.5", decimals=1)), PROFILES["consumer_ua"])
+    assert weights(judged) == {"zero_consumption": "warning"}
+    assert judged.status is ReadingStatus.ACCEPTED
 
 
 @pytest.mark.parametrize("name", sorted(PROFILES))

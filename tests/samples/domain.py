@@ -15,6 +15,7 @@ from tests.domain.gaps import generated
 
 FULL = meter(register(last="1430"))
 WATER = meter(register("volume", "231"))
+USUAL = meter(register(last="1000", before=Decimal(900), before_at=datetime(2022, 8, 31, tzinfo=UTC)))
 
 
 def said(values: dict[str, str], of: Meter = FULL, arrival: datetime = OCTOBER, period: str = "2022-10") -> Callable[[], Iterable[str]]:
@@ -65,6 +66,8 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "value_negative": said({"A+": "-1"}),
     "reading_decreased": said({"A+": "1429"}),
     "rollover_suspected": said({"A+": "12"}, meter(register(last="99990"))),
+    "consumption_high": said({"A+": "5000"}, USUAL),
+    "consumption_low": said({"A+": "1003"}, USUAL),
     "zero_consumption": said({"A+": "1430"}),
     "zone_missing": said({"A+:day": "5"}, meter(register("A+:day"), register("A+:night"))),
     "previous_differs": declared,
