@@ -55,7 +55,12 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)
-            entry.rows.append(_row(connection, entry, told, _candidates(known, told, entry.sender), profiles, calendars, gone, around))
+            try:
+                fitting = _candidates(known, told, entry.sender)
+            except Rejected as refusal:
+                entry.rows.append(_refused(told, refusal.problems))
+                continue
+            entry.rows.append(_row(connection, entry, told, fitting, profiles, calendars, gone, around))
         if any(new.blocks for new in news):
             policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
             keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
@@ -71,7 +76,10 @@ def _filled(new: MeterReading, envelope: Envelope) -> MeterReading:
 
 
 def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sender) -> list[Known]:
-    """The meters that the words of the sender fit, within what it may see; the number exactly as written decides between several."""
+    """The meters that the words of the sender fit, within what it may see; the number exactly as written decides between several.
+
+    Raises Rejected when such a meter is there, but at another object than the one told (GV-25: an object of another agreement).
+    """
     found = known.get(key(new.meter), []) if new.meter else []
     if new.agreement:
         agreement = key(new.agreement)
@@ -79,11 +87,16 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
     if new.point:
         point = key(new.point)
         found = [one for one in found if one.point_key == point]
-    if new.location:
-        location = key(new.location)
-        found = [one for one in found if one.location_key == location]
     if sender.agreement_ids is not None:
         found = [one for one in found if one.meter.agreement_id in sender.agreement_ids]
+    if new.location:
+        location = key(new.location)
+        there = [one for one in found if one.location_key == location]
+        if found and not there:
+            raise Rejected(
+                Problem(code="location_differs", where=new.where, values={"location": new.location[:40], "meter": new.meter[:40]})
+            )
+        found = there
     exact = [one for one in found if one.meter.serial == new.meter.strip()]
     return exact if len(found) > 1 and len(exact) == 1 else found
 
@@ -98,11 +111,10 @@ def _row(
     gone: "_Gone",
     around: Sequence[Meter],
 ) -> Row:
-    row = Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems)
     if len(found) != 1:
         code = "meter_ambiguous" if found else "meter_unknown"
-        row.problems += (Problem(code=code, where=new.where, values={"meter": new.meter}),)
-        return row
+        return _refused(new, (Problem(code=code, where=new.where, values={"meter": new.meter}),))
+    row = _refused(new, ())
     [known] = found
     profile = profiles[known.profile]
     calendar = people.calendar_of(calendars, profile)
@@ -119,6 +131,11 @@ def _row(
     if row.status is ReadingStatus.ACCEPTED and judged.values:
         _believe(row, judged, known, profile, gone)
     return row
+
+
+def _refused(new: MeterReading, problems: tuple[Problem, ...]) -> Row:
+    """A row that nothing comes of, as long as nobody says otherwise."""
+    return Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems + problems)
 
 
 def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: "_Gone") -> None:

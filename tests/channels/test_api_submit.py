@@ -9,6 +9,8 @@ import httpx
 import msgspec
 import pytest
 
+from gateway.domain.supply import Line
+from gateway.store import feed
 from tests.running import Gateway, Utility
 
 
@@ -305,6 +307,23 @@ def test_gv_12_a_meter_with_an_empty_zone_is_refused_and_the_others_taken(compan
     body = msgspec.json.encode({"readings": [row | {"period": company.period} for row in rows]})
     told = company.submit(body).json()
     assert (told["status"], statuses(told), codes(told)) == ("partly_accepted", ["rejected", "queued"], ["zone_missing"])
+
+
+def test_gv_25_an_object_of_another_agreement_is_refused(company: Utility) -> None:
+    """Objects have the number of their agreement and four digits more; both agreements here are the sender's own."""
+    for agreement, serial in (("78010000002778", "31"), ("78010000002779", "32")):
+        line = Line(agreement=agreement, location=f"{agreement}0001", point="1", meter=serial, register="A+", digits=6)
+        with company.gateway.owner.transaction() as connection:
+            feed.import_lines(connection, company.id, company.profile.name, [line])
+
+    def said(location: str) -> tuple[str, list[str]]:
+        row = {"meter": "31", "location": location, "period": company.period, "registers": [{"register": "A+", "value": "5"}]}
+        [told] = company.submit(msgspec.json.encode({"readings": [row]})).json()["readings"]
+        return told["status"], [problem["code"] for problem in told["problems"] if problem["severity"] == "error"]
+
+    assert said("780100000027790001") == ("rejected", ["location_differs"])
+    assert said("780100000027780001") == ("queued", [])
+    company.gateway.work()
 
 
 def test_gv_13_a_comma_and_a_point_are_the_same(company: Utility) -> None:
