@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_marked
 from gateway.inbound.api.registry import feed_registry
@@ -18,6 +19,8 @@ HANDLERS: Final = [
     get_template,
     get_interval_template,
     get_windows,
+    get_coverage,
+    get_coverage_workbook,
     feed_registry,
     post_settlements,
 ]

@@ -96,9 +96,9 @@ async def get_template(
 ) -> Response[bytes]:
     """The integral workbook of an agreement for a period (YYYY-MM), made from the registry (legal-entity manual 5.2)."""
     sender = await reader(request)
-    _check(period, agreement=agreement)
+    check(period, agreement=agreement)
     body = await asyncio.to_thread(_template, parts_of(request), sender, agreement, period, language_of(request))
-    return _download(body, f"{agreement}_{period}.xlsx")
+    return download(body, f"{agreement}_{period}.xlsx")
 
 
 @get(
@@ -116,12 +116,12 @@ async def get_interval_template(
 ) -> Response[bytes]:
     """The interval workbook of a meter for a period (YYYY-MM): its hours by the days of the utility's zone (legal-entity manual 5.3.1)."""
     sender = await reader(request)
-    _check(period, agreement=agreement, meter=meter)
+    check(period, agreement=agreement, meter=meter)
     body = await asyncio.to_thread(_interval_template, parts_of(request), sender, agreement, meter, period, language_of(request))
-    return _download(body, f"{meter}_{period}.xlsx")
+    return download(body, f"{meter}_{period}.xlsx")
 
 
-def _check(period: str, **codes: str) -> None:
+def check(period: str, **codes: str) -> None:
     """Raises Rejected, with every problem, for what is no period and for codes that nobody could have written."""
     problems = []
     try:
@@ -137,7 +137,8 @@ def _check(period: str, **codes: str) -> None:
         raise Rejected(*problems)
 
 
-def _download(body: bytes, name: str) -> Response[bytes]:
+def download(body: bytes, name: str) -> Response[bytes]:
+    """A workbook to keep under a name."""
     return Response(body, media_type=XLSX, headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"})
 
 

@@ -1,0 +1,52 @@
+"""What is still missing for a period: every register that is expected, and what became of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.status import ReadingStatus
+
+
+class Cover(StrEnum):
+    """What became of an expected register. All but MISSING were received."""
+
+    ACCEPTED = "accepted"
+    WAITING = "waiting"
+    REFUSED = "refused"
+    MISSING = "missing"
+
+
+_S = ReadingStatus
+_WAITING = frozenset({_S.DRAFT, _S.NEEDS_REVIEW, _S.IN_DOUBT})
+_REFUSED = frozenset({_S.REJECTED, _S.DEAD})
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A register of which a value is expected for a period. `status`, `reading`: of the newest that came, None when none did."""
+
+    agreement: str
+    party: str
+    location: str
+    point: str
+    point_name: str
+    meter: str
+    register: str
+    status: ReadingStatus | None
+    reading: UUID | None
+
+    @property
+    def cover(self) -> Cover:
+        """What became of it."""
+        if self.status is None:
+            return Cover.MISSING
+        return Cover.WAITING if self.status in _WAITING else Cover.REFUSED if self.status in _REFUSED else Cover.ACCEPTED
+
+
+def counts(registers: Iterable[Expected]) -> dict[str, int]:
+    """How many are expected and received, and how many came to what."""
+    found = Counter(one.cover for one in registers)
+    total = sum(found.values())
+    return {"expected": total, "received": total - found[Cover.MISSING], **{cover.value: found[cover] for cover in Cover}}

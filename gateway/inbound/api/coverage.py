@@ -1,0 +1,126 @@
+"""GET /v1/coverage: what is still missing for a period, register by register, as JSON or as a workbook."""
+
+import asyncio
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromQuery, QueryParameter
+
+from gateway.domain.coverage import Cover, Expected, counts
+from gateway.inbound.api.errors import language_of, refusals
+from gateway.inbound.api.look import XLSX, check, download, reader
+from gateway.inbound.parts import Parts, parts_of
+from gateway.mapping.coverage_sheet import write
+from gateway.store import coverage
+from gateway.store.people import Sender
+
+LIMIT: Final = 100_000
+"""So many registers of one question; who has more asks agreement by agreement or branch by branch."""
+
+
+class ExpectedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A register of which a value is expected. `state`: accepted, waiting, refused or missing; `reading`: the newest that came."""
+
+    agreement: str
+    party: str
+    location: str
+    point: str
+    point_name: str
+    meter: str
+    register: str
+    state: Cover
+    reading: str | None
+
+
+class Coverage(msgspec.Struct, frozen=True, kw_only=True):
+    """How a period is covered. The counts are of all registers asked about, `registers` the ones shown."""
+
+    period: str
+    expected: int
+    received: int
+    accepted: int
+    waiting: int
+    refused: int
+    missing: int
+    registers: list[ExpectedView]
+
+
+Code = Annotated[str, QueryParameter(max_length=100)]
+
+
+@get(
+    "/v1/coverage",
+    responses=refusals(400, 401, 403, 422, 503)
+    | {200: ResponseSpec(Coverage, generate_examples=False, description="The counts, and every register asked about")},
+    operation_id="getCoverage",
+    tags=["readings"],
+)
+async def get_coverage(
+    request: Request[Any, Any, Any],
+    period: Annotated[str, QueryParameter(max_length=7)],
+    agreement: Code = "",
+    party: Code = "",
+    branch: Code = "",
+    mine: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+    only: FromQuery[Cover | None] = None,
+) -> Response[bytes]:
+    """Every register of which a value is expected for a period, with what became of it; `only` shows those of one state.
+
+    `mine`: only meters of which this key has ever reported.
+    """
+    found = await _asked(request, period, agreement, party, branch, mine=mine)
+    shown = [
+        ExpectedView(
+            agreement=one.agreement,
+            party=one.party,
+            location=one.location,
+            point=one.point,
+            point_name=one.point_name,
+            meter=one.meter,
+            register=one.register,
+            state=one.cover,
+            reading=None if one.reading is None else f"rdg_{one.reading.hex}",
+        )
+        for one in found
+        if only in (None, one.cover)
+    ]
+    told = Coverage(period=period, **counts(found), registers=shown)
+    return Response(msgspec.json.encode(told), media_type="application/json")
+
+
+@get(
+    "/v1/coverage/workbook",
+    responses=refusals(400, 401, 403, 422, 503)
+    | {200: ResponseSpec(bytes, generate_examples=False, media_type=XLSX, description="The same as a workbook")},
+    operation_id="getCoverageWorkbook",
+    tags=["readings"],
+    media_type=XLSX,
+)
+async def get_coverage_workbook(
+    request: Request[Any, Any, Any],
+    period: Annotated[str, QueryParameter(max_length=7)],
+    agreement: Code = "",
+    party: Code = "",
+    branch: Code = "",
+    mine: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
+    only: FromQuery[Cover | None] = None,
+) -> Response[bytes]:
+    """The registers of `getCoverage` as a workbook to hand on, in the language asked for."""
+    found = await _asked(request, period, agreement, party, branch, mine=mine)
+    rows = [one for one in found if only in (None, one.cover)]
+    body = await asyncio.to_thread(write, rows, period=period, language=language_of(request))
+    return download(body, f"coverage_{period}.xlsx")
+
+
+async def _asked(request: Request[Any, Any, Any], period: str, agreement: str, party: str, branch: str, *, mine: bool) -> list[Expected]:
+    sender = await reader(request)
+    told = {name: code for name, code in (("agreement", agreement), ("party", party), ("branch", branch)) if code}
+    check(period, **told)
+    return await asyncio.to_thread(_expected, parts_of(request), sender, period, told, mine=mine)
+
+
+def _expected(parts: Parts, sender: Sender, period: str, told: dict[str, str], *, mine: bool) -> list[Expected]:
+    with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
+        return coverage.expected(connection, sender, period, **told, mine=mine, limit=LIMIT)
