@@ -57,6 +57,16 @@
     }
   };
 
+  /** Settle, and keep the focus: a node that had to move loses it, and one that went leaves it to what stands in its row. */
+  const keep = (fresh) => {
+    const held = document.activeElement;
+    const home = live.contains(held) ? held.closest("[id]").id : "";
+    settle(live, fresh);
+    if (!home || document.activeElement === held) return;
+    const heir = held.isConnected ? held : document.getElementById(home)?.querySelector("a, button, summary");
+    heir?.focus({ preventScroll: true });
+  };
+
   /** One fetch at a time; what is asked meanwhile is one more afterwards. */
   const refresh = async () => {
     asked = true;
@@ -70,7 +80,7 @@
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
         const holder = live.cloneNode(false);
         holder.append(...fresh.childNodes);
-        settle(live, holder);
+        keep(holder);
       }
       say(source === null || source.readyState !== EventSource.CLOSED);
     } catch {
