@@ -139,13 +139,13 @@ def _settle_period(new: MeterReading, timing: Timing, arrival: datetime) -> tupl
 
     Of a window with a cut-off day a period that is over gives way to the one that is open.
     """
-    fitting = open_periods(timing, arrival)
     if new.period:
         try:
             over = bounds(timing, new.period)[1] <= arrival
         except ValueError:
             return "", [Problem(code="period_invalid", where=new.where, values={"period": new.period})]
-        return fitting[0] if over and isinstance(timing.window, CutOff) else new.period, []
+        return open_periods(timing, arrival)[0] if over and isinstance(timing.window, CutOff) else new.period, []
+    fitting = open_periods(timing, arrival)
     if len(fitting) > 1:
         return "", [Problem(code="period_ambiguous", where=new.where, values={"periods": ", ".join(fitting)})]
     return fitting[0] if fitting else period_of(arrival, timing.zone), []

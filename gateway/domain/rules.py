@@ -94,8 +94,10 @@ def window_closed(case: Case) -> Iterator[Objection]:
 
 def counted_later(case: Case) -> Iterator[Objection]:
     """The reading came after the cut-off day, so the next period takes it (household manual 4.2, F-042)."""
+    if not isinstance(case.timing.window, CutOff):
+        return
     meant = case.new.period or period_of(case.arrival, case.timing.zone)
-    if isinstance(case.timing.window, CutOff) and case.period > meant:
+    if case.period > meant:
         yield case.new.where, {"period": meant, "closed": opening(case.timing, meant).last.isoformat(), "next_period": case.period}
 
 
@@ -230,7 +232,7 @@ def interval_count_wrong(case: Case) -> Iterator[Objection]:
 
 def interval_negative(case: Case) -> Iterator[Objection]:
     """Amounts of electricity and water are never below zero; in the archive of a heat meter reverse flow and differences may be."""
-    if any(problem.code == interval_negative.__name__ for problem in case.new.problems):
+    if not case.new.blocks or any(problem.code == interval_negative.__name__ for problem in case.new.problems):
         return
     for block in case.new.blocks:
         kind = REGISTERS.get(block.register)
@@ -253,7 +255,7 @@ def interval_missing(case: Case) -> Iterator[Objection]:
 
 def interval_outside_period(case: Case) -> Iterator[Objection]:
     """Values outside the period are kept and not counted for it; heat reports may run from the 16th to the 15th."""
-    if not case.period:
+    if not case.period or not case.amounts:
         return
     first = month(case.period)
     for code, blocks in case.amounts.items():

@@ -1,10 +1,12 @@
 """The registry of meters: looked up by the keys a sender wrote; `feed.py` feeds it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import datetime
+from decimal import Decimal
 from itertools import groupby
-from operator import attrgetter
+from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from sqlalchemy import Connection
@@ -61,46 +63,73 @@ def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[K
     return _gather(rows.all())
 
 
-def _gather(rows: Sequence[Any]) -> list[Known]:
+def _gather(rows: Iterable[Any]) -> list[Known]:
     """Meters out of rows that are ordered by meter, then by terms of its point, then by register."""
-    return [_known(list(own)) for _, own in groupby(rows, attrgetter("id"))]
+    found: list[Known] = []
+    for _, own in groupby(rows, itemgetter(0)):
+        first, *more = own
+        terms = [Terms(*first[19:24])]
+        registers = [_register(*first[24:])]
+        for row in more:
+            if row[19] != terms[-1].since:
+                terms.append(Terms(*row[19:24]))
+            if row[19] == terms[0].since:
+                registers.append(_register(*row[24:]))
+        found.append(_known(first, terms, tuple(registers)))
+    return found
 
 
-def _known(rows: Sequence[Any]) -> Known:
-    first = rows[0]
-    terms = {row.since: Terms(row.since, row.ratio_current, row.ratio_voltage, row.losses, row.losses_constant) for row in rows}
-    registers = tuple(
-        Register(
-            id=row.register_id,
-            code=row.code,
-            digits=row.digits,
-            decimals=row.decimals,
-            last=row.last,
-            last_period=row.last_period,
-            last_at=row.last_at,
-            before=row.before,
-            before_at=row.before_at,
-            daily=row.daily,
-            last_reading=row.last_reading_id,
-        )
-        for row in rows[: len(rows) // len(terms)]
-    )
+def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) -> Known:
+    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:19]
+    agreement_id, agreement, agreement_key, profile, service, window_day, *days = more
+    last = terms[-1]
     meter = Meter(
-        id=first.id,
-        serial=first.serial,
-        agreement=first.agreement,
-        agreement_id=first.agreement_id,
-        point=first.point,
-        point_name=first.point_name,
-        location=first.location,
-        location_name=first.location_name,
-        entry_open=first.entry_open,
-        service=first.service,
-        window_day=first.window_day,
-        installed_on=first.installed_on,
-        removed_on=first.removed_on,
-        verify_by=first.verify_by,
-        terms=tuple(terms.values()),
+        id=id_,
+        serial=serial,
+        agreement=agreement,
+        agreement_id=agreement_id,
+        point=point,
+        point_name=point_name,
+        location=location,
+        location_name=location_name,
+        entry_open=entry_open,
+        ratio=last.ratio_current * last.ratio_voltage,
+        losses=last.losses,
+        losses_constant=last.losses_constant,
+        terms=tuple(terms),
+        installed_on=days[0],
+        removed_on=days[1],
+        verify_by=days[2],
+        service=service,
+        window_day=window_day,
         registers=registers,
-    ).on(date.max)
-    return Known(meter, first.key, first.agreement_key, first.point_key, first.location_key, first.profile)
+    )
+    return Known(meter, own, agreement_key, point_key, location_key, profile)
+
+
+def _register(
+    id_: int,
+    code: str,
+    digits: int,
+    decimals: int,
+    last: Decimal | None,
+    last_period: str,
+    last_at: datetime | None,
+    last_reading: UUID | None,
+    before: Decimal | None,
+    before_at: datetime | None,
+    daily: Decimal | None,
+) -> Register:
+    return Register(
+        id=id_,
+        code=code,
+        digits=digits,
+        decimals=decimals,
+        last=last,
+        last_period=last_period,
+        last_at=last_at,
+        last_reading=last_reading,
+        before=before,
+        before_at=before_at,
+        daily=daily,
+    )

@@ -58,7 +58,7 @@ def registry() -> str:
         people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")
         feed.import_lines(connection, utility, PROFILE, lines)
     store.close()
-    ground.tidy(name, "agreement", "usage_point", "meter", "register")
+    ground.tidy(name, "agreement", "usage_point", "point_terms", "meter", "register")
     return name
 
 

@@ -80,7 +80,7 @@ def registry() -> str:
         people.add_credential(connection, utility, "bench portal", ["submit", "read"], key=KEY)
         feed.import_lines(connection, utility, PROFILE, lines)
     store.close()
-    tidy(name, "agreement", "usage_point", "meter", "register")
+    tidy(name, "agreement", "usage_point", "point_terms", "meter", "register")
     return name
 
 
