@@ -1,1 +1,1 @@
-"""The pure heart: readings, supply, rules, windows, statuses, settlements, problems, profiles. Imports nothing but msgspec and texts."""
+"""The pure heart of it all. Imports nothing but msgspec, the texts, and `holidays` for the calendars."""

@@ -63,7 +63,7 @@ def tolerance(gap: Gap) -> Decimal:
 
 
 def explain(gap: Gap) -> tuple[Cause, ...]:
-    """The causes that close the gap, the closest first; one alone is the cause. None when it is no gap, or nothing known closes it."""
+    """The causes that close the gap, the closest first; one alone is the cause. Empty when it is no gap, or nothing known closes it."""
     allowed = tolerance(gap)
     if abs(EXACT.subtract(gap.integral, gap.interval)) <= allowed:
         return ()

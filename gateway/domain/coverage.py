@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.domain.problems import Problem, Rejected
 from gateway.domain.status import ReadingStatus
 
 
@@ -43,6 +44,13 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         if self.status is None:
             return Cover.MISSING
         return Cover.WAITING if self.status in _WAITING else Cover.REFUSED if self.status in _REFUSED else Cover.ACCEPTED
+
+
+def within(registers: list[Expected], limit: int) -> list[Expected]:
+    """The registers unless they are more than `limit`: counts of a part would be taken for those of the whole. Raises Rejected."""
+    if len(registers) > limit:
+        raise Rejected(Problem(code="coverage_too_wide", values={"limit": str(limit)}))
+    return registers
 
 
 def counts(registers: Iterable[Expected]) -> dict[str, int]:

@@ -45,18 +45,30 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
     reader = csv.reader(chain([head], rest), delimiter=max(";\t,", key=head.count), strict=True)
     try:
         names = [name.strip().lower() for name in next(reader, [])]
-        _check_header(names)
-        before = reader.line_num
-        for cells in reader:
-            number, before = before + 1, reader.line_num
-            if len(cells) != len(names) and any(map(str.strip, cells)):
-                told = {"count": str(len(cells)), "expected": str(len(names))}
-                yield Row(number, None, (Problem(code="registry_cells", where=f"line {number}", values=told),))
-            elif any(map(str.strip, cells)):
-                yield _row(number, dict(zip(names, cells, strict=True)))
     except csv.Error as error:
-        where = f"line {reader.line_num}"
-        yield Row(reader.line_num, None, (Problem(code="registry_unreadable", where=where, values={"reason": str(error)[:100]}),))
+        raise Rejected(_unreadable(1, error)) from error
+    _check_header(names)
+    ended = False
+    while not ended:
+        number = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            ended = True
+        except csv.Error as error:
+            yield Row(number, None, (_unreadable(number, error),))
+        else:
+            if any(map(str.strip, cells)):
+                yield _row(number, dict(zip(names, cells, strict=True))) if len(cells) == len(names) else _uneven(number, cells, names)
+
+
+def _uneven(number: int, cells: list[str], names: list[str]) -> Row:
+    told = {"count": str(len(cells)), "expected": str(len(names))}
+    return Row(number, None, (Problem(code="registry_cells", where=f"line {number}", values=told),))
+
+
+def _unreadable(number: int, error: Exception) -> Problem:
+    return Problem(code="registry_unreadable", where=f"line {number}", values={"reason": str(error)[:100]})
 
 
 def json_rows(lines: Iterable[str]) -> Iterator[Row]:
@@ -67,7 +79,7 @@ def json_rows(lines: Iterable[str]) -> Iterator[Row]:
         try:
             told = _object.decode(text)
         except (msgspec.MsgspecError, RecursionError) as error:
-            yield Row(number, None, (Problem(code="registry_unreadable", where=f"line {number}", values={"reason": str(error)[:100]}),))
+            yield Row(number, None, (_unreadable(number, error),))
             continue
         strange = [
             Problem(code="registry_column", where=f"line {number}", values={"column": name[:_SHOWN]})

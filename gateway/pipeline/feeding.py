@@ -30,9 +30,8 @@ def stage(connection: Connection, utility: int, rows: Iterable[Row]) -> Fed:
     fed.taken = feed.stage(connection, utility, _good(rows, fed, numbers))
     while found := feed.clashes(connection, LIMIT):
         fed.problems += [_said(clash, numbers) for clash in found]
-        gone = {clash.row for clash in found}
-        feed.drop(connection, gone)
-        fed.refused, fed.taken = fed.refused + len(gone), fed.taken - len(gone)
+        gone = feed.drop_clashes(connection)
+        fed.refused, fed.taken = fed.refused + gone, fed.taken - gone
     fed.problems = sorted(fed.problems, key=_place)[:LIMIT]
     return fed
 

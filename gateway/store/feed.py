@@ -12,7 +12,6 @@ from psycopg import sql
 from sqlalchemy import Connection
 
 from gateway.domain.supply import Line, key
-from gateway.store.rows import array
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -161,27 +160,35 @@ _PARTY: Final = FIELDS.index("party_code")
 
 
 def clashes(connection: Connection, limit: int) -> list[Clash]:
-    """Rows that contradict an earlier row about the same party, agreement, point or meter, or name a register twice; at most `limit`."""
+    """Rows that contradict an earlier row about the same party, agreement, point or meter, or name a register twice; at most `limit`.
+
+    Codes that fold to one key are one code, however each row writes it.
+    """
     found: list[Clash] = []
     for part in _PARTS:
-        filled, keys = _filled(part), ", ".join(part.key)
-        fields = [name for name, source in part.told.items() if not source.startswith("%")]
-        differ = [f"case when l.{part.told[name]} is distinct from f.{part.told[name]} then '{name}' end" for name in fields]
-        twice = "l.register" if part.kind == "register" else ", ".join(differ)
-        told = "true" if part.kind == "register" else " or ".join(f"({one}) is not null" for one in differ)
+        fields, told = _clashing(part)
         rows = connection.exec_driver_sql(
-            f"select l.n, f.n as earlier, array_remove(array[{twice}], null) as fields from line l "
-            f"join (select distinct on ({keys}) * from line where {filled} order by {keys}, n) f using ({keys}) "
-            f"where l.n > f.n and ({told}) order by l.n limit %(limit)s",
-            {"limit": limit},
+            f"select l.n, f.n as earlier, {fields} as fields {told} order by l.n limit %(limit)s", {"limit": limit}
         )
         found += [Clash(row.n, row.earlier, part.kind, field) for row in rows for field in row.fields]
     return sorted(found, key=lambda clash: (clash.row, clash.kind, clash.field))[:limit]
 
 
-def drop(connection: Connection, rows: Iterable[int]) -> None:
-    """Leave staged rows out, by their numbers from 0."""
-    connection.exec_driver_sql("delete from line where n = any(%(rows)s::int[])", {"rows": array(rows, "int")})
+def drop_clashes(connection: Connection) -> int:
+    """Leave every row out that contradicts an earlier one; return how many. What stood first may be gone then: look again."""
+    return sum(connection.exec_driver_sql(f"delete from line where n in (select l.n {_clashing(part)[1]})").rowcount for part in _PARTS)
+
+
+def _clashing(part: _Part) -> tuple[str, str]:
+    """The columns in which a row of `line` l differs from the first row f about the same thing, and where such rows are found."""
+    keys, filled = ", ".join(part.key), _filled(part)
+    sources = [source for source in part.told.values() if not source.startswith("%") and source not in _KEYS.values()]
+    differ = [f"case when l.{one} is distinct from f.{one} then '{one.removesuffix('_key')}' end" for one in sources]
+    twice = part.kind == "register"
+    fields = "array[l.register]" if twice else f"array_remove(array[{', '.join(differ)}], null)"
+    met = "true" if twice else " or ".join(f"({one}) is not null" for one in differ)
+    first = f"(select distinct on ({keys}) * from line where {filled} order by {keys}, n) f"
+    return fields, f"from line l join {first} using ({keys}) where l.n > f.n and ({met})"
 
 
 def changes(connection: Connection, utility_id: int, profile: str) -> Iterator[Change]:

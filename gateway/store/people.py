@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from gateway import profiles as profiles_shipped
 from gateway.domain.calendars import WEEKDAYS, Calendar, read_calendar
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Profile, read_profile
+from gateway.profiles import calendars as shipped_calendars
+from gateway.profiles import shipped
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,13 +139,12 @@ def ship(connection: Connection, utility_id: int, name: str, author: str) -> Non
 
     Raises Misconfigured when no such profile is shipped.
     """
-    shipped = profiles_shipped.shipped()
-    if name not in shipped:
-        raise Misconfigured(f"there is no profile {name!r}; shipped: {', '.join(sorted(shipped))}")
-    save_document(connection, utility_id, "profile", name, shipped[name], author)
-    calendar = _profile(shipped[name]).calendar
+    if name not in (documents := shipped()):
+        raise Misconfigured(f"there is no profile {name!r}; shipped: {', '.join(sorted(documents))}")
+    save_document(connection, utility_id, "profile", name, documents[name], author)
+    calendar = _profile(documents[name]).calendar
     if calendar and calendar not in calendars(connection, utility_id):
-        save_document(connection, utility_id, "calendar", calendar, profiles_shipped.calendars()[calendar], author)
+        save_document(connection, utility_id, "calendar", calendar, shipped_calendars()[calendar], author)
 
 
 def profiles(connection: Connection, utility_id: int) -> dict[str, Profile]:

@@ -53,6 +53,25 @@ def test_a_bad_row_steps_aside_and_says_why(billing: Utility) -> None:
     assert serials(billing) == ["111", "333"]
 
 
+def test_a_line_that_cannot_be_read_does_not_hide_the_next_one(billing: Utility) -> None:
+    told = fed(billing, f'{HEAD}\n7-1;1;"111"x;A+;6;;\n7-1;2;222;A+;6;;')
+    assert (told["taken"], [(one["code"], one["where"]) for one in told["problems"]]) == (1, [("registry_unreadable", "line 2")])
+    assert serials(billing) == ["222"]
+
+
+def test_codes_that_are_written_in_two_ways_are_one_code(billing: Utility) -> None:
+    told = fed(billing, f"{HEAD}\nA-1;1;111;A+;6;;\na-1 ;01;222;A+;6;;\nА-1;1;0111;R+;6;;")
+    assert (told["taken"], told["problems"]) == (3, [])
+    assert len(billing.gateway.rows("select from agreement where utility_id = %(u)s", u=billing.id)) == 1
+
+
+def test_a_feed_may_be_larger_than_a_file(billing: Utility) -> None:
+    row = f"7-1;1;111;A*;6;;{'x' * 60_000}\n"
+    told = fed(billing, f"{HEAD}\n" + row * 600 + "7-1;2;222;A+;6;;\n")
+    assert (told["rows"], told["taken"], told["refused"], len(told["problems"])) == (601, 1, 600, 1000)
+    assert fed(billing, f"{HEAD}\n{'x' * 70_000}", 422)["code"] == "registry_unreadable"
+
+
 def test_objects_a_line_are_the_same_rows(billing: Utility) -> None:
     objects: list[Any] = [
         {"agreement": "7-1", "point": "1", "meter": "111", "register": "A+", "digits": 6, "ratio": 40, "losses": 0.05, "entry_open": False},

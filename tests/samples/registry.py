@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from gateway.domain.coverage import Expected, within
 from gateway.domain.problems import Rejected
 from gateway.mapping.registry_rows import csv_rows
 from tests.samples.api import asked
@@ -23,7 +24,18 @@ def read(*lines: str) -> Callable[[], Iterable[str]]:
     return codes
 
 
+def wide() -> Iterable[str]:
+    """More registers than are shown at once."""
+    one = Expected(agreement="1", party="", location="", point="1", point_name="", meter="1", register="A+", status=None, reading=None)
+    try:
+        within([one] * 3, 2)
+    except Rejected as refused:
+        return [problem.code for problem in refused.problems]
+    return []
+
+
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
+    "coverage_too_wide": wide,
     "registry_cell": read(HEAD, "1;1;1;A*;6;;"),
     "registry_cell_empty": read(HEAD, "1;1;;A+;6;;"),
     "registry_cells": read(HEAD, "1;1"),

@@ -151,7 +151,7 @@ def test_rows_that_contradict_each_other_are_found(connection: Connection, utili
     ]
     feed.stage(connection, utility, rows)
     found = [(one.row, one.earlier, one.kind, one.field) for one in feed.clashes(connection, 100)]
-    assert found == [(1, 0, "agreement", "party"), (2, 0, "meter", "model"), (3, 0, "location", "name"), (4, 0, "register", "A+")]
+    assert found == [(1, 0, "agreement", "party"), (2, 0, "meter", "model"), (3, 0, "location", "location_name"), (4, 0, "register", "A+")]
     assert len(feed.clashes(connection, 2)) == 2
 
 

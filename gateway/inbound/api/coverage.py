@@ -8,7 +8,7 @@ from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
-from gateway.domain.coverage import Cover, Expected, counts
+from gateway.domain.coverage import Cover, Expected, counts, within
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.look import XLSX, check, download, reader
 from gateway.inbound.parts import Parts, parts_of
@@ -17,7 +17,7 @@ from gateway.store import coverage
 from gateway.store.people import Sender
 
 LIMIT: Final = 100_000
-"""So many registers of one question; who has more asks agreement by agreement or branch by branch."""
+"""So many registers of one question; who has more asks agreement by agreement or party by party."""
 
 
 class ExpectedView(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,4 +123,4 @@ async def _asked(request: Request[Any, Any, Any], period: str, agreement: str, p
 
 def _expected(parts: Parts, sender: Sender, period: str, told: dict[str, str], *, mine: bool) -> list[Expected]:
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
-        return coverage.expected(connection, sender, period, **told, mine=mine, limit=LIMIT)
+        return within(coverage.expected(connection, sender, period, **told, mine=mine, limit=LIMIT + 1), LIMIT)

@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import IO, Annotated, Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ from gateway.store import feed, people
 from gateway.store.people import Sender
 
 _READERS: Final[dict[str, Callable[[Iterable[str]], Iterator[Row]]]] = {"text/csv": csv_rows, "application/x-ndjson": json_rows}
+_LONGEST: Final = 65_536
 _MEMORY: Final = 4 * 1024 * 1024
 """A feed larger than that waits in a temporary file."""
 
@@ -38,6 +40,7 @@ class FedView(msgspec.Struct, frozen=True, kw_only=True):
 @post(
     "/v1/registry",
     status_code=200,
+    request_max_body_size=None,  # registry_bytes is asked while the body comes in
     responses=refusals(400, 401, 403, 413, 415, 422, 503)
     | {200: ResponseSpec(FedView, generate_examples=False, description="What came of the rows")},
     operation_id="feedRegistry",
@@ -85,8 +88,11 @@ def _feed(parts: Parts, sender: Sender, profile: str, body: IO[bytes], media: st
 
 
 def _lines(body: IO[bytes]) -> Iterator[str]:
-    """The lines of a body. Raises Rejected for bytes that are no UTF-8."""
-    for number, line in enumerate(body, 1):
+    """The lines of a body. Raises Rejected for bytes that are no UTF-8, and for a line too long to be a row."""
+    for number, line in enumerate(iter(partial(body.readline, _LONGEST), b""), 1):
+        if len(line) == _LONGEST:
+            told = {"reason": f"more than {_LONGEST} bytes"}
+            raise Rejected(Problem(code="registry_unreadable", where=f"line {number}", values=told))
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:

@@ -43,7 +43,7 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
-    """What is taken on a day of the utility. `zone`: whose days and midnights count, of the first meter."""
+    """What is taken on a day of the utility. `zone`: whose days and midnights count."""
 
     on: date
     zone: str
@@ -73,17 +73,14 @@ def _windows(parts: Parts, sender: Sender, agreement: str, on: date | None, lang
         found = meters_within(connection, sender, agreement)
         profiles = people.profiles(connection, sender.utility_id)
         calendars = people.calendars(connection, sender.utility_id)
+    zone = profiles[found[0].profile].zone
+    day = on or local_day(datetime.now(UTC), zone)
     offers = []
     for known in found:
         profile, meter = profiles[known.profile], known.meter
         timing = profile.timing(meter.service, meter.window_day, people.calendar_of(calendars, profile))
-        offers.append(offer(meter, timing, on or local_day(datetime.now(UTC), profile.zone)))
-    zone = offers[0].timing.zone
-    return Windows(
-        on=on or local_day(datetime.now(UTC), zone),
-        zone=zone,
-        meters=[_view(one, language) for one in offers],
-    )
+        offers.append(offer(meter, timing, day))
+    return Windows(on=day, zone=zone, meters=[_view(one, language) for one in offers])
 
 
 def _view(one: Offer, language: Language) -> OfferView:
