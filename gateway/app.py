@@ -109,7 +109,7 @@ def work(settings: Settings, *, stop: Event, ready: Callable[[], None] | None = 
             check_schema(store)
             if ready is not None:
                 ready()
-            settle()
+            freeze()
             Worker(store, settings, formats(settings.limits)).run(stop)
         finally:
             store.close()
@@ -131,7 +131,7 @@ def up(settings: Settings, *, ready: Ready | None = None, page: Ready | None = N
             store.close()
 
 
-def settle() -> None:
+def freeze() -> None:
     """What is in memory when a process has started stays in it: later sweeps for garbage need not walk over it, some 50 ms each time."""
     gc.collect()
     gc.freeze()
@@ -150,7 +150,7 @@ def _serve(settings: Settings, urls: Urls, ready: Ready | None, page: Ready | No
         server_header=False,
         limit_concurrency=1000,
     )
-    settle()
+    freeze()
     server = _Server(config)
     listening = _listen(settings)
     host, port = listening.getsockname()[:2]

@@ -16,13 +16,11 @@ from gateway.domain.readings import EXACT, INTERVALS, REGISTERS, Aggregation, At
 from gateway.domain.rules import Case, Value, check, duplicate_reading, used
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import CutOff, Timing, bounds, local_day, open_periods, period_end, period_of
+from gateway.domain.windows import CutOff, Timing, bounds, day_read, days_in, open_periods, period_end, period_of
 
 _FIRST_INSTANT: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_SLACK: Final = timedelta(days=1)
 """How far ahead of our clock a sender's may be: a reading taken later than that has not been taken."""
-_INSTANT: Final = timedelta(microseconds=1)
-"""What is read at the midnight that ends a period belongs to its last day."""
 _NONE: Final = Decimal(0)
 _NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
 
@@ -67,7 +65,7 @@ def judge(
     if new.problems:
         problems = [*new.problems, *problems]
     at, at_from = _settle_at(new, period, profile, arrival)
-    meter = meter.on(local_day(at - _INSTANT, profile.zone)) if len(meter.terms) > 1 else meter
+    meter = meter.on(day_read(at, profile.zone)) if len(meter.terms) > 1 else meter
     if new.at is not None and at is not new.at:
         problems = [*problems, Problem(code="at_invalid", where=new.where, values={"value": new.at.isoformat()})]
     values: list[Value] = []
@@ -187,8 +185,12 @@ def _value(reading: Reading, register: Register, known: Decimal | None, meter: M
     return Value(reading, register, known, previous, consumption)
 
 
-def amount(reading: Reading, meter: Meter) -> Value:
-    """An amount of a period beside its register: consumption is the amount with the ratio and losses that it does not contain yet."""
+def amount(reading: Reading, meter: Meter, period: str) -> Value:
+    """An amount of a period beside its register: consumption is the amount with the ratio and losses that it does not contain yet.
+
+    They are those of the period's last day, whenever the amount was handed in.
+    """
+    meter = meter.on(days_in(period)[1])
     register = meter.register(reading.register) or Register(id=0, code=reading.register, digits=0, decimals=0)
     return Value(reading, register, None, None, used(meter, reading, reading.value, _NONE))
 
@@ -233,7 +235,7 @@ def _volumes(case: Case) -> tuple[Value, ...]:
                 where=_from_to(first.where, last.where),
                 volume=True,
             )
-            found.append(amount(reading, case.meter))
+            found.append(amount(reading, case.meter, case.period))
     return tuple(found)
 
 

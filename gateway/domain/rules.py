@@ -1,7 +1,7 @@
 """When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-16)."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -14,7 +14,7 @@ from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import EXACT, REGISTERS, WHOLE, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
 from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import CutOff, Timing, bounds, local_day, month, next_after, open_on, opening, period_of
+from gateway.domain.windows import CutOff, Timing, bounds, day_read, local_day, month, next_after, open_on, opening, period_of
 
 
 class Value(msgspec.Struct, frozen=True, gc=False):
@@ -61,19 +61,19 @@ def entry_closed(case: Case) -> Iterator[Objection]:
 
 def meter_removed(case: Case) -> Iterator[Objection]:
     """The meter was exchanged before the reading was taken: its final reading was its last (V-01)."""
-    if case.meter.removed_on is not None and _day(case) > case.meter.removed_on:
+    if case.meter.removed_on is not None and day_read(case.at, case.timing.zone) > case.meter.removed_on:
         yield case.new.where, {"meter": case.meter.serial, "day": case.meter.removed_on.isoformat()}
 
 
 def meter_not_installed(case: Case) -> Iterator[Objection]:
     """The meter did not hang there yet when the reading was taken (V-01)."""
-    if case.meter.installed_on is not None and _day(case) < case.meter.installed_on:
+    if case.meter.installed_on is not None and day_read(case.at, case.timing.zone) < case.meter.installed_on:
         yield case.new.where, {"meter": case.meter.serial, "day": case.meter.installed_on.isoformat()}
 
 
 def verification_expired(case: Case) -> Iterator[Objection]:
     """The meter ought to have been verified before the reading was taken; whether it counts is the utility's word (V-18, F-030, F-033)."""
-    if case.meter.verify_by is not None and _day(case) > case.meter.verify_by:
+    if case.meter.verify_by is not None and day_read(case.at, case.timing.zone) > case.meter.verify_by:
         yield case.new.where, {"meter": case.meter.serial, "day": case.meter.verify_by.isoformat()}
 
 
@@ -296,7 +296,6 @@ RULES: Final[dict[Rule, Severity]] = {
 _THOUSAND: Final = Decimal(1000)
 _ONE: Final = Decimal(1)
 _ZERO: Final = Decimal(0)
-_INSTANT: Final = timedelta(microseconds=1)
 
 
 def check(case: Case) -> list[Problem]:
@@ -323,11 +322,6 @@ def used(meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> D
         return consumption(value, previous, ratio)
     constant = meter.losses_constant if reading.register == WHOLE else _ZERO
     return consumption(value, previous, ratio, meter.losses, constant)
-
-
-def _day(case: Case) -> date:
-    """The local day of the reading; what is read at a midnight belongs to the day that ends then."""
-    return local_day(case.at - _INSTANT, case.timing.zone)
 
 
 @lru_cache(maxsize=32)

@@ -55,6 +55,7 @@ class DueDay(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     count_due_day: bool = True
 
 
+_INSTANT: Final = timedelta(microseconds=1)
 _SLACK: Final = 2
 """Windows begin in the month before (a lead before the 1st, the day after a cut-off) or end in the one after (a day off at its end)."""
 
@@ -161,6 +162,11 @@ def period_of(arrival: datetime, zone: str) -> str:
 def local_day(moment: datetime, zone: str) -> date:
     """The day of `zone` in which a moment lies."""
     return moment.astimezone(ZoneInfo(zone)).date()
+
+
+def day_read(at: datetime, zone: str) -> date:
+    """The day of `zone` that a reading belongs to: what is read at a midnight belongs to the day that ends then."""
+    return local_day(at - _INSTANT, zone)
 
 
 def open_periods(timing: Timing, arrival: datetime) -> tuple[str, ...]:

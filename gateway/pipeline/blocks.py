@@ -61,7 +61,7 @@ def settle(row: Row, beside: Beside) -> None:
         row.corrects = row.corrects or beside.again or row.same_as is not None
         row.same_as = None
         row.values = tuple(
-            amount(msgspec.structs.replace(value.reading, value=totals[value.register.code]), meter)
+            amount(msgspec.structs.replace(value.reading, value=totals[value.register.code]), meter, row.period)
             if value.reading.volume and value.register.code in totals
             else value
             for value in row.values

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -11,7 +12,7 @@ from gateway.mapping.registry_rows import Row
 from gateway.store import Connection, feed
 from gateway.store.feed import Clash
 
-LIMIT = 1000
+LIMIT: Final = 1000
 """So many problems of a feed are told."""
 
 

@@ -15,7 +15,7 @@ import psycopg
 from python_calamine import CalamineWorkbook
 
 from gateway import pipeline, profiles
-from gateway.app import settle
+from gateway.app import freeze
 from gateway.domain.supply import Line
 from gateway.mapping import Envelope, formats
 from gateway.pipeline import Post, new_entry
@@ -95,7 +95,7 @@ def run() -> list[Row]:
             return VALUES / (time.perf_counter() - began)
 
     ours()  # starts the child that reads workbooks
-    settle()  # as every process of the product does when it has started
+    freeze()  # as every process of the product does when it has started
     rates = rounds({"ours": ours, "theirs": theirs})
     what = f"xlsx of {SHEETS} sheets of 24 x {DAYS}, bytes to accepted rows, all rules on"
     return [faster("B6", what, rates["ours"], rates["theirs"], unit="values/s", peer="calamine + COPY, no checks", goal=0.6)]

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from gateway.domain.intervals import amounts, expected, total
-from gateway.domain.judging import Judged, judge
-from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Step, consumption, written
-from gateway.domain.supply import Meter
+from gateway.domain.judging import Judged, amount, judge
+from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Reading, Step, consumption, written
+from gateway.domain.supply import Meter, Terms
 from tests.domain.build import OCTOBER, meter, register, strict
 
 
@@ -103,3 +103,12 @@ def test_values_outside_the_period_do_not_count() -> None:
         ("interval_outside_period", "S!A1", "hint")
     ]
     assert total([outside], "2022-10") is None
+
+
+def test_an_amount_has_the_terms_of_its_period_whenever_it_comes() -> None:
+    """Losses change to 5 % in November; October's hours handed in after that, and what is added up with earlier files, have October's."""
+    terms = (Terms(date(1900, 1, 1), losses=Decimal("0.003742")), Terms(date(2022, 11, 1), losses=Decimal("0.05")))
+    one = meter(register("A+", digits=6), terms=terms).on(date.max)
+    assert one.losses == Decimal("0.05")
+    reading = Reading(register="A+", value=Decimal(1000), volume=True)
+    assert [amount(reading, one, period).consumption for period in ("2022-10", "2022-11")] == [Decimal("1003.742"), Decimal("1050.00")]
