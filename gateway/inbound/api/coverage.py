@@ -47,6 +47,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     registers: list[ExpectedView]
 
 
+_SAME: Final = tuple(name for name in ExpectedView.__struct_fields__ if name in Expected.__struct_fields__ and name != "reading")
 Code = Annotated[str, QueryParameter(max_length=100)]
 
 
@@ -71,23 +72,22 @@ async def get_coverage(
     `mine`: only meters of which this key has ever reported.
     """
     found = await _asked(request, period, agreement, party, branch, mine=mine)
+    body = await asyncio.to_thread(_told, found, period, only)
+    return Response(body, media_type="application/json")
+
+
+def _told(found: list[Expected], period: str, only: Cover | None) -> bytes:
+    """The answer in JSON; a thread's work, since a branch may have some ten thousand registers."""
     shown = [
         ExpectedView(
-            agreement=one.agreement,
-            party=one.party,
-            location=one.location,
-            point=one.point,
-            point_name=one.point_name,
-            meter=one.meter,
-            register=one.register,
             state=one.cover,
             reading=None if one.reading is None else f"rdg_{one.reading.hex}",
+            **{name: getattr(one, name) for name in _SAME},
         )
         for one in found
         if only in (None, one.cover)
     ]
-    told = Coverage(period=period, **counts(found), registers=shown)
-    return Response(msgspec.json.encode(told), media_type="application/json")
+    return msgspec.json.encode(Coverage(period=period, **counts(found), registers=shown))
 
 
 @get(
