@@ -164,6 +164,7 @@ meter_reading = Table(
     text_column("place"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     Column("intervals", Boolean, nullable=False, server_default=FALSE),
+    text_column("source"),
     UniqueConstraint("submission_id", "ordinal", name="meter_reading_submission"),
     Index("meter_reading_meter_id_period_idx", "meter_id", "period"),
     postgresql_with={"fillfactor": "60"},

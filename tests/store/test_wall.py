@@ -37,6 +37,11 @@ insert into circuit (utility_id, meter_id, number, scheme) select utility_id, id
 insert into external_id (utility_id, system, kind, key, code, entity_id)
   select utility_id, '1c', 'meter', id::text, id::text, id from meter;
 insert into entry_status (utility_id, kind, entity_id, period, status) select utility_id, 'meter', id, '2022-10', 'waiting' from meter;
+insert into link (utility_id, login, agreement_id, state, method) select utility_id, 'ivanov', id, 'linked', 'manager' from agreement;
+insert into hidden_meter (utility_id, principal, meter_id) select utility_id, 'contractor', id from meter;
+insert into letter (utility_id, id, recipient, kind, occasion, language, "values", status)
+  select id, gen_random_uuid(), 'a@example.org', 'window_opens', '2022-10', 'ru', '{}', 'sent' from utility;
+insert into sync (utility_id, name) select id, 'billing' from utility;
 insert into drop_file (utility_id, credential_id, name, submission_id) select utility_id, credential_id, 'a.csv', id from submission
 """
 """Rows of the tables that only files fill."""
