@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from gateway import store
 from gateway.domain.problems import Misconfigured
-from gateway.store import Store, check_schema, interval_tables, ledger_tables, migrate, people_tables, supply_tables
+from gateway.store import Store, check_schema, interval_tables, ledger_tables, migrate, supply_tables
 from gateway.store.tables import meta
 from tests.conftest import Database
 
