@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("ru", "uk", "en")
+KINDS = ("calendar", "profile")
 SCOPES = ("submit", "read", "settle", "registry")
 _ENDING = "Exit codes: 0 all good, 1 done with problems, 2 refused, unreachable or misconfigured. docs/cli.md tells each verb's."
 
@@ -20,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _doubts, _running, _database):
+    for add in (_offline, _portal, _registry, _config, _doubts, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -137,6 +138,25 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     out.add_argument("file", type=Path, nargs="?", default=None, help="where to (default: the terminal)")
     out.add_argument("--utility", required=True, help="code of the utility")
     out.add_argument("--profile", required=True, help="rulebook of the agreements")
+
+
+def _config(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    config = _group(verbs, "config", "a utility's documents: profiles and calendars", everywhere)
+    out = _verb(config, "export", "gateway.cli.configuring:export", "write every document into a folder, as KIND/NAME.toml", everywhere)
+    out.add_argument("folder", type=Path)
+    brought = _verb(config, "apply", "gateway.cli.configuring:apply", "bring documents in, all of them or none", everywhere)
+    brought.add_argument("place", type=Path, help="a folder as export writes it, or one file of it; a file elsewhere is a profile")
+    told = _verb(config, "history", "gateway.cli.configuring:history", "the versions of a document, newest first", everywhere)
+    back = _verb(config, "rollback", "gateway.cli.configuring:rollback", "make an old version of a document the newest one", everywhere)
+    for verb in (told, back):
+        verb.add_argument("kind", choices=KINDS)
+        verb.add_argument("name")
+    back.add_argument("version", type=int)
+    for verb in (brought, back):
+        verb.add_argument("--dry-run", action="store_true", help="say what would change and for whom, and change nothing")
+        verb.add_argument("--by", default="", metavar="NAME", help="who wrote the new versions (default: your login)")
+    for verb in (out, brought, told, back):
+        verb.add_argument("--utility", required=True, help="code of the utility" + ("; made when it is new" if verb is brought else ""))
 
 
 def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:

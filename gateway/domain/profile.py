@@ -84,11 +84,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
         if strange := sorted(self.windows.keys() - set(self.services)):
-            raise ValueError(f"windows: {strange[0]!r} is none of the services")
+            raise ValueError(f"windows: {_quoted(strange)}: none of the services")
         if strange := sorted(self.severity.keys() - set(texts.codes())):
-            raise ValueError(f"severity: there is no rule {strange[0]!r}")
+            raise ValueError(f"severity: there is no rule {_quoted(strange)}")
         if strange := sorted(name for name in self.words if not texts.known(name)):
-            raise ValueError(f"words: there is no word {strange[0]!r}")
+            raise ValueError(f"words: there is no word {_quoted(strange)}")
 
     def timing(self, service: str = "", day: int | None = None, calendar: Calendar = WEEKDAYS) -> Timing:
         """When readings of a service are taken; `day`: the one that an agreement or consumer has for itself."""
@@ -103,6 +103,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 _LEARNED: Final = msgspec.json.Decoder(Profile)
 """msgspec learns a type when it is first asked about it, and two threads that ask at once crash it; it is asked here, on import."""
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def read_profile(document: bytes) -> Profile:

@@ -1,8 +1,9 @@
 """What every channel works with, and the one way they all load a submission."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 import msgspec
@@ -20,9 +21,12 @@ from gateway.store.intake import Entry
 from gateway.store.people import Sender
 from gateway.texts import Language
 
+FRESH: Final = 1.0
+"""Seconds after which words and zones of a utility are read again: so soon a new version of a profile is seen everywhere."""
+
 
 class Parts(msgspec.Struct, frozen=True):
-    """The application's parts. `profiles`: by utility, as last read; used for words only."""
+    """The application's parts. `profiles`: by utility, as last read at `read_at`; used for words and the zone of files only."""
 
     settings: Settings
     store: Store
@@ -30,6 +34,7 @@ class Parts(msgspec.Struct, frozen=True):
     keyring: Keyring
     door: Door
     profiles: dict[int, dict[str, Profile]]
+    read_at: dict[int, float] = {}
 
 
 def parts_of(request: Request[Any, Any, Any]) -> Parts:
@@ -38,14 +43,18 @@ def parts_of(request: Request[Any, Any, Any]) -> Parts:
 
 
 async def read_words(parts: Parts, utility: int) -> None:
-    """See to it that receipts are said in the utility's words; every later look at a submission freshens them."""
+    """See to it that receipts are said in the utility's words, and files read in its zone, as they were said a second ago at most."""
 
     def read() -> dict[str, Profile]:
         with parts.store.transaction(utility) as connection:
             return people.profiles(connection, utility)
 
-    if utility not in parts.profiles:
+    now, known = time.monotonic(), utility in parts.profiles
+    if not known or now - parts.read_at.get(utility, -FRESH) >= FRESH:
+        if known:
+            parts.read_at[utility] = now  # those who come meanwhile need not read them too
         parts.profiles[utility] = await asyncio.to_thread(read)
+        parts.read_at[utility] = now
 
 
 def status_of(parts: Parts, sender: Sender, id_: UUID, language: Language, *, timeline: bool = False) -> views.SubmissionDetail:

@@ -54,6 +54,14 @@ def lock_meters(connection: Connection, utility_id: int, serials: Iterable[str])
     return found
 
 
+def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Known]:
+    """The meters of these ids as they stand, held by nobody."""
+    rows = connection.exec_driver_sql(
+        _METERS + "where m.id = any(%(ids)s::bigint[]) order by m.id, t.since, r.id", {"ids": array(ids, "bigint")}
+    )
+    return {known.meter.id: known for known in _gather(rows.all())}
+
+
 def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[Known]:
     """Every meter of an agreement in the order of objects and points: what a template lists."""
     rows = connection.exec_driver_sql(

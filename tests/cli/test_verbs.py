@@ -24,6 +24,7 @@ VERBS = [
     "template",
     "partner",
     "registry",
+    "config",
     "doubt",
     "up",
     "serve",

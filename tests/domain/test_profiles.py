@@ -1,13 +1,15 @@
 """The five shipped rulebooks, and what is refused in a document."""
 
+import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
+import msgspec
 import pytest
 
 from gateway import texts
 from gateway.domain.calendars import Calendar
-from gateway.domain.problems import Misconfigured
+from gateway.domain.problems import Misconfigured, Severity
 from gateway.domain.profile import Profile, read_profile
 from gateway.domain.rules import RULES
 from gateway.domain.windows import CutOff, DueDay, MonthEnd, Range
@@ -113,12 +115,33 @@ def test_bytes_that_are_no_text_are_refused() -> None:
         read_profile(b"\xff\xfe")
 
 
-def test_every_key_is_explained() -> None:
-    page = (Path(__file__).parents[2] / "contracts_schema/profiles.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "contracts_schema/profiles.md").read_text("utf-8")
 
-    def keys(struct: Any) -> list[str]:
-        return list(struct.__struct_fields__)
 
-    reading, windows = Profile.__annotations__["reading"], get_args(Profile.__annotations__["window"])
-    for key in ["kind", *keys(Profile), *keys(reading), *keys(Calendar), *(key for window in windows for key in keys(window))]:
-        assert f"`{key}`" in page or f".{key}`" in page, key
+def tables(head: str) -> set[str]:
+    """The first column of every table on the page whose first column is called so."""
+    found: set[str] = set()
+    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
+        first, _, *rows = [line.split("|")[1].strip() for line in table.splitlines()]
+        if first == head:
+            found |= {row.strip("`") for row in rows}
+    return found
+
+
+def keys(struct: Any, prefix: str = "") -> set[str]:
+    return {f"{prefix}{name}" for name in struct.__struct_fields__}
+
+
+def test_the_page_names_every_key_and_no_other() -> None:
+    types = get_type_hints(Profile)
+    parts = {name: kind for name, kind in types.items() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)}
+    assert set(parts) >= {"reading", "plausible"}
+    below = {key for name, kind in parts.items() for key in keys(kind, f"{name}.")}
+    windows = {key for window in get_args(types["window"]) for key in keys(window)}
+    assert tables("key") == keys(Profile) | below | windows | keys(Calendar)
+    assert tables("`kind`") == {window.__struct_config__.tag for window in get_args(types["window"])}
+
+
+def test_the_page_names_every_rule_with_its_weight() -> None:
+    assert tables("rule") == {rule.__name__ for rule in RULES}
+    assert tables("weight") == {str(weight) for weight in Severity}
