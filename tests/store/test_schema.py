@@ -14,7 +14,7 @@ from sqlalchemy import create_engine
 
 from gateway import store
 from gateway.domain.problems import Misconfigured
-from gateway.store import Store, check_schema, interval_tables, ledger_tables, migrate, supply_tables
+from gateway.store import Store, check_schema, interval_tables, ledger_tables, migrate, people_tables, supply_tables
 from gateway.store.tables import meta
 from tests.conftest import Database
 
@@ -149,6 +149,11 @@ def test_the_page_names_every_table_in_a_sentence(any_database: Database) -> Non
 def test_blocks_and_drop_files_have_five_tables() -> None:
     named = {name for name, thing in vars(interval_tables).items() if name in meta.tables and thing is meta.tables[name]}
     assert named == {"interval_register", "interval_source", "interval_block", "interval_history", "drop_file"}
+
+
+def test_people_and_letters_have_four_tables() -> None:
+    named = {name for name, thing in vars(people_tables).items() if name in meta.tables and thing is meta.tables[name]}
+    assert named == {"link", "hidden_meter", "letter", "sync"}
 
 
 def test_the_registry_has_a_section_of_the_page() -> None:
