@@ -12,7 +12,7 @@ from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.intervals import amounts, total
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, INTERVALS, REGISTERS, Aggregation, AtFrom, MeterReading, Quantity, Reading, Zone
+from gateway.domain.readings import INTERVALS, REGISTERS, AtFrom, MeterReading, Quantity, Reading
 from gateway.domain.rules import Case, Value, check, duplicate_reading, used
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
@@ -113,23 +113,6 @@ def verdict(problems: Iterable[Problem]) -> ReadingStatus:
     if Severity.ERROR in weights:
         return ReadingStatus.REJECTED
     return ReadingStatus.NEEDS_REVIEW if Severity.NEEDS_REVIEW in weights else ReadingStatus.ACCEPTED
-
-
-def totals(judged: Iterable[Judged]) -> dict[Quantity, Decimal]:
-    """Add up the consumption of an agreement's meters by quantity (F-058).
-
-    Only registers whose readings are states or sums are added. Where a meter has zones of a quantity beside its register that runs
-    round the clock, the zones count and the other would count twice.
-    """
-    found: dict[Quantity, Decimal] = {}
-    for one in judged:
-        parts = [(REGISTERS[value.register.code], value.consumption) for value in one.values]
-        zoned = {kind.quantity for kind, _ in parts if kind.zone is not Zone.ALL}
-        for kind, consumption in parts:
-            added = kind.aggregation in (Aggregation.STATE, Aggregation.SUM) and (kind.zone is not Zone.ALL or kind.quantity not in zoned)
-            if consumption is not None and added:
-                found[kind.quantity] = EXACT.add(found.get(kind.quantity, Decimal(0)), consumption)
-    return found
 
 
 def _settle_period(new: MeterReading, timing: Timing, arrival: datetime) -> tuple[str, list[Problem]]:

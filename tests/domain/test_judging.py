@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.judging import judge, totals
+from gateway.domain.judging import judge
 from gateway.domain.judging import verdict as sum_up
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import AtFrom, Quantity, Reading
 from gateway.domain.status import ReadingStatus
+from gateway.domain.totals import totals
 from gateway.domain.windows import Range
 from tests.domain.build import OCTOBER, local, meter, profile, register, sent, strict, verdict, weights
 

@@ -5,11 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from gateway.domain.judging import judge, totals
+from gateway.domain.judging import judge
 from gateway.domain.problems import Severity
 from gateway.domain.readings import Quantity
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter
+from gateway.domain.totals import totals
 from gateway.domain.windows import DueDay
 from tests.domain.build import OCTOBER, PROFILES, local, meter, profile, register, sent, verdict, weights
 

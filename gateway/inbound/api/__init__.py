@@ -8,6 +8,7 @@ from gateway.inbound.api.marked import get_marked
 from gateway.inbound.api.registry import feed_registry
 from gateway.inbound.api.settle import post_settlements
 from gateway.inbound.api.submit import submit_file, submit_readings
+from gateway.inbound.api.totals import get_totals
 from gateway.inbound.api.windows import get_windows
 
 HANDLERS: Final = [
@@ -21,6 +22,7 @@ HANDLERS: Final = [
     get_windows,
     get_coverage,
     get_coverage_workbook,
+    get_totals,
     feed_registry,
     post_settlements,
 ]
