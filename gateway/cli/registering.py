@@ -15,7 +15,7 @@ from gateway.cli.partners import utility_of
 from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.mapping.registry_rows import COLUMNS, csv_rows
 from gateway.pipeline import feeding
-from gateway.store import Connection, Store, feed, migrate
+from gateway.store import Connection, Store, feed, feed_export, migrate
 from gateway.store.feed import Change, Gone
 
 
@@ -57,7 +57,7 @@ def export(args: argparse.Namespace) -> int:
         utility = utility_of(connection, args.utility, args.profile)
         out = sys.stdout.buffer if args.file is None else args.file.open("wb")
         try:
-            for piece in feed.export(connection, utility, args.profile):
+            for piece in feed_export.export(connection, utility, args.profile):
                 out.write(piece)
         finally:
             out.flush() if args.file is None else out.close()

@@ -26,8 +26,9 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One register of a meter with its scale and the last values believed.
 
     `digits`, `decimals`: places of the dial before and after the point. `last`: value of `last_period` (`YYYY-MM`) read at
-    `last_at` by the meter reading `last_reading`, `before`: the value that stood when `last_period` began, read at `before_at`; None while
-    nothing is known. `daily`: what it usually advanced a day until `before`, in the units of its dial.
+    `last_at` by the meter reading `last_reading`, or, while `last_period` is empty, the value the meter was installed with. `before`: the
+    value that stood when `last_period` began, read at `before_at`; None while nothing is known. `daily`: what it usually advanced a day
+    until `before`, in the units of its dial.
     """
 
     id: int
@@ -102,21 +103,38 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of a registry file: one register with all that stands above it.
 
-    `party_code`: what tells parties apart, their name when it is empty. `window_day`, `party_window_day`: the day that the agreement or
-    its party has for itself in the window of the profile. `service`: as profiles name it. `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a
-    signed fraction, `losses_constant`: a signed amount a period; they count from `since` on, or, without it, as long as the last ones told.
-    `removed_on`: the day a meter was exchanged; it takes no later reading.
+    `party_code`: what tells parties apart, their name when it is empty. `party_tax_number`: INN, or ЕДРПОУ or number of a sole trader.
+    Several e-mails stand in one text, separated by `;`. `signed_on`, `closed_on`: days of the agreement. `window_day`, `party_window_day`:
+    the day that the agreement or its party has for itself in the window of the profile. `max_power`: kW. `service`: as profiles name it.
+    `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a signed fraction, `losses_constant`: a signed amount a period; they count from `since`
+    on, or, without it, as long as the last ones told. `removed_on`: the day a meter was exchanged; it takes no later reading. `scheme`: of
+    the pipes of a heat register's circuit. `initial`: what its first reading is compared with; `final`: the last value of a removed meter.
     """
 
     agreement: str
+    branch: str = ""
+    branch_title: str = ""
     party: str = ""
     party_code: str = ""
+    party_tax_number: str = ""
+    party_emails: str = ""
     party_window_day: int | None = None
+    agreement_emails: str = ""
+    signed_on: date | None = None
+    closed_on: date | None = None
+    price_category: int | None = None
     window_day: int | None = None
     location: str = ""
     location_name: str = ""
+    location_address: str = ""
+    location_entry_open: bool = True
+    max_power: Decimal | None = None
+    voltage: str = ""
+    grid_company: str = ""
+    boundary: str = ""
     point: str
     point_name: str = ""
+    point_closed_on: date | None = None
     service: str = ""
     since: date | None = None
     ratio: Decimal = Decimal(1)
@@ -127,10 +145,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     model: str = ""
     installed_on: date | None = None
     removed_on: date | None = None
+    admitted_on: date | None = None
+    verified_on: date | None = None
     verify_by: date | None = None
     register: str
     digits: int
     decimals: int = 0
+    scheme: str = ""
+    initial: Decimal | None = None
+    final: Decimal | None = None
     entry_open: bool = True
     last: Decimal | None = None
     last_period: str = ""

@@ -1,8 +1,8 @@
 """Rows of a registry as people and programs send them, CSV or a JSON object a line: each is a `Line`, or all that is wrong with it."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from itertools import chain
 from typing import Any, Final, NamedTuple
@@ -10,15 +10,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.profile import SERVICES
-from gateway.domain.readings import REGISTERS
+from gateway.domain.readings import REGISTERS, Quantity
 from gateway.domain.supply import Line
-from gateway.domain.windows import month
-from gateway.mapping.cells import CellError, text_code, typed_number
+from gateway.mapping.cells import CellError
+from gateway.mapping.registry_cells import READERS, WrongError
 
 COLUMNS: Final = Line.__struct_fields__
 REQUIRED: Final = ("agreement", "point", "meter", "register", "digits")
-_YES, _NO = ("true", "1", "yes", "y", "да", "так"), ("false", "0", "no", "n", "нет", "ні")
 _SHOWN: Final = 40
 _object: Final = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 
@@ -29,10 +27,6 @@ class Row(NamedTuple):
     number: int
     line: Line | None
     problems: tuple[Problem, ...] = ()
-
-
-class _WrongError(ValueError):
-    """A cell does not say what its column wants."""
 
 
 def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
@@ -116,10 +110,10 @@ def _row(number: int, cells: Mapping[str, str]) -> Row:
         where, text = f"line {number}, {name}", cell.strip()
         try:
             if text:
-                fields[name] = _READERS[name](text)
+                fields[name] = READERS[name](text)
         except CellError as error:
             problems.append(error.at(where))
-        except _WrongError as error:
+        except WrongError as error:
             values = {"column": name, "value": text[:_SHOWN], "wanted": str(error)}
             problems.append(Problem(code="registry_cell", where=where, values=values))
     problems += [
@@ -130,103 +124,39 @@ def _row(number: int, cells: Mapping[str, str]) -> Row:
     if problems:
         return Row(number, None, tuple(problems))
     line = Line(**fields)
-    nonsense = [msgspec.structs.replace(one, where=f"line {number}, {one.where}") for one in _nonsense(line)]
+    nonsense = [msgspec.structs.replace(one, where=f"line {number}, {one.where}") for one in _nonsense(line, fields.keys())]
     return Row(number, None if nonsense else line, tuple(nonsense))
 
 
-def _nonsense(line: Line) -> Iterator[Problem]:
-    """What each cell may say and all of them together must not; `where` is the column."""
-    for column, lacks, beside in (
-        ("last_period", not line.last_period and line.last is not None, "last"),
-        ("last", line.last is None and bool(line.last_period), "last_period"),
-        ("location", not line.location and bool(line.location_name), "location_name"),
-    ):
-        if lacks:
-            yield Problem(code="registry_incomplete", where=column, values={"column": column, "beside": beside})
-    if line.last is not None and not 0 <= line.last < Decimal(10) ** line.digits:
-        yield Problem(code="too_many_digits", where="last", values={"value": f"{line.last:f}", "digits": str(line.digits)})
-    if line.installed_on and line.removed_on and line.removed_on < line.installed_on:
-        yield Problem(
-            code="registry_cell",
-            where="removed_on",
-            values={"column": "removed_on", "value": line.removed_on.isoformat(), "wanted": f"≥ {line.installed_on}"},
-        )
+_BESIDE: Final = (
+    ("last_period", ("last",)),
+    ("last", ("last_period",)),
+    ("branch", ("branch_title",)),
+    ("location", ("location_name", "location_address", "max_power", "voltage", "grid_company", "boundary")),
+    ("removed_on", ("final",)),
+)
+"""A column that must say something where one of these does."""
+_ORDER: Final = (("installed_on", "removed_on"), ("signed_on", "closed_on"), ("verified_on", "verify_by"))
 
 
-def _register(text: str) -> str:
-    if text not in REGISTERS:
-        raise _WrongError("A+, A+:night, R+, heat, volume …")
-    return text
+def _nonsense(line: Line, told: AbstractSet[str]) -> Iterator[Problem]:
+    """What each cell may say and all of them together must not; `where` is the column, `told` are the columns that say something."""
+    beside = [(column, next((other for other in others if other in told), "")) for column, others in _BESIDE if column not in told]
+    if "party" not in told and "party_code" not in told:
+        beside.append(("party", next((other for other in ("party_tax_number", "party_emails") if other in told), "")))
+    for column, other in beside:
+        if other:
+            yield Problem(code="registry_incomplete", where=column, values={"column": column, "beside": other})
+    for column in ("last", "initial", "final"):
+        value = getattr(line, column) if column in told else None
+        if value is not None and not 0 <= value < Decimal(10) ** line.digits:
+            yield Problem(code="too_many_digits", where=column, values={"value": f"{value:f}", "digits": str(line.digits)})
+    for earlier, later in _ORDER:
+        if earlier in told and later in told and getattr(line, later) < getattr(line, earlier):
+            yield _wanted(later, getattr(line, later).isoformat(), f"≥ {getattr(line, earlier)}")
+    if line.scheme and REGISTERS[line.register].quantity is not Quantity.HEAT:
+        yield _wanted("register", line.register, "heat, heat@2 … (scheme)")
 
 
-def _places(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
-            raise _WrongError(f"{least}…{most}")
-        return int(text)
-
-    return read
-
-
-def _ratio(text: str) -> Decimal:
-    ratio = typed_number(text)
-    if ratio <= 0:
-        raise _WrongError("> 0")
-    return ratio
-
-
-def _losses(text: str) -> Decimal:
-    losses = typed_number(text)
-    if not -1 < losses < 1:
-        raise _WrongError("0.05 = 5 %")
-    return losses
-
-
-def _period(text: str) -> str:
-    try:
-        month(text)
-    except ValueError:
-        raise _WrongError("YYYY-MM") from None
-    return text
-
-
-def _open(text: str) -> bool:
-    if text.lower() not in _YES + _NO:
-        raise _WrongError("true / false")
-    return text.lower() in _YES
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise _WrongError("YYYY-MM-DD") from None
-
-
-def _service(text: str) -> str:
-    if text not in SERVICES:
-        raise _WrongError(", ".join(SERVICES))
-    return text
-
-
-def _title(text: str) -> str:
-    if len(text) > 500 or not text.isprintable():
-        raise _WrongError("≤ 500")
-    return text
-
-
-_READERS: Final[dict[str, Callable[[str], Any]]] = {
-    **dict.fromkeys(("agreement", "location", "point", "meter", "party_code"), text_code),
-    **dict.fromkeys(("party", "location_name", "point_name", "model"), _title),
-    **dict.fromkeys(("party_window_day", "window_day"), _places(1, 31)),
-    **dict.fromkeys(("since", "installed_on", "removed_on", "verify_by"), _date),
-    **dict.fromkeys(("ratio", "ratio_voltage"), _ratio),
-    **dict.fromkeys(("losses_constant", "last"), typed_number),
-    "register": _register,
-    "digits": _places(1, 15),
-    "decimals": _places(0, 6),
-    "service": _service,
-    "losses": _losses,
-    "entry_open": _open,
-    "last_period": _period,
-}
+def _wanted(column: str, value: str, wanted: str) -> Problem:
+    return Problem(code="registry_cell", where=column, values={"column": column, "value": value, "wanted": wanted})

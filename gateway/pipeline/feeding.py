@@ -52,7 +52,7 @@ def _good(rows: Iterable[Row], fed: Fed, numbers: "array[int]") -> Iterator[Line
 def _said(clash: Clash, numbers: "array[int]") -> Problem:
     """The problem of a row that contradicts an earlier one."""
     number, earlier = numbers[clash.row], str(numbers[clash.earlier])
-    if clash.kind == "register":
+    if clash.kind == "row":
         return Problem(code="registry_twice", where=f"line {number}, register", values={"register": clash.field, "earlier": earlier})
     return Problem(code="registry_contradicts", where=f"line {number}, {clash.field}", values={"column": clash.field, "earlier": earlier})
 

@@ -32,8 +32,8 @@ select m.id, m.serial, m.key, m.entry_open and coalesce(l.entry_open, true) as e
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
   p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
-  r.id as register_id, r.code, r.digits, r.decimals, r.last, r.last_period, r.last_at, r.last_reading_id, r.before,
-  r.before_at, r.daily
+  r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at,
+  r.last_reading_id, r.before, r.before_at, r.daily
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
 left join party c on c.id = a.party_id left join service_location l on l.id = p.service_location_id
 join point_terms t on t.usage_point_id = p.id join register r on r.meter_id = m.id

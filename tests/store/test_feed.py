@@ -13,11 +13,51 @@ import msgspec
 import pytest
 
 from gateway.domain.supply import Line, key
-from gateway.store import Connection, Store, feed, people, supply
+from gateway.store import Connection, Store, feed, feed_export, people, supply
 from gateway.store.feed import FIELDS
 from tests.conftest import Database, case
 
 PROFILE = "legal_entity"
+FILLED: dict[str, Any] = {
+    "branch": "7",
+    "branch_title": "Северное отделение",
+    "party_code": "12",
+    "party_tax_number": "7801234564",
+    "party_emails": "a@example.com;b@example.com",
+    "party_window_day": 20,
+    "agreement_emails": "c@example.com",
+    "signed_on": date(2020, 2, 1),
+    "closed_on": date(2030, 2, 1),
+    "price_category": 4,
+    "window_day": 12,
+    "location_address": "Невский, 1",
+    "location_entry_open": False,
+    "max_power": Decimal("150.5"),
+    "voltage": "СН2",
+    "grid_company": "Россети",
+    "boundary": "опора 12",
+    "point_name": "Ввод 1",
+    "point_closed_on": date(2029, 1, 31),
+    "service": "electricity",
+    "since": date(2024, 1, 1),
+    "ratio_voltage": Decimal(100),
+    "losses_constant": Decimal("-12.5"),
+    "model": "СЭТ-4ТМ",
+    "installed_on": date(2020, 3, 1),
+    "removed_on": date(2028, 3, 1),
+    "admitted_on": date(2020, 3, 2),
+    "verified_on": date(2020, 1, 30),
+    "verify_by": date(2030, 1, 30),
+    "register": "heat@2",
+    "decimals": 3,
+    "scheme": "circulation",
+    "initial": Decimal("0.5"),
+    "final": Decimal(99),
+    "entry_open": False,
+    "last": Decimal(12),
+    "last_period": "2024-01",
+}
+"""A row with nothing left out."""
 WHERE_ROWS_LIE = "select id, xmin::text, ctid::text from meter union all select id, xmin::text, ctid::text from agreement"
 Record = Callable[[str, int, str], None]
 
@@ -71,7 +111,7 @@ def staged_changes(connection: Connection, utility: int) -> list[tuple[str, str,
 
 def exported(connection: Connection, utility: int) -> list[Line]:
     """The registry as it is exported."""
-    rows = csv.DictReader(io.StringIO(b"".join(feed.export(connection, utility, PROFILE)).decode()))
+    rows = csv.DictReader(io.StringIO(b"".join(feed_export.export(connection, utility, PROFILE)).decode()))
     return [
         msgspec.convert({name: {"t": True, "f": False}.get(cell, cell) for name, cell in row.items() if cell != ""}, Line, strict=False)
         for row in rows
@@ -99,12 +139,33 @@ def test_new_rows_are_said_thing_by_thing(connection: Connection, utility: int) 
         ("verify_by", "2031-01-01", "meter"),
         ("entry_open", False, "meter"),
         ("decimals", 3, "register"),
+        ("branch_title", "Северное", "branch"),
+        ("party_tax_number", "7801234564", "party"),
+        ("party_emails", "a@example.com;b@example.com", "party"),
+        ("agreement_emails", "a@example.com", "agreement"),
+        ("branch", "", "agreement"),
+        ("signed_on", "2020-02-01", "agreement"),
+        ("closed_on", "2030-02-01", "agreement"),
+        ("price_category", 4, "agreement"),
+        ("location_address", "Невский, 1", "location"),
+        ("location_entry_open", False, "location"),
+        ("max_power", "150.5", "location"),
+        ("voltage", "СН2", "location"),
+        ("grid_company", "Россети", "location"),
+        ("boundary", "опора 12", "location"),
+        ("point_closed_on", "2024-01-31", "point"),
+        ("admitted_on", "2024-01-31", "meter"),
+        ("verified_on", "2024-01-30", "meter"),
+        ("scheme", "make_up", "register"),
+        ("initial", "12.5", "register"),
+        ("final", "99", "register"),
     ],
 )
 def test_a_changed_field_is_the_only_change(connection: Connection, utility: int, field: str, value: Any, kind: str) -> None:
-    feed.import_lines(connection, utility, PROFILE, [line(0, party_code="1"), line(4, party_code="2")])
-    assert changes(connection, utility, line(0, party_code="1"), line(4, party_code="2")) == []
-    other = msgspec.convert(msgspec.to_builtins(line(0, party_code="1")) | {field: value}, Line, strict=False)
+    known = [line(n, party_code=str(n), branch="7", register="heat@2", scheme="open") for n in (0, 4)]
+    feed.import_lines(connection, utility, PROFILE, known)
+    assert changes(connection, utility, *known) == []
+    other = msgspec.convert(msgspec.to_builtins(known[0]) | {field: value}, Line, strict=False)
     found = [one for one in changes(connection, utility, other) if one[1] == kind]
     [(how, _, differ)] = found
     assert (how, len(differ)) == ("changed", 1)
@@ -118,6 +179,43 @@ def test_what_stays_as_it_was_is_not_written_again(connection: Connection, utili
     feed.import_lines(connection, utility, PROFILE, [line(n) for n in range(40)])
     after = connection.exec_driver_sql(WHERE_ROWS_LIE).all()
     assert sorted(map(tuple, after)) == sorted(map(tuple, before))
+
+
+def test_an_export_holds_every_column_and_brought_in_again_changes_nothing(connection: Connection, utility: int) -> None:
+    rows = [line(0, **FILLED), line(1, register="heat", scheme="supply", since=date(2024, 1, 1)), line(1, register="heat@2", scheme="open")]
+    feed.import_lines(connection, utility, PROFILE, rows)
+    again = exported(connection, utility)
+    assert [one for one in again if one.meter == "00000000"] == [rows[0]]
+    assert {name for name in FIELDS if getattr(rows[0], name) == msgspec.structs.fields(Line)[FIELDS.index(name)].default} == set()
+    assert changes(connection, utility, *again) == []
+    assert feed.clashes(connection, 10) == []
+
+
+def test_terms_since_several_days_may_stand_in_one_file(connection: Connection, utility: int) -> None:
+    rows = [line(0, since=date(2024, 1, 1)), line(0, since=date(2024, 3, 1), losses=Decimal("0.1")), line(0, since=date(2024, 3, 1))]
+    feed.stage(connection, utility, rows)
+    assert [(one.row, one.kind, one.field) for one in feed.clashes(connection, 10)] == [(2, "row", "A+"), (2, "terms", "losses")]
+    assert feed.drop_clashes(connection) == 1
+    feed.apply(connection, utility, PROFILE)
+    again = exported(connection, utility)
+    assert [one.losses for one in again] == [Decimal("0.05"), Decimal("0.1")]
+    assert changes(connection, utility, *again) == []
+    assert feed.clashes(connection, 10) == []
+
+
+def test_a_value_a_meter_was_installed_with_is_what_its_first_reading_is_compared_with(connection: Connection, utility: int) -> None:
+    told = {"initial": Decimal("94.44"), "decimals": 2}
+    feed.import_lines(connection, utility, PROFILE, [line(0, **told), line(1, **told, last=Decimal(120), last_period="2024-01")])
+    for initial, last in (("94.44", [Decimal("94.44"), Decimal(120)]), ("95", [Decimal(95), Decimal(120)])):
+        told["initial"] = Decimal(initial)
+        feed.import_lines(connection, utility, PROFILE, [line(0, **told), line(1, **told)])
+        assert [one.meter.registers[0].last for one in supply.meters_of(connection, utility, line(0).agreement)] == last
+
+
+def test_a_scheme_that_is_no_longer_told_is_gone(connection: Connection, utility: int) -> None:
+    for scheme in ("return", "", "open"):
+        feed.import_lines(connection, utility, PROFILE, [line(0, register="heat", scheme=scheme)])
+        assert [one.scheme for one in exported(connection, utility)] == [scheme]
 
 
 def test_an_export_brought_in_again_changes_nothing(connection: Connection, utility: int) -> None:
@@ -151,7 +249,7 @@ def test_rows_that_contradict_each_other_are_found(connection: Connection, utili
     ]
     feed.stage(connection, utility, rows)
     found = [(one.row, one.earlier, one.kind, one.field) for one in feed.clashes(connection, 100)]
-    assert found == [(1, 0, "agreement", "party"), (2, 0, "meter", "model"), (3, 0, "location", "location_name"), (4, 0, "register", "A+")]
+    assert found == [(1, 0, "agreement", "party"), (2, 0, "meter", "model"), (3, 0, "location", "location_name"), (4, 0, "row", "A+")]
     assert len(feed.clashes(connection, 2)) == 2
 
 

@@ -181,13 +181,13 @@ def test_what_was_written_down_is_not_changed_or_removed(town: Town, role: str, 
 
 
 @pytest.mark.parametrize("role", ["app", "worker"])
-def test_only_queues_lose_rows(town: Town, role: str) -> None:
+def test_only_queues_and_names_of_other_systems_lose_rows(town: Town, role: str) -> None:
     with town.as_role("owner") as connection:
         rows = connection.execute(
             "select table_name from information_schema.role_table_grants where grantee = %s and privilege_type = 'DELETE'",
             [f"metergate_{role}"],
         )
-        assert {row[0] for row in rows} == {"delivery", "lane"}
+        assert {row[0] for row in rows} == {"delivery", "lane", "external_id"}
 
 
 @pytest.mark.parametrize("role", ["app", "worker"])

@@ -65,6 +65,7 @@ CREATE INDEX sync_utility_id_name_id_idx ON sync (utility_id, name, id);
 alter table meter_reading add column source text default '' not null;
 
 grant select, insert, update on link, hidden_meter, letter, sync to metergate_app, metergate_worker;
+grant delete on external_id to metergate_app, metergate_worker;
 grant usage on all sequences in schema public to metergate_app, metergate_worker;
 
 do $$
