@@ -105,6 +105,25 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     breaker_pause: Wait = 30.0
 
 
+class Links(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often an agreement may be asked for, and where a letter leads.
+
+    `per_login`, `per_agreement`: the most askings in an hour of one login and of one agreement number. `resend`: seconds in which the same
+    asking once more gets no second letter. `confirm_url`: by utility, the portal's page of confirmation with `{secret}` in it.
+    """
+
+    per_login: Count = 20
+    per_agreement: Count = 10
+    resend: Wait = 60.0
+    confirm_url: dict[str, str] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse an address without a place for the secret."""
+        for utility, url in self.confirm_url.items():
+            if url.count("{secret}") != 1 or not url.startswith(("https://", "http://")):
+                raise ValueError(f"confirm_url: {utility}: a web address with {{secret}} in it once is wanted")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings.
 
@@ -120,6 +139,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sftp: Sftp = Sftp()
     limits: Limits = Limits()
     worker: Worker = Worker()
+    links: Links = Links()
     targets: dict[str, dict[str, dict[str, Any]]] = {}
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from gateway.settings import Database, Http, Settings
 from gateway.store import Store, feed, people
 from gateway.worker import Worker
 
-SCOPES: Final = ["submit", "read", "settle", "registry"]
+SCOPES: Final = ["submit", "read", "settle", "registry", "link", "manage"]
 
 
 class Gateway:

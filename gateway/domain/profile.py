@@ -49,6 +49,17 @@ class Plausible(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     least: Annotated[int, msgspec.Meta(ge=0)] = 20
 
 
+class LinkRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an agreement is linked to a portal's user.
+
+    `confirm_hours`: hours for which a link waits for its confirmation, then it has ended (F-020). `accounts_per_email`: agreements that
+    may be linked under one e-mail, 0 for as many as one likes (F-004).
+    """
+
+    confirm_hours: Annotated[int, msgspec.Meta(ge=1, le=8760)] = 24
+    accounts_per_email: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole rulebook. `severity` overrides the weight of a rule by its code.
 
@@ -67,6 +78,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     language: texts.Language
     services: tuple[Service, ...]
     linking: Linking
+    link: LinkRules = LinkRules()
     window: Window
     windows: dict[str, Window] = {}
     calendar: str = ""

@@ -18,13 +18,17 @@ from gateway.profiles import shipped
 
 
 class Sender(msgspec.Struct, frozen=True, kw_only=True):
-    """A principal behind a key: its utility, what it may do (`scopes`) and for which agreements (None: all of the utility)."""
+    """A principal behind a key: its utility, what it may do (`scopes`) and for which agreements (None: all of the utility).
+
+    `login`: the portal's user for whom it acts now, empty when it acts for itself.
+    """
 
     credential_id: int
     utility_id: int
     principal: str
     scopes: tuple[str, ...]
     agreement_ids: tuple[int, ...] | None = None
+    login: str = ""
 
 
 def digest(key: str) -> bytes:
@@ -116,6 +120,11 @@ def ensure_utility(connection: Connection, code: str, title: str = "") -> int:
         {"code": code, "title": title},
     )
     return int(found.scalar_one())
+
+
+def code_of(connection: Connection, utility_id: int) -> str:
+    """The code of a utility, as the settings name it."""
+    return str(connection.exec_driver_sql("select code from utility where id = %(u)s", {"u": utility_id}).scalar_one())
 
 
 def save_document(connection: Connection, utility_id: int, kind: str, name: str, body: bytes, author: str) -> int:

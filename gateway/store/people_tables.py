@@ -38,10 +38,12 @@ link = Table(
     text_column("actor"),
     Column("remind_start", SmallInteger),
     Column("remind_end", SmallInteger),
+    text_column("asked"),
     Index("link_live", "utility_id", "login", "agreement_id", unique=True, postgresql_where=text("state in ('waiting', 'linked')")),
     Index("link_email", "utility_id", "email", postgresql_where=text("state in ('waiting', 'linked')")),
     Index("link_agreement_id_idx", "agreement_id"),
     Index("link_utility_id_login_asked_at_idx", "utility_id", "login", "asked_at"),
+    Index("link_utility_id_asked_asked_at_idx", "utility_id", "asked", "asked_at"),
 )
 hidden_meter = Table(
     "hidden_meter",

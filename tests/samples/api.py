@@ -11,6 +11,7 @@ import openpyxl
 
 from gateway.pipeline import TAKES
 from gateway.settings import Limits
+from tests.accounts import account
 from tests.conftest import fresh_database, shared_server
 from tests.running import Gateway, Utility, running_gateway
 
@@ -68,6 +69,7 @@ def questions(utility: Utility) -> dict[str, httpx.Response]:
         "settlement_unknown": utility.settle(word | {"readings": ["rdg_1"]}),
         "too_many_readings": utility.submit(utility.body({str(n): "1" for n in range(10_001)})),
         **feeds(utility),
+        **links(utility),
         "unauthorized": utility.submit(utility.body({"1": "150"}), key="mg_wrong"),
     }
 
@@ -86,6 +88,21 @@ def feeds(utility: Utility) -> dict[str, httpx.Response]:
         "registry_encoding": fed(b"\xff"),
         "registry_media": fed(b"", "text/plain"),
         "profile_unknown": fed(b"", profile="nobody"),
+    }
+
+
+def links(utility: Utility) -> dict[str, httpx.Response]:
+    """An asking for each code of links that depends on what was asked before."""
+    told = {"surname": "Иванов", "email": "a@example.org"}
+    for number in range(11):
+        account(utility.gateway.owner, utility.id, "household", f"5-{number}")
+    asked = [utility.call("POST", "/v1/links", json=told | {"login": "ivan", "agreement": f"5-{number}"}) for number in range(11)]
+    again = [utility.call("POST", "/v1/links", json=told | {"login": f"{n}", "agreement": "6"}) for n in range(11)]
+    return {
+        "link_email_limit": asked[-1],
+        "link_too_often": again[-1],
+        "link_secret_unknown": utility.call("POST", "/v1/links/confirm", json={"secret": "none"}),
+        "party_unknown": utility.call("POST", "/v1/links/bindings", json={"login": "ivan", "party": "none"}),
     }
 
 

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
+from gateway.inbound.api.links import ask_for_link, bind_login, confirm_link, end_link, list_links, set_reminders
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_marked
 from gateway.inbound.api.registry import feed_registry
@@ -25,4 +26,10 @@ HANDLERS: Final = [
     get_totals,
     feed_registry,
     post_settlements,
+    ask_for_link,
+    confirm_link,
+    bind_login,
+    list_links,
+    end_link,
+    set_reminders,
 ]

@@ -20,6 +20,9 @@ STATUS: Final = {
     "not_found": 404,
     "nothing_to_mark": 404,
     "agreement_unknown": 404,
+    "party_unknown": 404,
+    "link_secret_unknown": 404,
+    "link_too_often": 429,
     "meter_unknown": 404,
     "json_malformed": 400,
     "json_encoding": 400,
@@ -69,6 +72,7 @@ _MEANS: Final = {
     413: "Too large",
     415: "Not a file of a kind taken here",
     422: "Refused; also an Idempotency-Key used again for another body",
+    429: "Too often; come back after Retry-After seconds",
     503: "Come back after Retry-After seconds",
 }
 
@@ -105,6 +109,8 @@ def refused(request: Request[Any, Any, Any], error: Rejected) -> Response[bytes]
     """The sender must act."""
     status = STATUS.get(error.problems[0].code, 422)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    if status == 429:
+        headers = {"Retry-After": error.problems[0].values["seconds"]}
     return document(status, error.problems, language_of(request), headers)
 
 

@@ -14,6 +14,7 @@ CREATE TABLE link (
   actor TEXT DEFAULT '' NOT NULL,
   remind_start SMALLINT,
   remind_end SMALLINT,
+  asked TEXT DEFAULT '' NOT NULL,
   CONSTRAINT link_pkey PRIMARY KEY (id),
   CONSTRAINT link_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id),
   CONSTRAINT link_agreement_id_fkey FOREIGN KEY(agreement_id) REFERENCES agreement (id),
@@ -22,6 +23,7 @@ CREATE TABLE link (
 CREATE INDEX link_agreement_id_idx ON link (agreement_id);
 CREATE INDEX link_email ON link (utility_id, email) WHERE state in ('waiting', 'linked');
 CREATE UNIQUE INDEX link_live ON link (utility_id, login, agreement_id) WHERE state in ('waiting', 'linked');
+CREATE INDEX link_utility_id_asked_asked_at_idx ON link (utility_id, asked, asked_at);
 CREATE INDEX link_utility_id_login_asked_at_idx ON link (utility_id, login, asked_at);
 CREATE TABLE hidden_meter (
   utility_id INTEGER NOT NULL,
