@@ -104,6 +104,10 @@ class Worker:
         guarantees = {id_: target.guarantee for id_, target in self.connect().items()}
         return pipeline.reap(self.store, guarantees, self.patience, skew=self.skew)
 
+    def release_some(self) -> bool:
+        """Queue readings whose hold is over; False when there is none."""
+        return pipeline.release(self.store, skew=self.skew)
+
     def beat(self) -> bool:
         """Keep the leases of the batches in flight; always False, so that the pause is kept."""
         if flying := list(self.flying):
@@ -115,7 +119,9 @@ class Worker:
         """Do all that is due now, in this thread; return how many steps were taken."""
         steps = 0
         while True:
-            busy = self.translate_one() or self.reap_one() or any(self.deliver_one(target) for target in self.connect())
+            busy = (
+                self.translate_one() or self.reap_one() or self.release_some() or any(self.deliver_one(target) for target in self.connect())
+            )
             if not busy:
                 return steps
             steps += 1
@@ -131,6 +137,7 @@ class Worker:
             Thread(target=wake.listen, args=(self.store, bell.ring, stop, settings.poll), name="listen"),
             self._thread("translate", self.translate_one, bell, stop),
             self._thread("reap", self.reap_one, bell, stop, pause=settings.reap),
+            self._thread("release", self.release_some, bell, stop, pause=settings.poll),
             self._thread("heartbeat", self.beat, bell, stop, pause=settings.heartbeat),
         ]
         for thread in threads:

@@ -1,7 +1,8 @@
 """A real gateway for tests: a web server over a database of its own, a worker on demand, and utilities with meters and keys."""
 
+import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ from gateway.settings import Database, Http, Settings
 from gateway.store import Store, feed, people
 from gateway.worker import Worker
 
-SCOPES: Final = ["submit", "read", "settle", "registry", "link", "manage"]
+SCOPES: Final = ["submit", "read", "settle", "registry", "link", "manage", "review", "phone", "control", "automatic"]
 
 
 class Gateway:
@@ -140,6 +141,28 @@ class Utility:
             }
         )
 
+    def rulebook(self, **changed: object) -> None:
+        """Another version of the utility's profile, `hold=60` for one key of `[reading]`, as an operator would write it."""
+        body = profiles.shipped()[self.profile.name].decode()
+        for name, value in changed.items():
+            body = re.sub(rf"(?m)^{name} = [^#\n]*", f"{name} = {msgspec.json.encode(value).decode()} ", body, count=1)
+        with self.gateway.owner.transaction() as connection:
+            people.save_document(connection, self.id, "profile", self.profile.name, body.encode(), "test")
+
+    def withdraw(self, reading: str, *, key: str = "") -> httpx.Response:
+        """Take a reading back."""
+        return self.call("POST", f"/v1/readings/{reading}/withdraw", key=key)
+
+    def decide(self, reading: str, *, accept: bool, reason: str = "seen", key: str = "") -> httpx.Response:
+        """Let a reading pass that needs review, or refuse it."""
+        told = msgspec.json.encode({"accept": accept, "reason": reason})
+        return self.call("POST", f"/v1/readings/{reading}/decide", key=key, content=told)
+
+    def close(self, period: str, closed_at: str | None = "2026-01-01T00:00:00Z", agreement: str = "A-1", key: str = "") -> httpx.Response:
+        """Billing closes a period of an agreement, or opens it again."""
+        told = {"periods": [{"agreement": agreement, "period": period, "closed_at": closed_at}]}
+        return self.call("POST", "/v1/periods", key=key, content=msgspec.json.encode(told))
+
     def client(self, key: str = "", language: str = "en") -> httpx.Client:
         """A client with this key (the utility's own unless told)."""
         headers = {"Authorization": f"Bearer {key or self.key}", "Accept-Language": language}
@@ -150,10 +173,10 @@ class Utility:
         with self.client(key) as client:
             return client.request(method, path, **options)
 
-    def submit(self, body: bytes, *, key: str = "", **headers: str) -> httpx.Response:
-        """Post readings."""
+    def submit(self, body: bytes, *, key: str = "", asked: Mapping[str, str] | None = None, **headers: str) -> httpx.Response:
+        """Post readings; `asked`: what stands in the query."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.call("POST", "/v1/readings", key=key, content=body, headers=named)
+        return self.call("POST", "/v1/readings", key=key, content=body, headers=named, params=asked)
 
     def upload(self, body: bytes, name: str = "readings.xlsx", *, key: str = "", **envelope: str) -> httpx.Response:
         """Upload a file."""

@@ -14,6 +14,7 @@ from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import INTERVALS, REGISTERS, AtFrom, MeterReading, Quantity, Reading
 from gateway.domain.rules import Case, Value, check, duplicate_reading, used
+from gateway.domain.sources import UNTOLD, Told
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import CutOff, Timing, bounds, day_read, days_in, open_periods, period_end, period_of
@@ -54,40 +55,26 @@ def judge(
     arrival: datetime,
     earlier: Mapping[int, Decimal | None] = _NOTHING,
     calendar: Calendar = WEEKDAYS,
+    told: Told = UNTOLD,
 ) -> Judged:
-    """Judge one meter reading that arrived at `arrival`. `calendar`: the one that the profile names.
+    """Judge one meter reading that arrived at `arrival`. `calendar`: the one that the profile names. `told`: who read the meter.
 
     `earlier`: by register id, the last value that was read before this reading, for the registers of `earlier_wanted`
     (None: there is none). Without it such a register is judged as if nothing were known before.
     """
     timing = profile.timing(meter.service, meter.window_day, calendar)
-    period, problems = _settle_period(new, timing, arrival)
+    period, problems = _settle_period(new, timing, arrival, unbound=told.unbound)
     if new.problems:
         problems = [*new.problems, *problems]
     at, at_from = _settle_at(new, period, profile, arrival)
     meter = meter.on(day_read(at, profile.zone)) if len(meter.terms) > 1 else meter
     if new.at is not None and at is not new.at:
         problems = [*problems, Problem(code="at_invalid", where=new.where, values={"value": new.at.isoformat()})]
-    values: list[Value] = []
-    wanted: list[int] = []
-    for reading in new.readings:
-        register = meter.register(reading.register)
-        if register is None:
-            problems.append(Problem(code="register_unknown", where=reading.where, values=_names(reading, meter)))
-        elif any(value.register is register for value in values):
-            problems.append(Problem(code="register_repeated", where=reading.where, values=_names(reading, meter)))
-        else:
-            if register.id in earlier:
-                known = earlier[register.id]
-            elif _stands_after(register, period, at, profile):
-                known = None
-                wanted.append(register.id)
-            else:
-                known = _known(register, period, at, profile)
-            values.append(_value(reading, register, known, meter, profile))
+    values, wanted, strange = _values(new, meter, period, at, profile, earlier)
+    problems += strange
     if new.blocks:
         problems = [*problems, *_strangers(new, meter)]
-    case = Case(new, meter, tuple(values), period, at, arrival, profile, timing, amounts(new.blocks))
+    case = Case(new, meter, tuple(values), period, at, arrival, profile, timing, amounts(new.blocks), told)
     problems += check(case)
     volumes = _volumes(case) if new.blocks and period else ()
     if not values and not volumes and not any(problem.severity is Severity.ERROR for problem in problems):
@@ -107,6 +94,33 @@ def judge(
     )
 
 
+def _values(
+    new: MeterReading, meter: Meter, period: str, at: datetime, profile: Profile, earlier: Mapping[int, Decimal | None]
+) -> tuple[list[Value], list[int], list[Problem]]:
+    """Each reading beside its register, the registers whose value before it must be looked up, and readings of registers it has not."""
+    values: list[Value] = []
+    wanted: list[int] = []
+    problems: list[Problem] = []
+    for reading in new.readings:
+        register = meter.register(reading.register)
+        if register is None:
+            problems.append(Problem(code="register_unknown", where=reading.where, values=_names(reading, meter)))
+        elif any(value.register is register for value in values):
+            problems.append(Problem(code="register_repeated", where=reading.where, values=_names(reading, meter)))
+        elif not meter.serial and period:
+            values.append(amount(msgspec.structs.replace(reading, volume=True), meter, period))
+        else:
+            if register.id in earlier:
+                known = earlier[register.id]
+            elif _stands_after(register, period, at, profile):
+                known = None
+                wanted.append(register.id)
+            else:
+                known = _known(register, period, at, profile)
+            values.append(_value(reading, register, known, meter, profile))
+    return values, wanted, problems
+
+
 def verdict(problems: Iterable[Problem]) -> ReadingStatus:
     """The status that problems of these weights lead to."""
     weights = {problem.severity for problem in problems}
@@ -115,17 +129,21 @@ def verdict(problems: Iterable[Problem]) -> ReadingStatus:
     return ReadingStatus.NEEDS_REVIEW if Severity.NEEDS_REVIEW in weights else ReadingStatus.ACCEPTED
 
 
-def _settle_period(new: MeterReading, timing: Timing, arrival: datetime) -> tuple[str, list[Problem]]:
+def _settle_period(new: MeterReading, timing: Timing, arrival: datetime, *, unbound: bool) -> tuple[str, list[Problem]]:
     """The period told, else the only one that is open; when none is, the month of arrival, to which the window then objects.
 
-    Of a window with a cut-off day a period that is over gives way to the one that is open.
+    Of a window with a cut-off day a period that is over gives way to the one that is open. What no window binds has the period told, else
+    the month in which it was read.
     """
     if new.period:
         try:
             over = bounds(timing, new.period)[1] <= arrival
         except ValueError:
             return "", [Problem(code="period_invalid", where=new.where, values={"period": new.period})]
-        return open_periods(timing, arrival)[0] if over and isinstance(timing.window, CutOff) else new.period, []
+        moves = over and isinstance(timing.window, CutOff) and not unbound
+        return open_periods(timing, arrival)[0] if moves else new.period, []
+    if unbound:
+        return period_of(new.at or arrival, timing.zone), []
     fitting = open_periods(timing, arrival)
     if len(fitting) > 1:
         return "", [Problem(code="period_ambiguous", where=new.where, values={"periods": ", ".join(fitting)})]

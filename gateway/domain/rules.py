@@ -13,6 +13,7 @@ from gateway.domain.intervals import expected, within
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import EXACT, REGISTERS, WHOLE, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
+from gateway.domain.sources import UNTOLD, Told
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import CutOff, Timing, bounds, day_read, local_day, month, next_after, open_on, opening, period_of
 
@@ -34,7 +35,7 @@ class Value(msgspec.Struct, frozen=True, gc=False):
 class Case(msgspec.Struct, frozen=True, gc=False):
     """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came.
 
-    `timing`: when its readings are taken. `amounts`: the blocks that make up the period's amounts, by code.
+    `timing`: when its readings are taken. `amounts`: the blocks that make up the period's amounts, by code. `told`: who read the meter.
     """
 
     new: MeterReading
@@ -46,6 +47,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     profile: Profile
     timing: Timing
     amounts: Mapping[str, Sequence[IntervalBlock]] = {}
+    told: Told = UNTOLD
 
 
 _NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
@@ -55,8 +57,14 @@ Rule = Callable[[Case], Iterator[Objection]]
 
 def entry_closed(case: Case) -> Iterator[Objection]:
     """Billing lets no reading in for this object or meter: any status but «Ожидание» (F-046)."""
-    if not case.meter.entry_open:
+    if not case.meter.entry_open and not case.told.unbound:
         yield case.new.where, {"meter": case.meter.serial}
+
+
+def period_closed(case: Case) -> Iterator[Objection]:
+    """Billing has closed the period: values stay open only until then (F-052)."""
+    if case.period and case.period <= case.meter.closed and not case.told.known_to_billing:
+        yield case.new.where, {"period": case.period, "meter": case.meter.serial}
 
 
 def meter_removed(case: Case) -> Iterator[Objection]:
@@ -79,13 +87,13 @@ def verification_expired(case: Case) -> Iterator[Objection]:
 
 def window_not_open(case: Case) -> Iterator[Objection]:
     """The reading came before the window of its period; arrival decides (V-03, F-057)."""
-    if case.period and case.arrival < bounds(case.timing, case.period)[0]:
+    if case.period and not case.told.unbound and case.arrival < bounds(case.timing, case.period)[0]:
         yield case.new.where, _window(case)
 
 
 def window_closed(case: Case) -> Iterator[Objection]:
     """The reading came after the window of its period; arrival decides, and the period that takes it now is named (V-03, F-053)."""
-    if case.period and case.arrival >= bounds(case.timing, case.period)[1]:
+    if case.period and not case.told.unbound and case.arrival >= bounds(case.timing, case.period)[1]:
         day = local_day(case.arrival, case.timing.zone)
         now = (*open_on(case.timing, day), next_after(case.timing, day))[0]
         told = {"next_period": now.period, "next_opens": now.first.isoformat(), "next_closes": now.last.isoformat()}
@@ -94,7 +102,7 @@ def window_closed(case: Case) -> Iterator[Objection]:
 
 def counted_later(case: Case) -> Iterator[Objection]:
     """The reading came after the cut-off day, so the next period takes it (household manual 4.2, F-042)."""
-    if not isinstance(case.timing.window, CutOff):
+    if not isinstance(case.timing.window, CutOff) or case.told.unbound:
         return
     meant = case.new.period or period_of(case.arrival, case.timing.zone)
     if case.period > meant:
@@ -266,6 +274,7 @@ def interval_outside_period(case: Case) -> Iterator[Objection]:
 
 RULES: Final[dict[Rule, Severity]] = {
     entry_closed: Severity.ERROR,
+    period_closed: Severity.ERROR,
     meter_removed: Severity.ERROR,
     meter_not_installed: Severity.ERROR,
     verification_expired: Severity.WARNING,

@@ -12,6 +12,9 @@ class SubmissionStatus(StrEnum):
     PARTLY_ACCEPTED = "partly_accepted"
     IN_REVIEW = "in_review"
     REJECTED = "rejected"
+    DRAFT = "draft"
+    WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"
 
 
 class ReadingStatus(StrEnum):
@@ -34,8 +37,8 @@ class ReadingStatus(StrEnum):
 
 _S = ReadingStatus
 ARROWS: Final[dict[ReadingStatus, frozenset[ReadingStatus]]] = {
-    _S.DRAFT: frozenset({_S.ACCEPTED, _S.REJECTED, _S.NEEDS_REVIEW, _S.WITHDRAWN}),
-    _S.ACCEPTED: frozenset({_S.QUEUED, _S.WITHDRAWN, _S.SUPERSEDED}),
+    _S.DRAFT: frozenset({_S.WITHDRAWN, _S.SUPERSEDED}),
+    _S.ACCEPTED: frozenset({_S.QUEUED, _S.ACKNOWLEDGED, _S.WITHDRAWN, _S.SUPERSEDED}),
     _S.NEEDS_REVIEW: frozenset({_S.ACCEPTED, _S.QUEUED, _S.REJECTED, _S.WITHDRAWN, _S.SUPERSEDED}),
     _S.QUEUED: frozenset(
         {_S.SENT, _S.ACKNOWLEDGED, _S.CALCULATED, _S.BILLED, _S.REJECTED, _S.DEAD, _S.IN_DOUBT, _S.WITHDRAWN, _S.SUPERSEDED}

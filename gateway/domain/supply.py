@@ -61,7 +61,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     those of the last of its point's `terms`, which stand in the order of their days. `entry_open`: whether billing lets readings in
     («Ожидание»). `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its
     agreement or consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since
-    and until when it hangs there, `verify_by`: until when it is verified; None when the registry does not say.
+    and until when it hangs there, `verify_by`: until when it is verified; None when the registry does not say. `closed`: the last period of
+    its agreement that billing has closed, empty while there is none.
     """
 
     id: int
@@ -82,6 +83,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     verify_by: date | None = None
     service: str = ""
     window_day: int | None = None
+    closed: str = ""
     registers: tuple[Register, ...] = ()
 
     def on(self, day: date) -> "Meter":

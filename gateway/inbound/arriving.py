@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Final
+from typing import Final, cast
+
+import msgspec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
+from gateway.domain.sources import SOURCES, Source
 from gateway.domain.windows import month
+from gateway.inbound.auth import may
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.zip_gate import entries, kind_of
 from gateway.settings import Limits
+from gateway.store.people import Sender
 
 _SHOWN: Final = 100
 
@@ -37,8 +42,8 @@ def zone_of(profiles: Mapping[str, Profile], default: str) -> str:
     return zones.pop() if len(zones) == 1 else default
 
 
-def envelope(told: Mapping[str, str], formats: Mapping[str, Format], *, zone: str, file_name: str = "") -> Envelope:
-    """What a sender says beside a file: `agreement`, `meter`, `period`, `kind` and the two flags of «Вид показаний».
+def envelope(told: Mapping[str, str], formats: Mapping[str, Format], sender: Sender, *, zone: str, file_name: str = "") -> Envelope:
+    """What a sender says beside a file: `agreement`, `meter`, `period`, `kind`, the two flags of «Вид показаний», and what `life` reads.
 
     Raises Rejected with every problem, each at the name of its field.
     """
@@ -57,12 +62,51 @@ def envelope(told: Mapping[str, str], formats: Mapping[str, Format], *, zone: st
             problems.append(Problem(code="period_invalid", where="period", values={"period": period[:_SHOWN]}))
     if kind and "kind" not in unreadable and kind not in formats:
         problems.append(Problem(code="format_unknown", where="kind", values={"format": kind[:_SHOWN]}))
-    flags = {name: _flag(told.get(name, ""), name, problems) for name in ("ratio_applied", "losses_applied")}
+    ratio, losses = (_flag(told.get(name, ""), name, problems) for name in ("ratio_applied", "losses_applied"))
+    came = _life(told, problems)
     if problems:
         raise Rejected(*problems)
-    return Envelope(
-        zone=zone, agreement=told.get("agreement", ""), meter=told.get("meter", ""), period=period, kind=kind, file_name=file_name, **flags
+    return msgspec.structs.replace(
+        _rightful(came, sender),
+        zone=zone,
+        agreement=told.get("agreement", ""),
+        meter=told.get("meter", ""),
+        period=period,
+        kind=kind,
+        file_name=file_name,
+        ratio_applied=ratio,
+        losses_applied=losses,
     )
+
+
+def life(told: Mapping[str, str], sender: Sender) -> Envelope:
+    """What a sender says of how readings came to be: `source`, `draft`, `known_to_billing`, and nothing else yet.
+
+    A source other than the sender itself is a right of its own (scope `phone`, `control`, `automatic`); `known_to_billing` is billing's
+    (scope `settle`). Raises Rejected.
+    """
+    problems: list[Problem] = []
+    came = _life(told, problems)
+    if problems:
+        raise Rejected(*problems)
+    return _rightful(came, sender)
+
+
+def _rightful(came: Envelope, sender: Sender) -> Envelope:
+    if came.source:
+        may(sender, came.source)
+    if came.known_to_billing:
+        may(sender, "settle")
+    return came
+
+
+def _life(told: Mapping[str, str], problems: list[Problem]) -> Envelope:
+    source = told.get("source", "")
+    if source not in SOURCES:
+        problems.append(Problem(code="source_unknown", where="source", values={"source": source[:_SHOWN], "known": ", ".join(SOURCES[1:])}))
+        source = ""
+    draft, known = (_flag(told.get(name, ""), name, problems) for name in ("draft", "known_to_billing"))
+    return Envelope(source=cast("Source", source), draft=draft, known_to_billing=known)
 
 
 def _flag(text: str, name: str, problems: list[Problem]) -> bool:

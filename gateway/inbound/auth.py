@@ -7,7 +7,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.store import Store, people
 from gateway.store.people import Sender
 
-Action = Literal["submit", "read", "settle", "registry", "link", "manage"]
+Action = Literal["submit", "read", "settle", "registry", "link", "manage", "review", "phone", "control", "automatic"]
 KNOWN_KEYS: Final = 10_000
 
 

@@ -9,7 +9,9 @@ import msgspec
 
 from gateway.domain.supply import Line
 from gateway.inbound.api.errors import ErrorDocument
+from gateway.inbound.api.life import Decision
 from gateway.inbound.api.links import LinkAsked, LinkBound, LinkConfirmed, Reminders
+from gateway.inbound.api.periods import Period
 from gateway.inbound.api.settle import LIMIT, Outcomes, Word
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping import canonical_json
@@ -23,7 +25,9 @@ _KEY: Final = {
     "description": "1 to 255 visible ASCII characters, bare or in quotes. The same key with the same body always gets the same answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 257},
 }
+_LISTS: Final = (("post", "/v1/readings", "MeterReadings"), ("post", "/v1/settlements", "Settlements"), ("post", "/v1/periods", "Periods"))
 _BODIES: Final = (
+    ("post", "/v1/readings/{reading}/decide", Decision),
     ("post", "/v1/links", LinkAsked),
     ("post", "/v1/links/confirm", LinkConfirmed),
     ("post", "/v1/links/bindings", LinkBound),
@@ -44,14 +48,14 @@ def schemas() -> dict[str, dict[str, Any]]:
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Put into an OpenAPI document what the framework does not know: exact types, the bodies read raw, the Idempotency-Key."""
     components = document["components"]["schemas"]
-    kinds = [*_ANSWERS, Word, *(kind for _, _, kind in _BODIES)]
+    kinds = [*_ANSWERS, Word, Period, *(kind for _, _, kind in _BODIES)]
     components |= msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")[1]
     readings = _moved(canonical_json.schema())
     components |= readings.pop("$defs")
     components["MeterReadings"] = {name: part for name, part in readings.items() if name != "$schema"}
     components["Settlements"] = _list_of("settlements", "#/components/schemas/Word", LIMIT)
-    named = [("post", "/v1/readings", "MeterReadings"), ("post", "/v1/settlements", "Settlements")]
-    for method, path, name in [*named, *((method, path, kind.__name__) for method, path, kind in _BODIES)]:
+    components["Periods"] = _list_of("periods", "#/components/schemas/Period", LIMIT)
+    for method, path, name in [*_LISTS, *((method, path, kind.__name__) for method, path, kind in _BODIES)]:
         body = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
         document["paths"][path][method]["requestBody"] = {"required": True, "content": body}
     components["RegistryRow"] = msgspec.json.schema_components([Line], ref_template="#/components/schemas/{name}")[1]["Line"]
@@ -59,7 +63,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     taken = {"text/csv": rows, "application/x-ndjson": rows}
     document["paths"]["/v1/registry"]["post"]["requestBody"] = {"required": True, "content": taken}
     for path in ("/v1/readings", "/v1/files"):
-        document["paths"][path]["post"]["parameters"] = [_KEY]
+        document["paths"][path]["post"].setdefault("parameters", []).append(_KEY)
     return document
 
 

@@ -11,8 +11,9 @@ from gateway import texts
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import EXACT
-from gateway.domain.status import SubmissionStatus
-from gateway.store.intake import Entry, Row
+from gateway.domain.status import ReadingStatus, SubmissionStatus
+from gateway.store.corrections import Row
+from gateway.store.intake import Entry
 from gateway.store.submissions import FoundProblem, FoundRow, FoundValue, Happening, Submission
 from gateway.texts import Language
 
@@ -55,7 +56,11 @@ class DeltaView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadingView(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a submission as it stands. `status` is ours, `text` the utility's word for it."""
+    """One row of a submission as it stands. `status` is ours, `text` the utility's word for it.
+
+    `source`: who read the meter, empty for the sender itself. `hold_until`: until then it waits and is not sent, so that it may be taken
+    back.
+    """
 
     reading: str
     index: int
@@ -68,6 +73,8 @@ class ReadingView(msgspec.Struct, frozen=True, kw_only=True):
     where: str
     revision: int
     same_as: str | None
+    source: str
+    hold_until: datetime | None
     next_attempt_at: datetime | None
     values: list[ValueView]
     problems: list[ProblemView]
@@ -174,7 +181,7 @@ def receipt(entry: Entry, language: Language, profiles: Mapping[str, Profile]) -
         rejected=rejected,
         received_at=entry.received_at,
     )
-    rows = [_found(number, row) for number, row in enumerate(entry.rows)]
+    rows = [_found(entry, number, row) for number, row in enumerate(entry.rows)]
     return detail(submission, rows, [_plain(problem) for problem in entry.problems], language, profiles)
 
 
@@ -216,6 +223,8 @@ def _reading(row: FoundRow, language: Language, profiles: Mapping[str, Profile])
         where=row.where,
         revision=row.revision,
         same_as=None if row.same_as is None else f"rdg_{row.same_as.hex}",
+        source=row.source,
+        hold_until=row.hold_until,
         next_attempt_at=row.next_attempt_at,
         values=[
             ValueView(register=v.register, value=v.value, previous=v.previous, consumption=v.consumption, volume=v.volume)
@@ -250,7 +259,7 @@ def _plain(problem: Problem) -> FoundProblem:
     return FoundProblem(code=problem.code, severity=str(problem.severity), where=problem.where, values=dict(problem.values))
 
 
-def _found(ordinal: int, row: Row) -> FoundRow:
+def _found(entry: Entry, ordinal: int, row: Row) -> FoundRow:
     known, new = row.known, row.new
     return FoundRow(
         id=row.id,
@@ -264,6 +273,8 @@ def _found(ordinal: int, row: Row) -> FoundRow:
         status=str(row.status),
         where=new.where,
         same_as=row.same_as,
+        source=entry.envelope.source,
+        hold_until=entry.received_at + row.hold if row.hold and row.status is ReadingStatus.ACCEPTED else None,
         values=[
             FoundValue(
                 register=v.register.code,

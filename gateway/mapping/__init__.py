@@ -7,6 +7,7 @@ import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem
 from gateway.domain.readings import MeterReading
+from gateway.domain.sources import Source
 from gateway.registry import build, kinds
 from gateway.settings import Limits
 
@@ -16,7 +17,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     `zone`: IANA zone in which local times of the file are read. `agreement`, `meter`, `period` (`YYYY-MM`), `kind`: told beside
     the file, empty when not. `ratio_applied`, `losses_applied`: what the values of the file contain already («Вид показаний»,
-    legal-entity manual, figure 14). `file_name` is a label and no part of the envelope's identity.
+    legal-entity manual, figure 14). `source`: who read the meters. `draft`: saved and not handed in yet (water manual, section 6).
+    `known_to_billing`: billing tells these readings itself and is not told them again (household manual 4.2).
+    `file_name` is a label and no part of the envelope's identity.
     """
 
     zone: str = "UTC"
@@ -26,6 +29,9 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
     ratio_applied: bool = False
     losses_applied: bool = False
+    source: Source = ""
+    draft: bool = False
+    known_to_billing: bool = False
     file_name: str = ""
 
 

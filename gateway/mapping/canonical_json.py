@@ -40,8 +40,8 @@ class _Register(msgspec.Struct, gc=False, forbid_unknown_fields=True):
 
 
 class _Row(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    meter: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
     registers: Annotated[list[_Register], msgspec.Meta(min_length=1)]
+    meter: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] | UnsetType = UNSET
     agreement: _Code | UnsetType = UNSET
     location: _Code | UnsetType = UNSET
     point: _Code | UnsetType = UNSET
@@ -127,7 +127,7 @@ def _quickly(part: list[Raw], envelope: Envelope, first: int) -> list[MeterReadi
     unset, agreement, period = UNSET, envelope.agreement, envelope.period
     return [
         MeterReading(
-            meter=row.meter,
+            meter="" if row.meter is unset else row.meter,
             readings=tuple(
                 [
                     Reading(
@@ -163,6 +163,8 @@ def _checked(body: bytes, rows: list[_Row]) -> tuple[Iterator[Decimal], dict[str
         raise _Misfit
     registers = {entry.register for row in rows for entry in row.registers}
     if not registers <= REGISTERS.keys() or any(_repeats(row.registers) for row in rows if len(row.registers) > 1):
+        raise _Misfit
+    if any(row.meter is UNSET and not row.point for row in rows):
         raise _Misfit
     if not body.isascii() or b"\x7f" in body:
         codes = [code for row in rows for code in (row.meter, row.agreement, row.location, row.point) if code is not UNSET]
@@ -213,7 +215,9 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def meter_reading(self, raw: Raw, envelope: Envelope) -> MeterReading:
-        fields = self._fields(raw, self.place, _KEYS, ("meter", "registers"))
+        fields = self._fields(raw, self.place, _KEYS, ("registers",))
+        if fields and "meter" not in fields and not self._code(fields, "point"):
+            self.problems.append(Problem(code="json_missing_key", where=self.place, values={"key": "meter"}))
         meter = self._code(fields, "meter")
         if "meter" in fields and not meter and not self.problems:
             self.problems.append(Problem(code="value_missing", where=f"{self.place}.meter"))
@@ -357,12 +361,16 @@ def schema() -> dict[str, Any]:
     row = {
         "type": "object",
         "additionalProperties": False,
-        "required": ["meter", "registers"],
+        "required": ["registers"],
+        "anyOf": [{"required": ["meter"]}, {"required": ["point"], "properties": {"point": {"minLength": 1}}}],
         "properties": {
-            "meter": {"description": "The meter's number, as written on it.", "minLength": 1, **code},
+            "meter": {"description": "The meter's number, as written on it; none at a point without a meter.", "minLength": 1, **code},
             "agreement": {"description": "Number of the agreement, when the sender has several.", **code},
             "location": {"description": "Code of the object, when meters' numbers repeat.", **code},
-            "point": {"description": "Code of the usage point, when meters' numbers repeat.", **code},
+            "point": {
+                "description": "Code of the usage point, when meters' numbers repeat or there is none: values are then amounts.",
+                **code,
+            },
             "period": {"description": "Billing period.", "type": "string", "pattern": "^([0-9]{4}-(0[1-9]|1[0-2]))?$"},
             "at": {"description": "Instant of the reading, with its offset.", "type": "string", "format": "date-time"},
             "registers": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/register"}},

@@ -14,6 +14,7 @@ from gateway.domain.status import ReadingStatus
 from gateway.mapping import Envelope, Format
 from gateway.outbound import Batch, Receipt, Target
 from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
+from gateway.pipeline.life import decide, handed_in, release, saved, withdraw
 from gateway.pipeline.verdicts import (
     Going,
     Objections,
@@ -40,7 +41,25 @@ TAKES: Final = 10
 
 More than a flapping database costs a good file, and at a lease of 30 s still only minutes."""
 
-__all__ = ["Outcome", "Post", "Repeated", "Replayed", "Taken", "deliver", "new_entry", "reap", "receive", "record", "settle", "translate"]
+__all__ = [
+    "Outcome",
+    "Post",
+    "Repeated",
+    "Replayed",
+    "Taken",
+    "decide",
+    "deliver",
+    "handed_in",
+    "new_entry",
+    "reap",
+    "receive",
+    "record",
+    "release",
+    "saved",
+    "settle",
+    "translate",
+    "withdraw",
+]
 
 
 def receive(store: Store, posts: Sequence[Post], *, translated: bool) -> list[Outcome]:

@@ -13,7 +13,8 @@ from gateway.domain.rules import duplicate_reading
 from gateway.domain.status import ReadingStatus
 from gateway.domain.windows import days_in
 from gateway.store import Connection, intervals
-from gateway.store.intake import Entry, Row
+from gateway.store.corrections import Row
+from gateway.store.intake import Entry
 from gateway.store.intervals import Beside, Brought
 
 

@@ -1,6 +1,7 @@
 """The middle of the line: which format a file has, which meter a reading is about, and what the rules say of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import msgspec
@@ -11,13 +12,15 @@ from gateway.domain.judging import Judged, judge
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
 from gateway.domain.readings import MeterReading
+from gateway.domain.sources import Told, rank, rank_of
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, key
 from gateway.domain.suspicion import hints
 from gateway.mapping import Envelope, Format
 from gateway.pipeline import blocks
 from gateway.store import Connection, intake, people, readings, supply
-from gateway.store.intake import Entry, Row
+from gateway.store.corrections import Row
+from gateway.store.intake import Entry
 from gateway.store.people import Sender
 from gateway.store.supply import Known
 
@@ -48,9 +51,11 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         entry.rows = []
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
     known = supply.lock_meters(connection, utility, {new.meter or entry.envelope.meter for entry, news in entries for new in news})
+    if bare := {new.point for _, news in entries for new in news if new.point and not new.meter}:
+        known |= {_at(point): found for point, found in supply.lock_points(connection, utility, bare).items()}
     profiles = people.profiles(connection, utility) if known else {}
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
-    gone = _Gone(connection, known)
+    past = _Past(connection, known)
     around = [one.meter for same in known.values() for one in same]
     for entry, news in entries:
         for new in news:
@@ -60,7 +65,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
             except Rejected as refusal:
                 entry.rows.append(_refused(told, refusal.problems))
                 continue
-            entry.rows.append(_row(connection, entry, told, fitting, profiles, calendars, gone, around))
+            entry.rows.append(_row(connection, entry, told, fitting, profiles, calendars, past, around))
         if any(new.blocks for new in news):
             policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
             keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
@@ -70,9 +75,16 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
 def _filled(new: MeterReading, envelope: Envelope) -> MeterReading:
     """What the file does not say, the envelope may."""
     told = {
-        name: getattr(envelope, name) for name in ("agreement", "meter", "period") if not getattr(new, name) and getattr(envelope, name)
+        name: getattr(envelope, name)
+        for name in ("agreement", "period", *(() if new.point else ("meter",)))
+        if not getattr(new, name) and getattr(envelope, name)
     }
     return msgspec.structs.replace(new, **told) if told else new
+
+
+def _at(point: str) -> str:
+    """Under what a point without a meter is found beside the numbers of meters, which hold no blank."""
+    return f" {point}"
 
 
 def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sender) -> list[Known]:
@@ -80,7 +92,7 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
 
     Raises Rejected when such a meter is there, but at another object than the one told (GV-25: an object of another agreement).
     """
-    found = known.get(key(new.meter), []) if new.meter else []
+    found = known.get(key(new.meter) if new.meter else _at(key(new.point)), [])
     if new.agreement:
         agreement = key(new.agreement)
         found = [one for one in found if one.agreement_key == agreement]
@@ -108,29 +120,48 @@ def _row(
     found: list[Known],
     profiles: Mapping[str, Profile],
     calendars: Mapping[str, Calendar],
-    gone: "_Gone",
+    past: "_Past",
     around: Sequence[Meter],
 ) -> Row:
     if len(found) != 1:
         code = "meter_ambiguous" if found else "meter_unknown"
-        return _refused(new, (Problem(code=code, where=new.where, values={"meter": new.meter}),))
+        return _refused(new, (Problem(code=code, where=new.where, values={"meter": new.meter or new.point}),))
     row = _refused(new, ())
+    row.id = entry.decided or row.id
     [known] = found
     profile = profiles[known.profile]
     calendar = people.calendar_of(calendars, profile)
-    judged = judge(new, known.meter, profile, entry.received_at, calendar=calendar)
+    told = Told(source=entry.envelope.source, known_to_billing=entry.envelope.known_to_billing)
+    judged = judge(new, known.meter, profile, entry.received_at, calendar=calendar, told=told)
     if judged.earlier_wanted and judged.status is not ReadingStatus.REJECTED:
         earlier = readings.before(connection, known.meter.id, judged.earlier_wanted, judged.period, judged.at)
-        judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar)
+        judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar, told)
     row.target = profile.target
+    row.hold = timedelta(seconds=profile.reading.hold)
     row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
     row.problems, row.status = judged.problems + hints(judged, around), judged.status
     if entry.format not in profile.formats:
         row.status = ReadingStatus.REJECTED
         row.problems += (Problem(code="format_not_accepted", where=new.where, values={"format": entry.format}),)
+    if row.status is not ReadingStatus.REJECTED and not judged.duplicate and _outranked(judged, told.source, profile, past):
+        row.status = ReadingStatus.REJECTED
+        row.problems += (Problem(code="outranked", where=new.where, values={"period": row.period, "meter": known.meter.serial}),)
+    if row.status is ReadingStatus.NEEDS_REVIEW and entry.decided is not None:
+        row.status, row.hold = ReadingStatus.ACCEPTED, timedelta()
+    if entry.envelope.draft and row.status is not ReadingStatus.REJECTED:
+        row.status = ReadingStatus.DRAFT
     if row.status is ReadingStatus.ACCEPTED and judged.values:
-        _believe(row, judged, known, profile, gone)
+        _believe(row, judged, known, profile, past)
     return row
+
+
+def _outranked(judged: Judged, source: str, profile: Profile, past: "_Past") -> bool:
+    """Whether what this would correct counts more: control before automatic before the customer's before an estimate (V-17)."""
+    if profile.reading.per_period == "many":
+        return False
+    registers = (value.register for value in judged.values)
+    stands = {one.last_reading for one in registers if one.last_period == judged.period and one.last_reading is not None}
+    return bool(stands) and max(map(past.rank, stands)) > rank_of(source, judged.new.readings)
 
 
 def _refused(new: MeterReading, problems: tuple[Problem, ...]) -> Row:
@@ -138,10 +169,10 @@ def _refused(new: MeterReading, problems: tuple[Problem, ...]) -> Row:
     return Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems + problems)
 
 
-def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: "_Gone") -> None:
+def _believe(row: Row, judged: Judged, known: Known, profile: Profile, past: "_Past") -> None:
     """Let an accepted row move the registers it reads, unless it only says again what is believed already."""
     first = judged.values[0].register
-    if judged.duplicate and first.last_reading is not None and not gone.holds(first.last_reading):
+    if judged.duplicate and first.last_reading is not None and past.stands(first.last_reading):
         row.same_as = first.last_reading
         return
     chain = profile.reading.per_period == "many"
@@ -154,10 +185,10 @@ def _believe(row: Row, judged: Judged, known: Known, profile: Profile, gone: "_G
     known.meter = msgspec.structs.replace(known.meter, registers=registers)
 
 
-class _Gone:
-    """Readings that a register still names although they came to nothing: saying the same again is no duplicate of those.
+class _Past:
+    """What became of the readings that registers name, and how much each counts.
 
-    Looked up only when the first duplicate shows, and then for all meters at once.
+    Looked up only when the first duplicate or correction shows, and then for all meters at once.
     """
 
     def __init__(self, connection: Connection, known: Mapping[str, list[Known]]) -> None:
@@ -166,10 +197,17 @@ class _Gone:
         self.named = {
             r.last_reading for found in known.values() for one in found for r in one.meter.registers if r.last_reading is not None
         }
-        self.found: set[UUID] | None = None
+        self.found: dict[UUID, int] | None = None
 
-    def holds(self, reading: UUID) -> bool:
-        """Tell whether that reading came to nothing."""
+    def stands(self, reading: UUID) -> bool:
+        """Tell whether that reading is still believed; one that this very transaction wrote is."""
+        return reading not in self.named or reading in self._ranks()
+
+    def rank(self, reading: UUID) -> int:
+        """How much it counts, 0 when it came to nothing or was written by this very transaction."""
+        return self._ranks().get(reading, 0) if reading in self.named else 0
+
+    def _ranks(self) -> dict[UUID, int]:
         if self.found is None:
-            self.found = readings.came_to_nothing(self.connection, self.named) if self.named else set()
-        return reading in self.found
+            self.found = {id_: rank(*told) for id_, told in readings.standing(self.connection, self.named).items()}
+        return self.found

@@ -34,6 +34,8 @@ METER_READING: Final = {
     "same_as": "uuid",
     "place": "text",
     "intervals": "boolean",
+    "source": "text",
+    "hold_until": "timestamptz",
 }
 READING: Final = {
     "utility_id": "int",

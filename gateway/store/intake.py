@@ -12,39 +12,21 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from gateway.domain.problems import Problem
-from gateway.domain.readings import MeterReading
 from gateway.domain.rules import Value
-from gateway.domain.status import ReadingStatus, SubmissionStatus, sources, submission_status
+from gateway.domain.status import ReadingStatus, SubmissionStatus, submission_status
 from gateway.mapping import Envelope
-from gateway.store import intervals, ledger
+from gateway.store import intervals, ledger, life
 from gateway.store.columns import EVENT, METER_READING, PROBLEM, READING, SUBMISSION
+from gateway.store.corrections import Row, dials, supersede
 from gateway.store.people import Sender
 from gateway.store.rows import Together, array
-from gateway.store.supply import Known
-
-
-class Row(msgspec.Struct, kw_only=True, gc=False):
-    """What became of one meter reading of a submission. `same_as`: the earlier reading that says the same, nothing is sent for this one.
-
-    `corrects`: an earlier reading of this meter and period is believed already; `revision` counts them.
-    """
-
-    id: UUID
-    new: MeterReading
-    status: ReadingStatus
-    known: Known | None = None
-    target: str = ""
-    period: str = ""
-    at: datetime | None = None
-    values: tuple[Value, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    same_as: UUID | None = None
-    corrects: bool = False
-    revision: int = 0
 
 
 class Entry(msgspec.Struct, kw_only=True):
-    """One submission on its way into the store. `waiting` means that its row stands there already and this process holds it."""
+    """One submission on its way into the store. `waiting` means that its row stands there already and this process holds it.
+
+    `decided`: the one reading of it that a person lets pass although it needed review; only that one is judged once more.
+    """
 
     id: UUID
     sender: Sender
@@ -60,6 +42,7 @@ class Entry(msgspec.Struct, kw_only=True):
     problems: tuple[Problem, ...] = ()
     rows: list[Row] = []
     compared: intervals.Compared | None = None
+    decided: UUID | None = None
 
     def counts(self) -> tuple[int, int, int]:
         """How many of the rows are accepted, wait for a person, are rejected."""
@@ -69,6 +52,8 @@ class Entry(msgspec.Struct, kw_only=True):
 
     def status(self) -> SubmissionStatus:
         """The sum of the rows; a problem of the whole thing with no row left refuses it."""
+        if any(row.status is ReadingStatus.DRAFT for row in self.rows):
+            return SubmissionStatus.DRAFT
         return submission_status(*self.counts())
 
 
@@ -92,7 +77,7 @@ def take(connection: Connection, entries: Sequence[Entry]) -> set[UUID]:
 
     When another process took one of them meanwhile, its id is missing and the transaction must be undone.
     """
-    _supersede(connection, entries)
+    supersede(connection, [entry.rows for entry in entries])
     together = Together()
     _queue(entries)
     _keep(together, entries, translated=True)
@@ -112,11 +97,26 @@ def finish(connection: Connection, entry: Entry) -> bool:
     """Write the verdict of a submission this worker holds; False when it no longer holds it (another took over after the lease)."""
     if not _close(connection, entry):
         return False
-    _supersede(connection, [entry])
+    supersede(connection, [entry.rows])
     together = Together()
     _queue([entry])
     _rows(together, [entry])
     together.put("event", EVENT, [_verdict(entry)])
+    _written(connection, together, [])
+    _believe_blocks(connection, [entry])
+    _enqueue(connection, [entry])
+    return True
+
+
+def let_pass(connection: Connection, entry: Entry, *, actor: str, reason: str) -> bool:
+    """Write the one reading of a submission that a person let pass, judged once more. False: somebody else has decided meanwhile."""
+    [row] = entry.rows
+    supersede(connection, [entry.rows])
+    _queue([entry])
+    if not life.judged_again(connection, row, actor=actor, reason=reason):
+        return False
+    together = Together()
+    _move_registers(together, entry.rows)
     _written(connection, together, [])
     _believe_blocks(connection, [entry])
     _enqueue(connection, [entry])
@@ -133,7 +133,12 @@ def _keep(together: Together, entries: Sequence[Entry], *, translated: bool) -> 
     )
     in_order = sorted(entries, key=lambda entry: entry.fingerprint)  # or two transactions that take the same ones wait for each other
     rows = [_submission(entry, entry.status() if translated else SubmissionStatus.RECEIVED) for entry in in_order]
-    together.put("submission", SUBMISSION, rows, "on conflict (utility_id, fingerprint) where status <> 'rejected' do nothing returning id")
+    together.put(
+        "submission",
+        SUBMISSION,
+        rows,
+        "on conflict (utility_id, fingerprint) where status not in ('rejected', 'withdrawn', 'superseded') do nothing returning id",
+    )
     events = [(e.sender.utility_id, "submission", e.id, "", "received", e.sender.principal, "") for e in entries]
     together.put("event", EVENT, events + [_verdict(entry) for entry in entries if translated])
 
@@ -192,10 +197,16 @@ def _close(connection: Connection, entry: Entry) -> bool:
 
 
 def _queue(entries: Sequence[Entry]) -> None:
-    """What is accepted is queued for billing in the same transaction, unless it says again what was said before."""
+    """What is accepted is queued for billing in the same transaction, unless it says again what was said before or its sender may take
+    it back for a while; what billing told us itself is acknowledged.
+    """
     for entry in entries:
         for row in entry.rows:
-            if row.status is ReadingStatus.ACCEPTED and row.same_as is None:
+            if row.status is not ReadingStatus.ACCEPTED or row.same_as is not None:
+                continue
+            if entry.envelope.known_to_billing:
+                row.status = ReadingStatus.ACKNOWLEDGED
+            elif not row.hold:
                 row.status = ReadingStatus.QUEUED
 
 
@@ -208,20 +219,20 @@ def _rows(together: Together, entries: Sequence[Entry]) -> None:
         u = entry.sender.utility_id
         problems += [(u, entry.id, None, *_problem(p)) for p in entry.problems]
         for ordinal, row in enumerate(entry.rows):
-            readings.append(_reading(u, entry.id, ordinal, row))
+            readings.append(_reading(entry, ordinal, row))
             values += [(u, row.id, n, *_value(value)) for n, value in enumerate(row.values)]
             problems += [(u, entry.id, row.id, *_problem(p)) for p in row.problems]
     together.put("meter_reading", METER_READING, readings)
     together.put("reading", READING, values)
     together.put("problem", PROBLEM, problems)
-    _move_registers(together, (row for entry in entries for row in entry.rows if row.status is ReadingStatus.QUEUED))
+    _move_registers(together, (row for entry in entries for row in entry.rows if row.believed))
 
 
 def _believe_blocks(connection: Connection, entries: Iterable[Entry]) -> None:
     """Keep the interval values of the rows that are on their way to billing."""
     for entry in entries:
         if entry.compared is not None:
-            believed = {row.id for row in entry.rows if row.status is ReadingStatus.QUEUED}
+            believed = {row.id for row in entry.rows if row.believed}
             intervals.merge(connection, entry.sender.utility_id, entry.compared, believed)
 
 
@@ -235,13 +246,13 @@ def _problem(problem: Problem) -> tuple[str, str, str, str]:
     return problem.code, problem.severity.value, problem.where, msgspec.json.encode(problem.values).decode()
 
 
-def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[object, ...]:
+def _reading(entry: Entry, ordinal: int, row: Row) -> tuple[object, ...]:
     known, new = row.known, row.new
     meter = None if known is None else known.meter
     return (
         row.id,
-        utility,
-        submission,
+        entry.sender.utility_id,
+        entry.id,
         ordinal,
         None if meter is None else meter.id,
         new.agreement if meter is None else meter.agreement,
@@ -252,69 +263,10 @@ def _reading(utility: int, submission: UUID, ordinal: int, row: Row) -> tuple[ob
         row.status.value,
         row.same_as,
         new.where,
-        not _dials(row),
+        not dials(row),
+        entry.envelope.source,
+        entry.received_at + row.hold if row.hold and row.status is ReadingStatus.ACCEPTED else None,
     )
-
-
-_QUEUED_ONCE: Final = tuple(
-    status for status in ReadingStatus if status not in (ReadingStatus.DRAFT, ReadingStatus.NEEDS_REVIEW, ReadingStatus.REJECTED)
-)
-"""States of readings whose revision may be known to billing; one that billing refused is known by its closed delivery."""
-
-
-def _supersede(connection: Connection, entries: Sequence[Entry]) -> None:
-    """Retire what these rows correct: earlier readings of the same meter and period, in the store or earlier in this very transaction.
-
-    Interval values correct interval values, dial readings dial readings, and a reading of both corrects both.
-    """
-    corrected = {place for entry in entries for row in entry.rows if row.corrects for place in _places(row)}
-    if not corrected:
-        return
-    again: dict[tuple[int, str, bool], list[Row]] = {}
-    for entry in entries:
-        for row in entry.rows:
-            for place in _places(row) if row.status is ReadingStatus.ACCEPTED and row.same_as is None else ():
-                if place in corrected:
-                    again.setdefault(place, []).append(row)
-    olds = connection.exec_driver_sql(
-        "with old as (select id, utility_id, status, revision, meter_id, period from meter_reading "
-        "where (meter_id, period, intervals) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
-        "and status = any(%(from)s) and same_as is null order by id for update), "
-        "gone as (update meter_reading m set status = 'superseded' from old where m.id = old.id), "
-        "told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor) "
-        "select utility_id, 'meter_reading', id, status, 'superseded', 'metergate' from old) "
-        "select m.meter_id, m.period, m.intervals, max(m.revision) as revision from meter_reading m "
-        "where (m.meter_id, m.period, m.intervals) in "
-        "(select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
-        "and m.same_as is null and (m.status = any(%(sent)s) or exists (select from delivery_closed c where c.subject_id = m.id)) "
-        "group by m.meter_id, m.period, m.intervals",
-        {
-            "meters": [m for m, _, _ in again],
-            "periods": [p for _, p, _ in again],
-            "natures": [i for _, _, i in again],
-            "from": list(sources(ReadingStatus.SUPERSEDED)),
-            "sent": [*_QUEUED_ONCE],
-        },
-    )
-    newest = {(old.meter_id, old.period, old.intervals): old.revision for old in olds}
-    for place, rows in again.items():
-        for step, row in enumerate(rows, start=1):
-            row.revision = max(row.revision, newest.get(place, -1) + step)
-        for row in rows[:-1]:
-            row.status = ReadingStatus.SUPERSEDED
-
-
-def _places(row: Row) -> list[tuple[int, str, bool]]:
-    """What a correction corrects: a period of a meter, what its dials showed apart from its interval values unless it says both."""
-    if row.known is None:
-        return []
-    natures = {False} if _dials(row) else {True}
-    return [(row.known.meter.id, row.period, nature) for nature in (natures | {True} if row.new.blocks else natures)]
-
-
-def _dials(row: Row) -> bool:
-    """Whether a dial is read in this row; without blocks it is about nothing else."""
-    return not row.new.blocks or any(not value.reading.volume for value in row.values)
 
 
 def _move_registers(together: Together, rows: Iterable[Row]) -> None:

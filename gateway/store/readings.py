@@ -134,13 +134,14 @@ def before(connection: Connection, meter: int, registers: Iterable[int], period:
     return {row.id: row.value for row in rows}
 
 
-def came_to_nothing(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of these readings that were rejected, withdrawn or superseded after they had been believed."""
+def standing(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, tuple[str, list[str]]]:
+    """Those of these readings that are still believed: who read each, and the qualities of its values."""
     rows = connection.exec_driver_sql(
-        "select id from meter_reading where id = any(%(ids)s::uuid[]) and not status = any(%(live)s::text[])",
+        "select m.id, m.source, array_agg(r.quality) as qualities from meter_reading m join reading r on r.meter_reading_id = m.id "
+        "where m.id = any(%(ids)s::uuid[]) and m.status = any(%(live)s::text[]) group by m.id",
         {"ids": array(ids, "uuid"), "live": array(BELIEVED, "text")},
     )
-    return {row.id for row in rows}
+    return {row.id: (row.source, row.qualities) for row in rows}
 
 
 BELIEVED: Final = tuple(

@@ -65,6 +65,8 @@ class FoundRow(msgspec.Struct, kw_only=True, gc=False):
     revision: int
     status: str
     where: str
+    source: str = ""
+    hold_until: datetime | None = None
     same_as: UUID | None = None
     next_attempt_at: datetime | None = None
     tries: int = 0
@@ -131,7 +133,7 @@ def met(
         "select (select array_agg(id) from credential where id = any(%(c)s) and revoked_at is null "
         "and (expires_at is null or expires_at > clock_timestamp())) as valid, "
         "(select json_object_agg(encode(fingerprint, 'hex'), id) from submission where utility_id = %(u)s and fingerprint = any(%(f)s) "
-        "and status <> 'rejected') as known",
+        "and status not in ('rejected', 'withdrawn', 'superseded')) as known",
         {"c": list(credentials), "u": utility_id, "f": list(fingerprints)},
     ).one()
     return set(row.valid or ()), {bytes.fromhex(fingerprint): UUID(id_) for fingerprint, id_ in (row.known or {}).items()}
@@ -169,7 +171,8 @@ def remember(
 
 
 _ROWS: Final = """
-select m.id, m.ordinal, m.meter, m.agreement, m.period, m.at, m.revision, m.place, m.same_as, l.due, coalesce(d.tries, 0) as tries,
+select m.id, m.ordinal, m.meter, m.agreement, m.period, m.at, m.revision, m.place, m.same_as, m.source, m.hold_until,
+  l.due, coalesce(d.tries, 0) as tries,
   case when s.status = 'queued' and (d.tries > 0 or b.phase = 1) then 'sent' else s.status end as status,
   coalesce(a.profile, '') as profile
 from meter_reading m join meter_reading s on s.id = coalesce(m.same_as, m.id)
@@ -194,6 +197,8 @@ def rows(connection: Connection, submission: UUID) -> list[FoundRow]:
             revision=row.revision,
             status=row.status,
             where=row.place,
+            source=row.source,
+            hold_until=row.hold_until if row.status == "accepted" else None,
             same_as=row.same_as,
             next_attempt_at=row.due if row.status in ("queued", "sent") else None,
             tries=row.tries,

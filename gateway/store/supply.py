@@ -31,6 +31,7 @@ select m.id, m.serial, m.key, m.entry_open and coalesce(l.entry_open, true) as e
   p.code as point, p.key as point_key, p.name as point_name, coalesce(l.code, '') as location, coalesce(l.key, '') as location_key,
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
   p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
+  (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at is not null) as closed,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at,
   r.last_reading_id, r.before, r.before_at, r.daily
@@ -62,6 +63,19 @@ def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Known]:
     return {known.meter.id: known for known in _gather(rows.all())}
 
 
+def lock_points(connection: Connection, utility_id: int, points: Iterable[str]) -> dict[str, list[Known]]:
+    """The same for points without a meter, by the key of the point. Meters are held before them, so nobody waits in a ring."""
+    rows = connection.exec_driver_sql(
+        _METERS + "where m.utility_id = %(u)s and m.key = '' and p.key = any(%(keys)s::text[]) "
+        "order by m.id, t.since, r.id for no key update of r",
+        {"u": utility_id, "keys": array(sorted({key(point) for point in points}), "text")},
+    )
+    found: dict[str, list[Known]] = {}
+    for known in _gather(rows.all()):
+        found.setdefault(known.point_key, []).append(known)
+    return found
+
+
 def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[Known]:
     """Every meter of an agreement in the order of objects and points: what a template lists."""
     rows = connection.exec_driver_sql(
@@ -76,19 +90,19 @@ def _gather(rows: Iterable[Any]) -> list[Known]:
     found: list[Known] = []
     for _, own in groupby(rows, itemgetter(0)):
         first, *more = own
-        terms = [Terms(*first[19:24])]
-        registers = [_register(*first[24:])]
+        terms = [Terms(*first[20:25])]
+        registers = [_register(*first[25:])]
         for row in more:
-            if row[19] != terms[-1].since:
-                terms.append(Terms(*row[19:24]))
-            if row[19] == terms[0].since:
-                registers.append(_register(*row[24:]))
+            if row[20] != terms[-1].since:
+                terms.append(Terms(*row[20:25]))
+            if row[20] == terms[0].since:
+                registers.append(_register(*row[25:]))
         found.append(_known(first, terms, tuple(registers)))
     return found
 
 
 def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) -> Known:
-    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:19]
+    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:20]
     agreement_id, agreement, agreement_key, profile, service, window_day, *days = more
     last = terms[-1]
     meter = Meter(
@@ -108,6 +122,7 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         installed_on=days[0],
         removed_on=days[1],
         verify_by=days[2],
+        closed=days[3] or "",
         service=service,
         window_day=window_day,
         registers=registers,

@@ -130,7 +130,13 @@ submission = Table(
     Column("taken_until", INSTANT),
     Column("taken_by", Text),
     ForeignKeyConstraint(["utility_id", "sha256"], ["claim.utility_id", "claim.sha256"]),
-    Index("submission_fingerprint", "utility_id", "fingerprint", unique=True, postgresql_where=text("status <> 'rejected'")),
+    Index(
+        "submission_fingerprint",
+        "utility_id",
+        "fingerprint",
+        unique=True,
+        postgresql_where=text("status not in ('rejected', 'withdrawn', 'superseded')"),
+    ),
     Index("submission_utility_id_credential_id_id_idx", "utility_id", "credential_id", "id"),
     Index("submission_received", "received_at", postgresql_where=text("status = 'received'")),
 )
@@ -165,8 +171,11 @@ meter_reading = Table(
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
     Column("intervals", Boolean, nullable=False, server_default=FALSE),
     text_column("source"),
+    Column("hold_until", INSTANT),
     UniqueConstraint("submission_id", "ordinal", name="meter_reading_submission"),
     Index("meter_reading_meter_id_period_idx", "meter_id", "period"),
+    Index("meter_reading_in_review", "utility_id", "id", postgresql_where=text("status = 'needs_review'")),
+    Index("meter_reading_held", "hold_until", postgresql_where=text("status = 'accepted' and same_as is null")),
     postgresql_with={"fillfactor": "60"},
 )
 reading = Table(

@@ -103,7 +103,7 @@ def test_schemas_use_known_words_and_no_invented_examples(document: dict[str, An
 
 
 def test_every_body_taken_is_described(document: dict[str, Any]) -> None:
-    bodies = {path: operation["requestBody"]["content"] for path, method, operation in operations(document) if method in ("post", "put")}
+    bodies = {path: operation["requestBody"]["content"] for path, _, operation in operations(document) if "requestBody" in operation}
     named = {path: {kind: body["schema"]["$ref"].rpartition("/")[2] for kind, body in content.items()} for path, content in bodies.items()}
     assert named == {
         "/v1/readings": {"application/json": "MeterReadings"},
@@ -114,7 +114,11 @@ def test_every_body_taken_is_described(document: dict[str, Any]) -> None:
         "/v1/links/confirm": {"application/json": "LinkConfirmed"},
         "/v1/links/bindings": {"application/json": "LinkBound"},
         "/v1/links/{link}/reminders": {"application/json": "Reminders"},
+        "/v1/periods": {"application/json": "Periods"},
+        "/v1/readings/{reading}/decide": {"application/json": "Decision"},
     }
+    bare = {path for path, method, operation in operations(document) if method == "post"} - named.keys()
+    assert bare == {"/v1/submissions/{submission}/submit", "/v1/readings/{reading}/withdraw"}
     components = document["components"]["schemas"]
     assert components["Settlements"]["properties"]["settlements"]["maxItems"] == 10_000
     assert components["ValueView"]["properties"]["value"]["type"] == "string"
@@ -130,7 +134,8 @@ def test_canonical_json_is_described_as_its_own_schema_says(document: dict[str, 
 
 def test_every_operation_is_served_and_every_route_described(gateway: Gateway, document: dict[str, Any]) -> None:
     for path, method, _ in operations(document):
-        answer = httpx.request(method, gateway.url + path.replace("{submission}", "sub_1") + "?agreement=A&meter=1&period=2022-10&login=me")
+        named = path.replace("{submission}", "sub_1").replace("{reading}", "rdg_1")
+        answer = httpx.request(method, f"{gateway.url}{named}?agreement=A&meter=1&period=2022-10&login=me")
         assert answer.status_code == 401, (method, path)
 
 

@@ -9,7 +9,8 @@ from gateway.domain.judging import judge
 from gateway.domain.readings import IntervalBlock, MeterReading, Step, written
 from gateway.domain.status import ReadingStatus
 from gateway.pipeline.blocks import gather, settle
-from gateway.store.intake import Row, new_id
+from gateway.store.corrections import Row
+from gateway.store.intake import new_id
 from gateway.store.intervals import Beside
 from gateway.store.supply import Known
 from tests.domain.build import OCTOBER, meter, register, strict

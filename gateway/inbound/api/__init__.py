@@ -3,9 +3,11 @@
 from typing import Final
 
 from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
+from gateway.inbound.api.life import decide_reading, list_reviews, submit_draft, withdraw_reading
 from gateway.inbound.api.links import ask_for_link, bind_login, confirm_link, end_link, list_links, set_reminders
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_marked
+from gateway.inbound.api.periods import post_periods
 from gateway.inbound.api.registry import feed_registry
 from gateway.inbound.api.settle import post_settlements
 from gateway.inbound.api.submit import submit_file, submit_readings
@@ -15,6 +17,8 @@ from gateway.inbound.api.windows import get_windows
 HANDLERS: Final = [
     submit_readings,
     submit_file,
+    submit_draft,
+    withdraw_reading,
     list_submissions,
     get_submission,
     get_marked,
@@ -32,4 +36,7 @@ HANDLERS: Final = [
     list_links,
     end_link,
     set_reminders,
+    list_reviews,
+    decide_reading,
+    post_periods,
 ]

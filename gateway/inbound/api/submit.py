@@ -12,10 +12,11 @@ from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Body
+from litestar.params import Body, QueryParameter
 
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
 from gateway.inbound import arriving, views
 from gateway.inbound.api.errors import language_of, refusals, undecodable
 from gateway.inbound.auth import Keyring, key_in, may
@@ -49,11 +50,19 @@ ANSWERS: Final = refusals(400, 401, 403, 413, 415, 422, 503) | {
     operation_id="submitReadings",
     tags=["readings"],
 )
-async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
+async def submit_readings(
+    request: Request[Any, Any, Any],
+    source: Annotated[str, QueryParameter(max_length=100)] = "",
+    draft: Annotated[str, QueryParameter(max_length=5)] = "",
+    known_to_billing: Annotated[str, QueryParameter(max_length=5)] = "",
+) -> Response[bytes]:
     """Submit readings as canonical JSON (contracts_schema/meter_readings.schema.json).
 
     Up to 1,000 readings are judged at once: the 202 is sent after they are stored and carries the verdict of each. A larger post is
     stored and judged a moment later, like a file. With an `Idempotency-Key` the same post always gets the same answer.
+
+    `draft=true` saves and judges them without handing them in. `source`: who read the meters, `phone`, `control` or `automatic`, each with
+    the scope of its name. `known_to_billing=true`: billing's own readings, which are kept and not sent to it.
     """
     parts = parts_of(request)
     key = key_in(request.headers.get("authorization", ""))
@@ -66,6 +75,9 @@ async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
     if len(body) > parts.settings.limits.json_bytes:
         raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))
     envelope = Envelope(zone=parts.settings.zone, kind=CANONICAL)
+    if source or draft or known_to_billing:
+        came = arriving.life({"source": source, "draft": draft, "known_to_billing": known_to_billing}, sender)
+        envelope = msgspec.structs.replace(came, zone=envelope.zone, kind=CANONICAL)
     if len(body) > 65_536:
         found = await asyncio.to_thread(lambda: list(parts.formats[CANONICAL].decode(body, envelope)))
     else:
@@ -74,13 +86,17 @@ async def submit_readings(request: Request[Any, Any, Any]) -> Response[bytes]:
         raise Rejected(Problem(code="nothing_to_take"))
     if len(found) > parts.settings.limits.post_readings:
         raise Rejected(Problem(code="too_many_readings", values={"limit": str(parts.settings.limits.post_readings)}))
-    at_the_door = len(found) <= parts.settings.limits.door_readings
-    post_ = _post(request, sender, envelope, body, found if at_the_door else [])
-    if at_the_door:
-        outcome = await parts.door.take(post_)
+    return await hand_over(request, _entry(request, sender, envelope, body), found)
+
+
+async def hand_over(request: Request[Any, Any, Any], entry: Entry, found: list[MeterReading | Problem]) -> Response[bytes]:
+    """Take readings in and answer: judged at once when they are few, else stored and judged a moment later."""
+    parts = parts_of(request)
+    if 0 < len(found) <= parts.settings.limits.door_readings:
+        outcome = await parts.door.take(_post(request, entry, found))
     else:
-        [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
-    return await _answered(request, post_.entry, outcome)
+        [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [_post(request, entry, [])], translated=False)
+    return await _answered(request, entry, outcome)
 
 
 async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
@@ -95,7 +111,8 @@ async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHand
 class FileForm:
     """A file with its envelope: what the sender knows and the file does not say. `period` is YYYY-MM, `kind` the file's format.
 
-    `ratio_applied`, `losses_applied`: `true` when the values contain the meter's ratio or losses already.
+    `ratio_applied`, `losses_applied`: `true` when the values contain the meter's ratio or losses already. `source`, `draft`,
+    `known_to_billing`: as beside readings.
     """
 
     file: UploadFile
@@ -105,6 +122,9 @@ class FileForm:
     kind: str = ""
     ratio_applied: str = ""
     losses_applied: str = ""
+    source: str = ""
+    draft: str = ""
+    known_to_billing: str = ""
 
 
 @post(
@@ -126,23 +146,21 @@ async def submit_file(
     parts, sender = parts_of(request), request.scope["state"]["sender"]
     body = await data.file.read()
     await read_words(parts, sender.utility_id)
-    told = {name: getattr(data, name) for name in ("agreement", "meter", "period", "kind", "ratio_applied", "losses_applied")}
+    told = {name: value for name, value in vars(data).items() if name != "file"}
     zone = arriving.zone_of(parts.profiles[sender.utility_id], parts.settings.zone)
-    envelope = arriving.envelope(told, parts.formats, zone=zone, file_name=arriving.label(data.file.filename))
+    envelope = arriving.envelope(told, parts.formats, sender, zone=zone, file_name=arriving.label(data.file.filename))
     await asyncio.to_thread(arriving.look, body, parts.settings.limits)
-    post_ = _post(request, sender, envelope, body, [])
-    [outcome] = await asyncio.to_thread(pipeline.receive, parts.store, [post_], translated=False)
-    return await _answered(request, post_.entry, outcome)
+    return await hand_over(request, _entry(request, sender, envelope, body), [])
 
 
-def _post(request: Request[Any, Any, Any], sender: Sender, envelope: Envelope, body: bytes, found: list[Any]) -> Post:
-    entry = new_entry(sender, envelope, body, channel="api", key=_idempotency_key(request))
+def _entry(request: Request[Any, Any, Any], sender: Sender, envelope: Envelope, body: bytes) -> Entry:
+    return new_entry(sender, envelope, body, channel="api", key=_idempotency_key(request))
+
+
+def _post(request: Request[Any, Any, Any], entry: Entry, found: list[MeterReading | Problem]) -> Post:
     language, parts = language_of(request), parts_of(request)
-    return Post(
-        entry=entry,
-        found=found,
-        say=lambda written: msgspec.json.encode(views.receipt(written, language, parts.profiles.get(sender.utility_id, {}))),
-    )
+    profiles = parts.profiles.get(entry.sender.utility_id, {})
+    return Post(entry=entry, found=found, say=lambda written: msgspec.json.encode(views.receipt(written, language, profiles)))
 
 
 def _idempotency_key(request: Request[Any, Any, Any]) -> str:
@@ -157,6 +175,11 @@ def _idempotency_key(request: Request[Any, Any, Any]) -> str:
     return key
 
 
+def named(answer: bytes) -> str:
+    """The public name of the submission that an answer is about."""
+    return _location.decode(answer).submission
+
+
 async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outcome) -> Response[bytes]:
     """202 for what is new or comes under a key, 200 with the first receipt for the same bytes once more without one."""
     if isinstance(outcome, Rejected):
@@ -167,5 +190,5 @@ async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outc
         answer = await asyncio.to_thread(first_answer, parts, entry, outcome.submission, language, msgspec.json.encode)
     step("receive.answered")
     status = 200 if isinstance(outcome, Repeated) and not entry.key else 202
-    headers = {"Location": f"/v1/submissions/{_location.decode(answer).submission}"}
+    headers = {"Location": f"/v1/submissions/{named(answer)}"}
     return Response(answer, status_code=status, media_type="application/json", headers=headers)

@@ -85,7 +85,7 @@ async def submit_file(parts: Parts, sender: Sender, message: Message, language: 
     def decoded() -> tuple[Envelope, bytes]:
         contract.check(message.operation)
         told = {field: _told(message, name) for name, field in _FILE.items()}
-        envelope = arriving.envelope(told, parts.formats, zone=zone, file_name=arriving.label(_told(message, "Name")))
+        envelope = arriving.envelope(told, parts.formats, sender, zone=zone, file_name=arriving.label(_told(message, "Name")))
         body = binascii.a2b_base64(_told(message, "Content"))
         arriving.look(body, parts.settings.limits)
         return envelope, body

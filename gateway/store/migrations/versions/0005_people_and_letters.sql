@@ -64,7 +64,17 @@ CREATE TABLE sync (
 );
 CREATE INDEX sync_utility_id_name_id_idx ON sync (utility_id, name, id);
 
-alter table meter_reading add column source text default '' not null;
+alter table meter_reading add column source text default '' not null, add column hold_until timestamp with time zone;
+create index meter_reading_held on meter_reading (hold_until) where status = 'accepted' and same_as is null;
+create index meter_reading_in_review on meter_reading (utility_id, id) where status = 'needs_review';
+
+-- Something taken back, or handed in after it was saved, is not in the way of the same bytes once more.
+drop index submission_fingerprint;
+create unique index submission_fingerprint on submission (utility_id, fingerprint)
+  where status not in ('rejected', 'withdrawn', 'superseded');
+
+-- What a person lets pass is compared once more with what is believed by then.
+grant update (value, previous, consumption) on reading to metergate_app, metergate_worker;
 
 grant select, insert, update on link, hidden_meter, letter, sync to metergate_app, metergate_worker;
 grant delete on external_id to metergate_app, metergate_worker;

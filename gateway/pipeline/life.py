@@ -1,0 +1,174 @@
+"""What people do with a reading before billing has it: take it back, hand in what was saved, let it pass or refuse it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
+from gateway.domain.status import ReadingStatus, SubmissionStatus
+from gateway.mapping import Envelope, Format
+from gateway.pipeline.arrivals import new_entry
+from gateway.pipeline.weighing import decode, weigh
+from gateway.store import Connection, Store, intake, ledger, life, people, readings, submissions
+from gateway.store.intake import Entry
+from gateway.store.life import Standing
+from gateway.store.people import Sender
+
+_UNBELIEVED: Final = (ReadingStatus.DRAFT, ReadingStatus.NEEDS_REVIEW)
+_OPEN: Final = (*_UNBELIEVED, ReadingStatus.ACCEPTED, ReadingStatus.QUEUED)
+
+
+def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -> UUID:
+    """Take a reading back before billing has it (F-041); return its submission.
+
+    Raises Rejected: `not_found` alike for an absent and a foreign one, else why it can no longer be stopped.
+    """
+    with store.transaction(sender.utility_id) as connection:
+        found = life.standing(connection, sender.utility_id, [reading], sender.credential_id)
+        if not found:
+            raise Rejected(Problem(code="not_found"))
+        readings.hold(connection, [reading], registers=True)
+        [one] = life.standing(connection, sender.utility_id, [reading])
+        if problem := _irrevocable(connection, one):
+            raise Rejected(problem)
+        if not life.take_back(connection, one, actor=sender.principal, reason=reason):
+            raise Rejected(Problem(code="decided_meanwhile"))
+        if life.all_withdrawn(connection, one.submission):
+            life.become(connection, one.submission, SubmissionStatus.WITHDRAWN, actor=sender.principal, reason=reason)
+    return one.submission
+
+
+def _irrevocable(connection: Connection, one: Standing) -> Problem | None:
+    """Why a reading cannot be taken back: billing may have it, or something rests on it."""
+    code = ""
+    if one.status not in _OPEN or life.under_way(connection, one.id):
+        code = "sent_already"
+    elif one.status in _UNBELIEVED:
+        return None
+    elif one.blocks:
+        code = "intervals_not_withdrawn"
+    elif life.corrects_what_billing_has(connection, one):
+        code = "correction_not_withdrawn"
+    elif life.followed(connection, one):
+        code = "later_reading_follows"
+    return Problem(code=code, values={"period": one.period}) if code else None
+
+
+def saved(store: Store, sender: Sender, submission: UUID) -> Entry:
+    """The entry that hands a saved submission in: its very bytes, judged by the moment of handing in (water manual, section 6).
+
+    Raises Rejected: `not_found`, or `not_a_draft` when it was handed in or taken back already.
+    """
+    with store.transaction(sender.utility_id) as connection:
+        draft = submissions.one(connection, sender.utility_id, submission, sender.credential_id)
+        if draft is None:
+            raise Rejected(Problem(code="not_found"))
+        if not draft.envelope.get("draft") or draft.status == SubmissionStatus.WITHDRAWN:
+            raise Rejected(Problem(code="not_a_draft"))
+        body = submissions.body(connection, sender.utility_id, submission)
+    envelope = msgspec.structs.replace(msgspec.convert(draft.envelope, Envelope), draft=False)
+    return new_entry(sender, envelope, body or b"", channel=draft.channel)
+
+
+def handed_in(store: Store, sender: Sender, draft: UUID, new: UUID) -> None:
+    """Let a draft give way to the submission that handed it in; doing it again changes nothing."""
+    told = f"sub_{new.hex}"
+    with store.transaction(sender.utility_id) as connection:
+        rows = life.of_submission(connection, draft, ReadingStatus.DRAFT)
+        readings.move(connection, ReadingStatus.SUPERSEDED, [(id_, told) for id_ in rows], actor=sender.principal)
+        life.become(connection, draft, SubmissionStatus.SUPERSEDED, actor=sender.principal, reason=told)
+
+
+def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading: UUID, *, accept: bool, reason: str) -> UUID:
+    """Let a reading pass that needed review, or refuse it, with a reason that its sender is told; return its submission.
+
+    What passes is judged once more, as the registers stand now: an error found then still refuses it. Raises Rejected.
+    """
+    with store.transaction(sender.utility_id) as connection:
+        one = _reviewed(connection, sender, reading)
+        entry = _entry(connection, sender.utility_id, one.submission, reading)
+    if not accept:
+        return _refuse(store, sender, one, reason)
+    _, found = decode(formats, entry.body, entry.envelope)
+    news = [thing for thing in found if isinstance(thing, MeterReading)]
+    with store.transaction(sender.utility_id) as connection:
+        one = _reviewed(connection, sender, reading)
+        weigh(connection, sender.utility_id, [(entry, [news[one.ordinal]])])
+        if life.newer_stands(connection, one):
+            raise Rejected(Problem(code="newer_reading_stands", values={"period": one.period}))
+        [row] = entry.rows
+        if row.status is not ReadingStatus.ACCEPTED or row.same_as is not None:
+            raise Rejected(*(row.problems or [Problem(code="decided_meanwhile")]))
+        if not intake.let_pass(connection, entry, actor=sender.principal, reason=reason):
+            raise Rejected(Problem(code="decided_meanwhile"))
+        life.recount(connection, one.submission, accepted=1, in_review=-1)
+    return one.submission
+
+
+def _refuse(store: Store, sender: Sender, one: Standing, reason: str) -> UUID:
+    with store.transaction(sender.utility_id) as connection:
+        if not life.refuse(connection, sender.utility_id, one, reason, actor=sender.principal):
+            raise Rejected(Problem(code="decided_meanwhile"))
+        life.recount(connection, one.submission, rejected=1, in_review=-1)
+    return one.submission
+
+
+def _reviewed(connection: Connection, sender: Sender, reading: UUID) -> Standing:
+    """A reading that this person may decide about. Raises Rejected."""
+    found = life.standing(connection, sender.utility_id, [reading])
+    within = [one for one in found if sender.agreement_ids is None or one.agreement_id in sender.agreement_ids]
+    if not within:
+        raise Rejected(Problem(code="not_found"))
+    if within[0].status is not ReadingStatus.NEEDS_REVIEW:
+        raise Rejected(Problem(code="decided_meanwhile"))
+    return within[0]
+
+
+def _entry(connection: Connection, utility: int, submission: UUID, decided: UUID) -> Entry:
+    """The submission of a reading as its sender's, with its bytes."""
+    known = submissions.one(connection, utility, submission)
+    body = submissions.body(connection, utility, submission)
+    if known is None or body is None:
+        raise Rejected(Problem(code="not_found"))
+    return Entry(
+        id=submission,
+        sender=people.sender_by_id(connection, known.credential_id),
+        sha256=known.sha256,
+        fingerprint=b"",
+        channel=known.channel,
+        format=known.format,
+        envelope=msgspec.convert(known.envelope | {"kind": known.format}, Envelope),
+        received_at=known.received_at,
+        body=body,
+        decided=decided,
+    )
+
+
+def release(store: Store, *, skew: timedelta) -> bool:
+    """Queue accepted readings whose senders can no longer take them back. False: there are none."""
+    with store.transaction() as connection:
+        held = life.over(connection, skew=skew)
+        if not held:
+            return False
+        readings.move(connection, ReadingStatus.QUEUED, [(one.id, "") for one in held], actor="metergate")
+        for utility in sorted({one.utility_id for one in held}):
+            profiles = people.profiles(connection, utility)
+            dues = [
+                ledger.Due(
+                    target=profiles[one.profile].target,
+                    sender=one.sender,
+                    priority=ledger.INTERACTIVE,
+                    subject=one.id,
+                    lane=one.meter_id,
+                    read_at=one.at,
+                    revision=one.revision,
+                )
+                for one in held
+                if one.utility_id == utility
+            ]
+            ledger.enqueue(connection, utility, dues)
+    return True
