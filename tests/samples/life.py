@@ -20,6 +20,7 @@ def reading(answer: httpx.Response) -> str:
 @cache
 def answers() -> dict[str, set[str]]:
     """The codes of each question, by the code it is meant to bring out."""
+    found: dict[str, httpx.Response] = {}
     with TemporaryDirectory() as folder:
         for database in fresh_database(shared_server("embedded")):
             urls = database.url("owner"), database.url("app"), database.url("worker")
