@@ -13,6 +13,7 @@ from uuid import UUID
 
 from gateway import pipeline
 from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.domain.profile import MAIL
 from gateway.mapping import Format
 from gateway.outbound import Target
 from gateway.pipeline.verdicts import Patience
@@ -68,15 +69,21 @@ class Worker:
             log.warning("worker.waits", extra={"facts": {"target": f"{known.utility}.{known.name}", "why": why}})
 
     def _build(self, known: ledger.Connected) -> Target:
-        """The connection of that name in the settings; while they name none at all, readable files in the data folder."""
+        """The connection of that name in the settings; while they name none at all, readable files in the data folder, for readings."""
         section = self.settings.targets.get(known.utility, {}).get(known.name)
-        if section is None and any(self.settings.targets.values()):
-            raise Misconfigured(f"the settings have no [targets.{known.utility}.{known.name}]: its deliveries wait")
+        letters, where = known.name == MAIL, f"[targets.{known.utility}.{known.name}]"
+        if section is None and (letters or any(self.settings.targets.values())):
+            raise Misconfigured(f"the settings have no {where}: its deliveries wait")
         if section is None:
             folder = self.settings.data / "billing" / known.utility / known.name
             folder.mkdir(parents=True, exist_ok=True)
             section = {"kind": "files", "folder": str(folder)}
-        return build(Target, section)
+        target = build(Target, section)
+        if target.letters != letters:
+            raise Misconfigured(
+                f"{where}: {MAIL} carries letters and nothing else does, kind {section.get('kind')!r} does not fit: they wait"
+            )
+        return target
 
     def translate_one(self) -> bool:
         """Translate one waiting file; False when none waits."""

@@ -16,6 +16,7 @@ from gateway.cli import OK, SOME
 from gateway.cli.common import columns, settings_of
 from gateway.cli.database import database_url
 from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.domain.profile import MAIL
 from gateway.outbound import Target
 from gateway.registry import build
 from gateway.settings import Settings
@@ -125,7 +126,7 @@ def _strangers(store: Store, settings: Settings) -> Iterator[Finding]:
         for name in sections:
             if utility not in known:
                 yield Finding("wrong", f"target {utility}.{name}", f"the database knows no utility {utility!r}")
-            elif name not in known[utility]:
+            elif name not in known[utility] and name != MAIL:
                 named = ", ".join(sorted(known[utility])) or "none"
                 yield Finding("wrong", f"target {utility}.{name}", f"no profile of the utility names this target, they name: {named}")
     if any(settings.targets.values()):

@@ -14,6 +14,7 @@ from gateway.cli.database import database_url
 from gateway.domain.problems import Misconfigured
 from gateway.store import Connection, Store, check_schema, doubts
 from gateway.store.doubts import Doubt
+from gateway.store.ledger import LETTER
 
 _SHOWN = 60
 _LONGEST = 500
@@ -56,7 +57,8 @@ def _decide(args: argparse.Namespace, decide: Callable[[Connection, UUID, str], 
     key, actor = _key(args.key), f"operator:{_line(args.by, '--by') or getpass.getuser()}"
     with _store(args) as store, store.transaction() as connection:
         doubt = decide(connection, key, actor)
-    print(f"{doubt.key}: {args.decision}; meter {doubt.meter}, {doubt.period}, {doubt.utility}.{doubt.target}")
+    about = f"{doubt.period} to {doubt.meter}" if doubt.kind == LETTER else f"meter {doubt.meter}, {doubt.period}"
+    print(f"{doubt.key}: {args.decision}; {about}, {doubt.utility}.{doubt.target}")
     return OK
 
 
@@ -89,7 +91,7 @@ def _row(doubt: Doubt, language: texts.Language) -> list[str]:
 
 def _key(text: str) -> UUID:
     try:
-        return UUID(hex=text.removeprefix("rdg_"))
+        return UUID(hex=text.removeprefix("rdg_").removeprefix("let_"))
     except ValueError:
         raise Misconfigured(f"{text!r} is no key: metergate doubt list shows them, such as rdg_0199…") from None
 

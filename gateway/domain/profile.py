@@ -15,6 +15,8 @@ Service = Literal["electricity", "heat", "cold_water", "hot_water", "drain"]
 SERVICES: Final[tuple[str, ...]] = get_args(Service)
 AtSource = Literal["arrival", "period_end"]
 PreviousSource = Literal["last_closed", "last_accepted", "last_report", "declared"]
+MAIL: Final = "mail"
+"""The name of the connection that carries a utility's letters; no billing has it."""
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,62}$")]
 
 
@@ -95,6 +97,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             ZoneInfo(self.zone)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"zone: {self.zone!r} is not an IANA time zone") from error
+        if self.target == MAIL:
+            raise ValueError(f"target: {MAIL!r} is the connection that carries letters")
         if strange := sorted(self.windows.keys() - set(self.services)):
             raise ValueError(f"windows: {_quoted(strange)}: none of the services")
         if strange := sorted(self.severity.keys() - set(texts.codes())):

@@ -1,4 +1,4 @@
-"""Billing targets: domain to billing, one file per kind. Here stands their contract."""
+"""Targets: readings to billing, letters to people, one file per kind. Here stands their contract."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import Quality
+from gateway.texts import Language
 
 Guarantee = Literal["A", "B", "C"]
 """What a billing can do about a lost answer: honour our key (A), be asked whether it holds an item (B), neither (C)."""
@@ -45,11 +46,23 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     values: tuple[Value, ...]
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One letter on its way, worded by its target. `key` names it for ever: a repeat carries the same key. `values`: facts for its text."""
+
+    key: str
+    kind: str
+    recipient: str
+    language: Language
+    values: dict[str, str]
+    written_at: datetime
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one call to billing carries."""
+    """What one call carries: readings to a billing, or letters to people, never both."""
 
     id: str
     items: tuple[Item, ...]
+    letters: tuple[Letter, ...] = ()
 
 
 class Outcome(StrEnum):
@@ -82,7 +95,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A billing connection. Its fields are its settings, from `metergate.toml`.
+    """A billing connection, or the way that letters go. Its fields are its settings, from `metergate.toml`.
 
     `rate`: items per second at most, 0 for no cap. `concurrency`: calls at once. `batch`: items a call.
     `per_lane`: readings of one meter that may travel in one call. Of class B: `poll`: seconds between two questions about an item that
@@ -95,6 +108,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     per_lane: int = 1
     poll: float = 60.0
     overdue: float = 86400.0
+
+    @property
+    def letters(self) -> bool:
+        """Whether it carries letters; any other carries readings."""
+        return False
 
     @property
     def guarantee(self) -> Guarantee:

@@ -12,9 +12,10 @@ from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailabl
 from gateway.domain.settlement import Settlement
 from gateway.domain.status import ReadingStatus
 from gateway.mapping import Envelope, Format
-from gateway.outbound import Batch, Receipt, Target
+from gateway.outbound import Batch, Item, Letter, Receipt, Target
 from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
 from gateway.pipeline.life import decide, handed_in, release, saved, withdraw
+from gateway.pipeline.loads import Load, loads
 from gateway.pipeline.verdicts import (
     Going,
     Objections,
@@ -30,8 +31,9 @@ from gateway.pipeline.verdicts import (
 )
 from gateway.pipeline.weighing import decode, weigh
 from gateway.steps import step
-from gateway.store import Connection, Store, claims, intake, ledger, people, readings, settlements, submissions
+from gateway.store import Connection, Store, claims, intake, ledger, letters, people, readings, settlements, submissions
 from gateway.store.intake import Entry
+from gateway.store.ledger import LETTER
 from gateway.store.people import Sender
 
 log = logging.getLogger("metergate")
@@ -169,7 +171,7 @@ def deliver(
         )
         if held is None:
             return False
-        going = readings.outgoing(connection, [item.subject for item in held.items])
+        going = loads(connection, held, skew=skew)
         tried = claims.tried(connection, [item.id for item in held.items if must_be_asked(item, target.guarantee)], skew=skew)
     flying.add(held.id)
     try:
@@ -182,7 +184,7 @@ def deliver(
 def _carry(
     store: Store,
     held: claims.Held,
-    outgoing: Mapping[UUID, readings.Outgoing],
+    loaded: Mapping[UUID, Load],
     tried: Mapping[UUID, claims.Tried],
     target: Target,
     patience: Patience,
@@ -191,7 +193,7 @@ def _carry(
     skew: timedelta,
 ) -> None:
     step("deliver.claimed", batch=held.id, items=len(held.items))
-    going, gone = items(held, outgoing)
+    going, gone = items(held, loaded)
     verdicts, objections = withdrawn(gone), Objections()
     said: Receipt | Exception = Receipt(answers=())
     asked = [(claimed, item) for claimed, item in going if must_be_asked(claimed, target.guarantee)]
@@ -199,7 +201,7 @@ def _carry(
         keys = {item.key: str(tried[claimed.id].batch) for claimed, item in asked if claimed.id in tried}
         said = _call(held, lambda: target.ask(_batch(held, asked), keys))
         if isinstance(said, Receipt):
-            going, known, objections = answered(going, outgoing, tried, said, target, patience)
+            going, known, objections = answered(going, loaded, tried, said, target, patience)
         else:
             going, known = [], unanswered(going, said, target, patience)
         verdicts += known
@@ -219,7 +221,8 @@ def _carry(
 
 
 def _batch(held: claims.Held, going: Going) -> Batch:
-    return Batch(id=str(held.id), items=tuple(item for _, item in going))
+    found = tuple(item for _, item in going if isinstance(item, Item))
+    return Batch(id=str(held.id), items=found, letters=tuple(letter for _, letter in going if isinstance(letter, Letter)))
 
 
 def _call(held: claims.Held, call: Callable[[], Receipt]) -> Receipt | Exception:
@@ -321,7 +324,7 @@ def _write(
 def _apply(
     connection: Connection, held: claims.Held, verdicts: Sequence[ledger.Verdict], objections: Mapping[UUID, Problem], skew: timedelta
 ) -> None:
-    """Write verdicts and what they mean for their readings, behind the fence."""
+    """Write verdicts and what they mean for their readings or letters, behind the fence."""
     subjects = {item.id: item.subject for item in held.items}
     moves: dict[ReadingStatus, list[tuple[UUID, str]]] = {}
     for verdict in verdicts:
@@ -330,11 +333,15 @@ def _apply(
             moves.setdefault(verdict.becomes, []).append((subjects[verdict.delivery], reason))
     objected = {v.delivery: objections[v.delivery] for v in verdicts if v.delivery in objections}
     if moves:
-        readings.hold(connection, (id_ for rows in moves.values() for id_, _ in rows), registers=bool(objected))
+        readings.hold(connection, (id_ for rows in moves.values() for id_, _ in rows), registers=bool(objected), kind=held.kind)
     ledger.finish(connection, target=held.target_id, batch=held.id, utility=held.utility_id, verdicts=verdicts, skew=skew)
     for status, rows in moves.items():
-        readings.move(connection, status, rows, actor=f"target:{held.target_id}")
-    readings.object_to(connection, held.utility_id, {subjects[id_]: problem for id_, problem in objected.items()})
+        readings.move(connection, status, rows, actor=f"target:{held.target_id}", kind=held.kind)
+    problems = {subjects[id_]: problem for id_, problem in objected.items()}
+    if held.kind == LETTER:
+        letters.object_to(connection, problems)
+    else:
+        readings.object_to(connection, held.utility_id, problems)
 
 
 def settle(store: Store, sender: Sender, words: Sequence[Settlement]) -> list[tuple[str, Problem | None]]:

@@ -9,13 +9,12 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
-from gateway.domain.readings import REGISTERS, Quality
 from gateway.domain.status import ReadingStatus
-from gateway.outbound import Item, Outcome, Receipt, Target, Value
+from gateway.outbound import Item, Letter, Outcome, Receipt, Target
+from gateway.pipeline.loads import Load
 from gateway.settings import Worker
 from gateway.store.claims import Claimed, Held, Tried
-from gateway.store.ledger import ASKED, DEAD, DELAYED, PARKED, READY, REFUSED, TAKEN, WITHDRAWN, Verdict
-from gateway.store.readings import Outgoing
+from gateway.store.ledger import ASKED, DEAD, DELAYED, LETTER, PARKED, READY, REFUSED, TAKEN, WITHDRAWN, Verdict
 
 _dice: Final = random.SystemRandom()
 
@@ -51,48 +50,22 @@ class Patience(msgspec.Struct, frozen=True):
         return timedelta(seconds=max(self.pause, asked)), timedelta(seconds=asked)
 
 
-Going = list[tuple[Claimed, Item]]
+Going = list[tuple[Claimed, Item | Letter]]
 Objections = dict[UUID, Problem]
 
 
-def items(held: Held, outgoing: Mapping[UUID, Outgoing]) -> tuple[Going, list[Claimed]]:
+def items(held: Held, loads: Mapping[UUID, Load]) -> tuple[Going, list[Claimed]]:
     """Split a batch into what is sent and what must not be any more: withdrawn or superseded before its first attempt."""
-    going, gone = [], []
+    going: Going = []
+    gone: list[Claimed] = []
     for claimed in held.items:
-        reading = outgoing.get(claimed.subject)
-        live = reading is not None and (reading.status not in GONE or claimed.tries > 0)
-        if reading is not None and live:
-            going.append((claimed, _item(reading)))
+        load = loads.get(claimed.subject)
+        live = load is not None and (load.status not in GONE or claimed.tries > 0)
+        if load is not None and live:
+            going.append((claimed, load.item))
         else:
             gone.append(claimed)
     return going, gone
-
-
-def _item(reading: Outgoing) -> Item:
-    values = tuple(
-        Value(
-            register=value.register,
-            value=value.value,
-            unit=REGISTERS[value.register].unit,
-            previous=value.previous,
-            consumption=value.consumption,
-            quality=Quality(value.quality),
-            ratio_applied=value.ratio_applied,
-            losses_applied=value.losses_applied,
-            volume=value.volume,
-        )
-        for value in reading.values
-    )
-    return Item(
-        key=f"rdg_{reading.id.hex}",
-        agreement=reading.agreement,
-        point=reading.point,
-        meter=reading.meter,
-        period=reading.period,
-        at=reading.at,
-        revision=reading.revision,
-        values=values,
-    )
 
 
 def must_be_asked(claimed: Claimed, guarantee: str) -> bool:
@@ -126,7 +99,7 @@ def judged(sent: Going, receipt: Receipt, guarantee: str, patience: Patience, po
 
 def answered(
     going: Going,
-    outgoing: Mapping[UUID, Outgoing],
+    loads: Mapping[UUID, Load],
     tried: Mapping[UUID, Tried],
     receipt: Receipt,
     target: Target,
@@ -150,7 +123,7 @@ def answered(
             verdicts.append(_taken(claimed, answer.reference, tried=0))
         elif answer and answer.outcome is Outcome.REFUSED:
             verdicts.append(_refused(claimed, objections, answer.reason, tried=0))
-        elif not asked or (answer and answer.outcome is Outcome.UNKNOWN and outgoing[claimed.subject].status not in GONE):
+        elif not asked or (answer and answer.outcome is Outcome.UNKNOWN and loads[claimed.subject].status not in GONE):
             out.append((claimed, item))
         elif answer and answer.outcome is Outcome.UNKNOWN:
             verdicts += withdrawn([claimed])
@@ -191,8 +164,11 @@ def failed(sent: Going, error: Exception, guarantee: str, patience: Patience) ->
 
 
 def withdrawn(gone: Sequence[Claimed]) -> list[Verdict]:
-    """What is no longer to be sent leaves the ledger."""
-    return [Verdict(claimed.id, claimed.lane, "withdrawn", closed=WITHDRAWN, tried=0) for claimed in gone]
+    """What is no longer to be sent leaves the ledger. A reading says so itself already, a letter is told now."""
+    letter = ReadingStatus.WITHDRAWN
+    return [
+        Verdict(one.id, one.lane, "withdrawn", closed=WITHDRAWN, tried=0, becomes=letter if one.kind == LETTER else None) for one in gone
+    ]
 
 
 def reaped(held: Held, guarantee: str, patience: Patience) -> list[Verdict]:

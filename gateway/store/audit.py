@@ -36,12 +36,17 @@ and not exists (select from delivery d where d.target_id = l.target_id and d.lan
     "reading_without_delivery": """
 select m.id::text from meter_reading m where m.status in ('queued', 'in_doubt') and m.same_as is null
 and not exists (select from delivery d where d.subject_id = m.id)""",
+    "letter_without_delivery": """
+select l.id::text from letter l where l.status in ('queued', 'in_doubt')
+and not exists (select from delivery d where d.subject_id = l.id)""",
     "delivery_after_the_end": """
 select d.id::text || ' of a reading ' || m.status from delivery d join meter_reading m on m.id = d.subject_id
-where d.kind = 'meter_reading' and m.status in ('acknowledged', 'rejected', 'dead')""",
+where d.kind = 'meter_reading' and m.status in ('acknowledged', 'rejected', 'dead')
+union all select d.id::text || ' of a letter ' || l.status from delivery d join letter l on l.id = d.subject_id
+where d.kind = 'letter' and l.status in ('acknowledged', 'rejected', 'dead', 'withdrawn')""",
     "delivered_twice": """
 select subject_id::text from (select subject_id, kind from delivery union all select subject_id, kind from delivery_closed) d
-where kind = 'meter_reading' group by subject_id having count(*) > 1""",
+group by subject_id, kind having count(*) > 1""",
     "submission_rows": """
 select s.id::text || ' counts ' || s.total from submission s left join lateral
 (select count(*) as n from meter_reading m where m.submission_id = s.id) m on true

@@ -9,11 +9,15 @@ import msgspec
 from sqlalchemy import Connection
 from uuid_utils.compat import uuid7
 
+from gateway.store.ledger import READING
 from gateway.store.rows import array
 
 
 class Claimed(msgspec.Struct, frozen=True, gc=False):
-    """One delivery held by a batch. `age`: time since it was queued, by the worker's clock. `problem`: what its last attempt ended with."""
+    """One delivery held by a batch. `age`: time since it was queued, by the worker's clock. `problem`: what its last attempt ended with.
+
+    `kind`: what it carries, as the ledger names it.
+    """
 
     id: UUID
     lane: int
@@ -21,6 +25,7 @@ class Claimed(msgspec.Struct, frozen=True, gc=False):
     tries: int
     age: timedelta
     problem: str | None = None
+    kind: str = READING
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -31,6 +36,11 @@ class Held(msgspec.Struct, frozen=True):
     target_id: int
     phase: int
     items: tuple[Claimed, ...]
+
+    @property
+    def kind(self) -> str:
+        """What it carries: a target carries one kind."""
+        return self.items[0].kind if self.items else READING
 
 
 _GATE: Final = """
@@ -56,11 +66,11 @@ with l as (
   order by rank limit %(n)s for update skip locked
 ), d as (
   select d.* from (select * from l order by rank) l, lateral (
-    select id, lane_id, subject_id, tries, created_at, problem, l.rank from delivery d where d.target_id = %(t)s and d.lane_id = l.lane_id
-    order by read_at, revision, id limit %(per_lane)s) d limit %(n)s
+    select id, lane_id, subject_id, tries, created_at, problem, kind, l.rank from delivery d
+    where d.target_id = %(t)s and d.lane_id = l.lane_id order by read_at, revision, id limit %(per_lane)s) d limit %(n)s
 ), u as (
   update lane set batch_id = %(b)s where target_id = %(t)s and lane_id = any(array(select lane_id from d))
-) select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem, rank from d"""
+) select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem, kind, rank from d"""
 
 _BATCH: Final = """
 insert into batch (id, utility_id, target_id, worker, claimed_at, lease_until, items)
@@ -111,7 +121,7 @@ def _take(connection: Connection, wanted: Mapping[str, Any], limit: int, floors:
             found = connection.exec_driver_sql(_CLAIM, {**wanted, "p": priority, "floor": lowest, "n": left}).all()
             if found:
                 floor[priority] = min(row.rank for row in found)
-                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age, row.problem) for row in found]
+                items += [Claimed(row.id, row.lane_id, row.subject_id, row.tries, row.age, row.problem, row.kind) for row in found]
                 break
         if len(items) >= limit:
             break
@@ -174,11 +184,11 @@ def dead(connection: Connection, targets: Iterable[int], *, skew: timedelta) -> 
     if row is None:
         return None
     items = connection.exec_driver_sql(
-        "select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem from delivery "
+        "select id, lane_id, subject_id, tries, clock_timestamp() + %(skew)s - created_at as age, problem, kind from delivery "
         "where id = any(%(ids)s) order by lane_id",
         {"ids": list(row.items), "skew": skew},
     )
-    found = tuple(Claimed(item.id, item.lane_id, item.subject_id, item.tries, item.age, item.problem) for item in items)
+    found = tuple(Claimed(item.id, item.lane_id, item.subject_id, item.tries, item.age, item.problem, item.kind) for item in items)
     return Held(row.id, row.utility_id, row.target_id, row.phase, found)
 
 

@@ -10,19 +10,21 @@ from sqlalchemy import Connection
 
 from gateway.domain.problems import Misconfigured, Problem
 from gateway.domain.status import ReadingStatus
-from gateway.store import readings
-from gateway.store.ledger import BULK, CHANNEL, DEAD, PARKED, READY, REFUSED, TAKEN
+from gateway.store import letters, readings
+from gateway.store.ledger import BULK, CHANNEL, DEAD, LETTER, PARKED, READY, REFUSED, TAKEN
 
 State = Literal["in_doubt", "dead"]
 
 
 class Doubt(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery that waits for a person. `status`: where its reading stands now. `answer`: how billing's last raw answer begins.
+    """A delivery that waits for a person. `status`: where its reading or letter stands now. `answer`: how the last raw answer begins.
 
-    `batch`: the call that it went out with last; None for one that died unsent.
+    `batch`: the call that it went out with last; None for one that died unsent. Of a letter `kind` is LETTER, `reading` its id, `meter`
+    its recipient and `period` what kind of letter it is.
     """
 
     state: State
+    kind: str
     since: datetime
     utility: str
     target: str
@@ -39,20 +41,24 @@ class Doubt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> str:
         """The key by which billing knows it."""
-        return f"rdg_{self.reading.hex}"
+        return f"{'let' if self.kind == LETTER else 'rdg'}_{self.reading.hex}"
 
 
 _WAITING: Final = """
 with w as (
-  select 'in_doubt' as state, d.id, d.utility_id, d.target_id, d.subject_id, d.tries, d.created_at as at, null::uuid as batch_id
-  from delivery d where d.kind = 'meter_reading' and d.problem = 'in_doubt'
+  select 'in_doubt' as state, d.id, d.utility_id, d.target_id, d.kind, d.subject_id, d.tries, d.created_at as at, null::uuid as batch_id
+  from delivery d where d.problem = 'in_doubt'
   union all
-  select 'dead', c.id, c.utility_id, c.target_id, c.subject_id, c.tries, c.closed_at, c.batch_id
-  from delivery_closed c where c.kind = 'meter_reading' and c.state = 6
+  select 'dead', c.id, c.utility_id, c.target_id, c.kind, c.subject_id, c.tries, c.closed_at, c.batch_id
+  from delivery_closed c where c.state = 6
+), m as (
+  select id, meter, period, revision, status from meter_reading where id = any(array(select subject_id from w))
+  union all
+  select id, recipient, kind, 0, status from letter where id = any(array(select subject_id from w))
 )
-select w.state, coalesce(e.at, w.at) as since, u.code as utility, t.name as target, m.id as reading, w.id as delivery, m.meter, m.period,
-  m.revision, m.status, w.tries, b.id as batch, coalesce(substring(b.answer from 1 for 400), ''::bytea) as answer
-from w join utility u on u.id = w.utility_id join target t on t.id = w.target_id join meter_reading m on m.id = w.subject_id
+select w.state, w.kind, coalesce(e.at, w.at) as since, u.code as utility, t.name as target, m.id as reading, w.id as delivery, m.meter,
+  m.period, m.revision, m.status, w.tries, b.id as batch, coalesce(substring(b.answer from 1 for 400), ''::bytea) as answer
+from w join utility u on u.id = w.utility_id join target t on t.id = w.target_id join m on m.id = w.subject_id
 left join lateral (select max(at) as at from event where entity_id = m.id and to_state = w.state) e on true
 left join lateral (select batch_id from attempt where delivery_id = w.id order by batch_id desc limit 1) a on true
 left join batch b on b.id = coalesce(a.batch_id, w.batch_id)
@@ -85,8 +91,11 @@ def refused(connection: Connection, key: UUID, *, actor: str, reason: str) -> Do
     _close(connection, doubt, REFUSED, problem="refused_by_billing")
     _go_on(connection, told)
     _tell(connection, doubt, ReadingStatus.REJECTED, actor, reason)
-    objection = Problem(code="refused_by_billing", values={"reason": reason})
-    readings.object_to(connection, told["u"], {doubt.reading: objection})
+    objections = {doubt.reading: Problem(code="refused_by_billing", values={"reason": reason})}
+    if doubt.kind == LETTER:
+        letters.object_to(connection, objections)
+    else:
+        readings.object_to(connection, told["u"], objections)
     return doubt
 
 
@@ -120,7 +129,7 @@ def _one(connection: Connection, key: UUID) -> Doubt:
     """The delivery of a reading's key or of its own id."""
     found = _found(connection, {"utility": "", "reading": key})
     if not found:
-        raise Misconfigured(f"rdg_{key.hex}: no such delivery waits for a person; metergate doubt list shows those that do")
+        raise Misconfigured(f"{key.hex}: no such delivery waits for a person; metergate doubt list shows those that do")
     return found[0]
 
 
@@ -129,7 +138,7 @@ def _held(connection: Connection, key: UUID, *, registers: bool) -> tuple[Doubt,
     doubt = _one(connection, key)
     if doubt.state != "in_doubt":
         raise Misconfigured(f"{doubt.key} is dead, not in doubt: it can only be queued again (metergate doubt again)")
-    readings.hold(connection, [doubt.reading], registers=registers)
+    readings.hold(connection, [doubt.reading], registers=registers, kind=doubt.kind)
     lane = connection.exec_driver_sql(
         "select l.utility_id, l.target_id, l.lane_id from delivery d "
         "join lane l on l.target_id = d.target_id and l.lane_id = d.lane_id where d.id = %(d)s for update of l",
@@ -193,8 +202,8 @@ returning l.target_id"""
 
 
 def _revived(connection: Connection, doubt: Doubt, actor: str, reason: str) -> Doubt:
-    readings.hold(connection, [doubt.reading], registers=False)
-    moved = readings.move(connection, ReadingStatus.QUEUED, [(doubt.reading, reason)], actor=actor)
+    readings.hold(connection, [doubt.reading], registers=False, kind=doubt.kind)
+    moved = readings.move(connection, ReadingStatus.QUEUED, [(doubt.reading, reason)], actor=actor, kind=doubt.kind)
     row = connection.exec_driver_sql(_REVIVE, {"d": doubt.delivery}).one_or_none() if moved else None
     if row is None:
         raise Misconfigured(f"{doubt.key}: somebody else has decided it just now, or it was corrected meanwhile")
@@ -204,9 +213,9 @@ def _revived(connection: Connection, doubt: Doubt, actor: str, reason: str) -> D
 
 def _tell(connection: Connection, doubt: Doubt, to: ReadingStatus, actor: str, reason: str) -> None:
     """Move the reading, or, where billing's word or a correction has moved it on already, write the decision beside its state."""
-    if not readings.move(connection, to, [(doubt.reading, reason)], actor=actor):
+    if not readings.move(connection, to, [(doubt.reading, reason)], actor=actor, kind=doubt.kind):
         connection.exec_driver_sql(
             "insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason) "
-            "select utility_id, 'meter_reading', id, status, status, %(actor)s, %(reason)s from meter_reading where id = %(m)s",
+            f"select utility_id, '{doubt.kind}', id, status, status, %(actor)s, %(reason)s from {doubt.kind} where id = %(m)s",
             {"m": doubt.reading, "actor": actor, "reason": reason},
         )

@@ -12,6 +12,10 @@ from uuid_utils.compat import uuid7
 from gateway.domain.status import ReadingStatus
 from gateway.store.rows import array, put
 
+READING: Final = "meter_reading"
+LETTER: Final = "letter"
+"""What a delivery carries (`delivery.kind`): readings to billing, letters to people. A target carries one of them."""
+
 INTERACTIVE: Final = 0
 BULK: Final = 1
 CHANNEL: Final = "metergate_due"
@@ -56,7 +60,7 @@ r as (select i.*, s.last - g.n + row_number() over (partition by i.target, i.sen
   join g using (target, sender, priority)
   join s on s.target_id = i.target and s.sender_id = i.sender and s.priority = i.priority),
 d as (insert into delivery (id, utility_id, target_id, kind, subject_id, lane_id, read_at, revision, sender_id, rank)
-  select id, %(u)s, target, 'meter_reading', subject, lane, read_at, revision, sender, rank from r),
+  select id, %(u)s, target, %(kind)s, subject, lane, read_at, revision, sender, rank from r),
 l as (insert into lane (utility_id, target_id, lane_id, state, priority, rank, open)
   select %(u)s, target, lane, 1, min(priority), min(rank), count(*) from r group by target, lane order by target, lane
   on conflict (target_id, lane_id) do update set
@@ -108,8 +112,8 @@ def pace(connection: Connection, target: int, *, rate: float, concurrency: int) 
     )
 
 
-def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
-    """Put deliveries of new readings into the ledger: each sender's ranks first, then the items, then their lanes in the order of ids.
+def enqueue(connection: Connection, utility: int, dues: Sequence[Due], *, kind: str = READING) -> None:
+    """Put deliveries into the ledger, of one kind: each sender's ranks first, then the items, then their lanes in the order of ids.
 
     A lane's row is locked from here to the commit, so this comes last in its transaction (ledger.md, traps 2 and 6).
     """
@@ -120,6 +124,7 @@ def enqueue(connection: Connection, utility: int, dues: Sequence[Due]) -> None:
         {
             "u": utility,
             "channel": CHANNEL,
+            "kind": kind,
             "ids": array((uuid7() for _ in dues), "uuid"),
             "targets": array(numbers, "int"),
             "senders": array((due.sender for due in dues), "bigint"),

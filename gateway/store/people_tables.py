@@ -67,7 +67,9 @@ letter = Table(
     Column("language", Text, nullable=False),
     Column("values", JSONB, nullable=False),
     Column("status", Text, nullable=False),
+    text_column("reason"),
     Column("created_at", INSTANT, nullable=False, server_default=NOW),
+    Column("expires_at", INSTANT),
     UniqueConstraint("utility_id", "kind", "recipient", "occasion"),
 )
 sync = Table(

@@ -1,4 +1,4 @@
-"""Meter readings after they were accepted: what is sent of them, and how their states move."""
+"""Meter readings after they were accepted: what is sent of them, and how their states move; those of letters move alike."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from gateway.domain.problems import Problem
 from gateway.domain.status import ReadingStatus, sources
+from gateway.store.ledger import LETTER, READING
 from gateway.store.rows import array
 
 
@@ -60,21 +61,28 @@ def outgoing(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Outgoing
     return found
 
 
-_MOVE: Final = """
-with o as (select m.id, m.utility_id, m.status, n.reason from meter_reading m
+_MOVE: Final = {
+    kind: f"""
+with o as (select m.id, m.utility_id, m.status, n.reason from {kind} m
   join unnest(%(ids)s::uuid[], %(reasons)s::text[]) n(id, reason) on n.id = m.id
   where m.status = any(%(from)s::text[]) order by m.id for update of m),
-moved as (update meter_reading m set status = %(to)s from o where m.id = o.id)
+moved as (update {kind} m set status = %(to)s from o where m.id = o.id)
 insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason)
-select utility_id, 'meter_reading', id, status, %(to)s, %(actor)s, reason from o returning entity_id"""
+select utility_id, '{kind}', id, status, %(to)s, %(actor)s, reason from o returning entity_id"""
+    for kind in (READING, LETTER)
+}
+"""What a delivery carries is kept in the table of that name, and its events name it so."""
 
 
-def move(connection: Connection, to: ReadingStatus, readings: Sequence[tuple[UUID, str]], *, actor: str) -> set[UUID]:
-    """Move readings, each with its reason, to a state along the arrows allowed; one that may not go there stays. Return the moved ones."""
+def move(connection: Connection, to: ReadingStatus, readings: Sequence[tuple[UUID, str]], *, actor: str, kind: str = READING) -> set[UUID]:
+    """Move readings, or letters, each with its reason, to a state along the arrows allowed; one that may not go there stays.
+
+    Returns the moved ones.
+    """
     if not readings:
         return set()
     rows = connection.exec_driver_sql(
-        _MOVE,
+        _MOVE[kind],
         {
             "ids": array((id_ for id_, _ in readings), "uuid"),
             "reasons": array((reason for _, reason in readings), "text"),
@@ -86,16 +94,16 @@ def move(connection: Connection, to: ReadingStatus, readings: Sequence[tuple[UUI
     return {row.entity_id for row in rows}
 
 
-def hold(connection: Connection, ids: Iterable[UUID], *, registers: bool) -> None:
-    """Lock readings, before them the registers of their meters if those are to change: the order in which whoever receives them does."""
+def hold(connection: Connection, ids: Iterable[UUID], *, registers: bool, kind: str = READING) -> None:
+    """Lock readings or letters, before them the registers of their meters if those are to change: the order of whoever receives them."""
     told = {"ids": array(ids, "uuid")}
-    if registers:
+    if registers and kind == READING:
         connection.exec_driver_sql(
             "select from register where meter_id in (select meter_id from meter_reading where id = any(%(ids)s::uuid[])) "
             "order by meter_id, id for no key update",
             told,
         )
-    connection.exec_driver_sql("select from meter_reading where id = any(%(ids)s::uuid[]) order by id for no key update", told)
+    connection.exec_driver_sql(f"select from {kind} where id = any(%(ids)s::uuid[]) order by id for no key update", told)
 
 
 def object_to(connection: Connection, utility_id: int, problems: Mapping[UUID, Problem]) -> None:

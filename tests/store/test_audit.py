@@ -22,6 +22,8 @@ WRONGS = {
     "lane_parked_without_doubt": "update lane set state = 3",
     "reading_without_delivery": "with d as (delete from delivery returning lane_id) "
     "delete from lane where lane_id in (select lane_id from d)",
+    "letter_without_delivery": 'insert into letter (id, utility_id, recipient, kind, occasion, language, "values", status) '
+    "values (gen_random_uuid(), 1, 'a@example.org', 'remind_end', '2022-10', 'ru', '{}', 'queued')",
     "delivery_after_the_end": "update meter_reading set status = 'acknowledged' where status = 'queued'",
     "delivered_twice": "insert into delivery select gen_random_uuid(), utility_id, target_id, kind, subject_id, lane_id, read_at, "
     "revision, sender_id, rank, tries, problem, created_at from delivery",

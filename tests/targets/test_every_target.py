@@ -11,7 +11,7 @@ from gateway.outbound import Batch, Outcome, Target
 from gateway.registry import build
 from tests.targets.conftest import ASKED, KINDS, Bench, batch, item
 
-SHARED = {"wire", "text_file", "calls", "soap_contract", "soap_answer", "soap_rows", "mail", "webhook"}
+SHARED = {"wire", "text_file", "calls", "soap_contract", "soap_answer", "soap_rows", "letter_text", "mail", "webhook"}
 """Files of the folder that are no billing target."""
 
 
