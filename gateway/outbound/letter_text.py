@@ -21,6 +21,7 @@ _GAP: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ATOM: Final = r"[^\s\x00-\x20\x7f-\x9f\"(),.:;<>@\[\]\\\u2028\u2029\ud800-\udfff]+"
 _LOCAL: Final = re.compile(rf"(?=.{{1,64}}$){_ATOM}(\.{_ATOM})*")
 _DOMAIN: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
+_ADDRESS: Final = re.compile(r"https?://[^\s<>\"]+")
 _PERIOD: Final = re.compile(r"[12][0-9]{3}-(0[1-9]|1[0-2])")
 
 
@@ -91,7 +92,7 @@ def words(letter: Letter, portal: str) -> tuple[str, list[str]]:
     body = texts.word(f"letter.{letter.kind}_text", language, **shown)
     if portal:
         body += f"\n\n{texts.word('letter.portal', language, portal=portal)}"
-    return _line(subject), [paragraph.strip() for paragraph in body.strip().split("\n\n")]
+    return _line(subject), [paragraph.strip() for paragraph in body.split("\n\n") if paragraph.strip()]
 
 
 def _shown(value: str, language: texts.Language) -> str:
@@ -129,8 +130,13 @@ def _address(text: str) -> str:
 
 def _page(subject: str, paragraphs: list[str], language: str, portal: str) -> str:
     """The same words as a page that loads nothing."""
-    told = "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs)
+    told = "\n".join(f"<p>{_linked(escape(paragraph))}</p>" for paragraph in paragraphs)
     if portal:
-        told = told.replace(escape(portal), f'<a href="{escape(portal)}">{escape(portal)}</a>')
+        told = told.replace(f" {escape(portal)}</p>", f' <a href="{escape(portal)}">{escape(portal)}</a></p>')
     head = f'<meta charset="utf-8"><title>{escape(subject)}</title>'
     return f'<!doctype html>\n<html lang="{language}"><head>{head}</head><body>\n{told}\n</body></html>\n'
+
+
+def _linked(paragraph: str) -> str:
+    """A paragraph that is an address and nothing else can be followed."""
+    return f'<a href="{paragraph}">{paragraph}</a>' if _ADDRESS.fullmatch(paragraph) else paragraph

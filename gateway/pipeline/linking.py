@@ -90,7 +90,17 @@ def _open(
     url = rules.confirm_url.get(people.code_of(connection, utility), "").replace("{secret}", secret)
     values = {"agreement": holder.number, "login": told["login"], "secret": secret, "url": url, "hours": str(hours)}
     [recipient, *_] = [one.strip() for one in holder.emails if linking.email_key(one) == told["email"]]
-    letters.write(connection, utility, "link_confirm", recipient, f"link {id_}", language, values, holder.agreement_id)
+    letters.write(
+        connection,
+        utility,
+        "link_confirm",
+        recipient,
+        f"link {id_}",
+        language,
+        values,
+        holder.agreement_id,
+        expires_at=waiting["expires_at"],
+    )
 
 
 def confirm(store: Store, sender: Sender, secret: str, now: datetime) -> Link:

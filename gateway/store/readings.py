@@ -61,15 +61,19 @@ def outgoing(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, Outgoing
     return found
 
 
+_FORGET: Final = """, "values" = case when %(to)s in ('acknowledged', 'rejected', 'withdrawn')
+  then "values" - '{secret,url}'::text[] else "values" end"""
+"""A letter that is over keeps no secret: the link it speaks of knows its hash."""
+
 _MOVE: Final = {
     kind: f"""
 with o as (select m.id, m.utility_id, m.status, n.reason from {kind} m
   join unnest(%(ids)s::uuid[], %(reasons)s::text[]) n(id, reason) on n.id = m.id
   where m.status = any(%(from)s::text[]) order by m.id for update of m),
-moved as (update {kind} m set status = %(to)s from o where m.id = o.id)
+moved as (update {kind} m set status = %(to)s{more} from o where m.id = o.id)
 insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason)
 select utility_id, '{kind}', id, status, %(to)s, %(actor)s, reason from o returning entity_id"""
-    for kind in (READING, LETTER)
+    for kind, more in ((READING, ""), (LETTER, _FORGET))
 }
 """What a delivery carries is kept in the table of that name, and its events name it so."""
 

@@ -1,5 +1,6 @@
 """Letters in the ledger: written once, sent by real SMTP with the same retries, breaker and doubt as readings, to whom they are for."""
 
+import base64
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -161,6 +162,16 @@ def test_what_is_out_of_date_or_for_somebody_who_is_linked_no_more_is_not_sent(g
     assert server.recipients() == ["boris@example.org"]
     expected = {"anna": "withdrawn", "boris": "acknowledged", "vera": "withdrawn", "stranger": "withdrawn", "asking": "withdrawn"}
     assert states(ground) == expected
+
+
+def test_a_letter_that_is_sent_keeps_no_secret(ground: Ground, server: Mailbox) -> None:
+    told = {"agreement": "1", "login": "ivan", "secret": "s3cr3t", "url": "https://my.example/?code=s3cr3t", "hours": "24"}
+    with ground.store.transaction() as connection:
+        assert letters.write(connection, ground.utility, "link_confirm", "anna@example.org", "link 1", "ru", told)
+    assert "s3cr3t" in str(ground.one('select "values" from letter'))
+    worker(ground, section(server)).run_until_idle()
+    assert ground.one('select "values" from letter') == {"agreement": "1", "login": "ivan", "hours": "24"}
+    assert b"s3cr3t" in base64.b64decode(server.arrived[0].content.split(b"base64")[1].split(b"--=")[0])
 
 
 def test_without_a_mail_server_letters_wait_and_the_log_says_so_once(ground: Ground, caplog: pytest.LogCaptureFixture) -> None:

@@ -201,6 +201,22 @@ def test_a_letter_says_the_same_as_text_and_as_a_page_in_its_language(kind: str,
     assert arrived.content.isascii()
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_confirmation_holds_its_secret_and_an_address_to_follow_if_there_is_one(language: Language) -> None:
+    told = {"agreement": "77", "login": "ivan<b>", "secret": "s3cr3t", "hours": "24", "url": "https://my.example/link?code=s3cr3t&x=1"}
+    for values in (told, told | {"url": ""}):
+        written = message(letter("anna", kind="link_confirm", language=language, values=values), SENDER)
+        read = BytesParser(policy=policy.default).parsebytes(written.content)
+        plain, page = read.get_body(("plain",)), read.get_body(("html",))
+        assert plain is not None
+        assert page is not None
+        text, html = plain.get_content(), page.get_content()
+        assert [part for part in ("77", "ivan<b>", "s3cr3t", "24", values["url"]) if part not in text] == []
+        assert ("<a href=" in html) == bool(values["url"])
+        assert "ivan&lt;b&gt;" in html
+        assert "\n\n\n" not in text
+
+
 def test_without_a_portal_nothing_points_at_one() -> None:
     with running_mail() as server:
         send(mail(server), "anna")
