@@ -278,6 +278,7 @@ def consumption(current: Decimal, previous: Decimal, ratio: Decimal = _ONE, loss
     `losses` is a fraction, 0.05 is 5 %; `constant` an amount a period. Both may be negative: what is lost before the point is the grid's.
     """
     used = EXACT.subtract(current, previous)
+    used = used or used.copy_abs()  # rounding towards the floor makes -0 of a difference that is none
     if ratio != _ONE:
         used = EXACT.multiply(used, ratio)
     if losses:

@@ -70,3 +70,7 @@ def test_a_published_code_is_read_back() -> None:
     assert "volume:night" not in REGISTERS
     with pytest.raises(ValueError, match="B\\+"):
         reading_type("B+")
+
+
+def test_nothing_consumed_is_written_without_a_sign() -> None:
+    assert [str(consumption(Decimal("0.0"), Decimal("0.0"), Decimal(40))), str(consumption(Decimal(5), Decimal(5)))] == ["0.0", "0"]

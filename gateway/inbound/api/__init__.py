@@ -6,7 +6,7 @@ from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
 from gateway.inbound.api.life import decide_reading, list_reviews, submit_draft, withdraw_reading
 from gateway.inbound.api.links import ask_for_link, bind_login, confirm_link, end_link, list_links, set_reminders
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
-from gateway.inbound.api.marked import get_marked
+from gateway.inbound.api.marked import get_file, get_marked
 from gateway.inbound.api.periods import post_periods
 from gateway.inbound.api.registry import feed_registry
 from gateway.inbound.api.settle import post_settlements
@@ -22,6 +22,7 @@ HANDLERS: Final = [
     list_submissions,
     get_submission,
     get_marked,
+    get_file,
     get_template,
     get_interval_template,
     get_windows,

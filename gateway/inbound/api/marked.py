@@ -1,4 +1,4 @@
-"""GET /v1/submissions/{submission}/problems.xlsx: the sender's own workbook with every wrong cell coloured and told."""
+"""GET /v1/submissions/{submission}/problems.xlsx and /file: the sender's workbook with every wrong cell told, and as it came."""
 
 import asyncio
 from typing import Annotated, Any
@@ -40,6 +40,34 @@ async def get_marked(request: Request[Any, Any, Any], submission: Annotated[str,
     name, book = await asyncio.to_thread(_marked, parts, sender, submission_id(submission), language)
     disposition = f"attachment; filename*=UTF-8''{quote(name)}"
     return Response(book, media_type=XLSX, headers={"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"})
+
+
+@get(
+    "/v1/submissions/{submission:str}/file",
+    responses=refusals(400, 401, 403, 404, 503)
+    | {200: ResponseSpec(bytes, generate_examples=False, media_type="application/octet-stream", description="The bytes as they came")},
+    operation_id="getSubmittedFile",
+    tags=["submissions"],
+    media_type="application/octet-stream",
+)
+async def get_file(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
+    """What was submitted, byte for byte («Первичный акт», legal-entity manual 5.3): its SHA-256 is that of the receipt."""
+    parts = parts_of(request)
+    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
+    may(sender, "read")
+    name, body = await asyncio.to_thread(_original, parts, sender, submission_id(submission))
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "X-Content-Type-Options": "nosniff"}
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _original(parts: Parts, sender: Sender, id_: UUID) -> tuple[str, bytes]:
+    """The file and its name. Raises Rejected: not_found alike for an absent submission and another's."""
+    with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        body = None if found is None else submissions.body(connection, sender.utility_id, id_)
+    if found is None or body is None:
+        raise Rejected(Problem(code="not_found"))
+    return found.file_name or f"sub_{id_.hex}", body
 
 
 def _marked(parts: Parts, sender: Sender, id_: UUID, language: Language) -> tuple[str, bytes]:
