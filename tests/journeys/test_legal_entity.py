@@ -21,7 +21,13 @@ WHOLE, ZONED = "01284918", "20300109"
 
 def line(meter: str, register: str, location: str, last: str, before: str, **more: Any) -> Line:
     """A register of the agreement of the manual's figures."""
-    told = {"digits": 6, "decimals": 2, "price_category": 3, "agreement_emails": EMAIL, "signed_on": date(2020, 1, 1)} | more
+    told: dict[str, Any] = {
+        "digits": 6,
+        "decimals": 2,
+        "price_category": 3,
+        "agreement_emails": EMAIL,
+        "signed_on": date(2020, 1, 1),
+    } | more
     return Line(
         agreement=NUMBER,
         party="ООО «Завод»",
@@ -51,7 +57,7 @@ def firm(gateway: Gateway) -> Utility:
     return made
 
 
-def filled(firm: Utility, values: dict[tuple[str, str], object]) -> bytes:
+def filled(firm: Utility, values: dict[tuple[str, str], Any]) -> bytes:
     """The integral workbook as it is downloaded, with present values by number of the meter and zone."""
     with firm.client(language="ru") as client:
         answer = client.get("/v1/templates/integral_workbook", params={"agreement": NUMBER, "period": firm.period})

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,13 @@ METER, NUMBER, INN = "13 300963", "15303", "1831234560"
 def town(gateway: Gateway) -> Utility:
     """The agreement of the manual's figures: a meter of five black digits, and a point of the drain that has none."""
     made = gateway.utility("water")
-    about = {"agreement": NUMBER, "party": "ООО «Вода»", "party_tax_number": INN, "signed_on": date(2018, 10, 5), "window_day": made.due}
+    about: dict[str, Any] = {
+        "agreement": NUMBER,
+        "party": "ООО «Вода»",
+        "party_tax_number": INN,
+        "signed_on": date(2018, 10, 5),
+        "window_day": made.due,
+    }
     cold = Line(
         **about,
         point="1",
