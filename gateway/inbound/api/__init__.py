@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
+from gateway.inbound.api.history import get_history, get_history_workbook
 from gateway.inbound.api.life import decide_reading, list_reviews, submit_draft, withdraw_reading
 from gateway.inbound.api.links import ask_for_link, bind_login, confirm_link, end_link, list_links, set_reminders
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
@@ -29,6 +30,8 @@ HANDLERS: Final = [
     get_coverage,
     get_coverage_workbook,
     get_totals,
+    get_history,
+    get_history_workbook,
     feed_registry,
     post_settlements,
     ask_for_link,
