@@ -28,14 +28,14 @@ _WHERE: Final = {
     "location": "and l.key = %(location)s",
     "address": "and position(%(address)s in lower(l.address)) > 0",
 }
-_FOUND: Final = """
-from place join meter_reading m on m.meter_id = place.meter_id
-where m.period between %(first)s and %(last)s and m.status = any(%(states)s::text[])
+_STANDS: Final = """m.meter_id = place.meter_id and m.period between %(first)s and %(last)s and m.status = any(%(states)s::text[])
   and (%(since)s::timestamptz is null or m.at >= %(since)s) and (%(until)s::timestamptz is null or m.at < %(until)s)"""
 _PAGE: Final = f""",
-page as (select m.id, m.meter_id, m.period {_FOUND}
-  and (%(before)s::uuid is null or (m.period, m.id) < (%(before_period)s, %(before)s::uuid))
-  order by m.period desc, m.id desc limit %(limit)s)
+page as (select n.id, place.meter_id, n.period from place cross join lateral (
+    select m.id, m.period from meter_reading m where {_STANDS}
+      and (%(before)s::uuid is null or (m.period, m.id) < (%(before_period)s, %(before)s::uuid))
+    order by m.period desc, m.id desc limit %(limit)s) n
+  order by n.period desc, n.id desc limit %(limit)s)
 select m.id, m.period, m.at, m.status, m.revision, coalesce(nullif(m.source, ''), s.channel) as source, s.received_at, m.same_as,
   place.meter_id, place.serial, place.agreement_id, place.number, place.profile, place.location, place.address, place.point,
   place.point_name, r.register, r.value, r.previous, r.consumption, r.volume
@@ -43,7 +43,8 @@ from page join meter_reading m on m.id = page.id join place on place.meter_id = 
 left join reading r on r.meter_reading_id = m.id
 order by page.period desc, page.id desc, r.ordinal"""
 _SUMS: Final = f""",
-page as (select distinct substr(m.period, 1, %(length)s) as span, m.meter_id {_FOUND} and m.same_as is null and m.period <> ''
+page as (select distinct substr(m.period, 1, %(length)s) as span, m.meter_id
+  from place join meter_reading m on {_STANDS} and m.same_as is null and m.period <> ''
   and (%(before)s::bigint is null or (substr(m.period, 1, %(length)s), m.meter_id) < (%(before_period)s, %(before)s::bigint))
   order by span desc, m.meter_id desc limit %(limit)s),
 used as (select page.span, page.meter_id, r.register, m.period, count(distinct m.id) as readings,
@@ -51,8 +52,7 @@ used as (select page.span, page.meter_id, r.register, m.period, count(distinct m
     (array_agg(r.value order by m.at desc) filter (where not r.volume))[1] as last
   from page join meter_reading m on m.meter_id = page.meter_id and m.period like page.span || '%%'
   join reading r on r.meter_reading_id = m.id
-  where m.period between %(first)s and %(last)s and m.status = any(%(states)s::text[]) and m.same_as is null
-    and (%(since)s::timestamptz is null or m.at >= %(since)s) and (%(until)s::timestamptz is null or m.at < %(until)s)
+  join place on {_STANDS} and m.same_as is null
   group by 1, 2, 3, 4)
 select span, place.meter_id, register, sum(readings)::int as readings, sum(consumption) as consumption,
   (array_agg(last order by period desc) filter (where last is not null))[1] as last,
@@ -71,6 +71,7 @@ def readings(connection: Connection, sender: Sender, reach: Reach, *, before: tu
     """Readings that were handed in, within what a sender may see, newest period first; `before`: only what comes after this one."""
     told = _told(sender, reach, (reach.status,) if reach.status else _SHOWN, limit)
     period, id_ = before or (None, None)
+    told["last"] = min(told["last"], "9999" if period is None else period)
     rows = connection.exec_driver_sql(_place(reach) + _PAGE, told | {"before": id_, "before_period": period}).mappings().all()
     words = _words(connection, sender.utility_id, rows)
     return [_past(list(own), words) for _, own in groupby(rows, itemgetter("id"))]
