@@ -13,6 +13,7 @@ from gateway.domain.documents import Changed, Document
 from gateway.domain.profile import Profile
 from gateway.domain.readings import Reading
 from gateway.domain.retrial import Past, Retrial, Rulebook, told_otherwise
+from gateway.domain.rules import RULES
 from gateway.domain.status import ReadingStatus
 from gateway.domain.windows import Opening, Timing, local_day, next_after, open_on
 from gateway.store import Connection, documents, people, supply
@@ -118,6 +119,8 @@ def _contradictions(read: Mapping[Key, Document], calendars: Collection[str], fo
         if isinstance(one, Profile):
             if one.calendar and one.calendar not in calendars:
                 yield place, f"calendar: there is no calendar {one.calendar!r}"
+            for strange in sorted(one.severity.keys() - {rule.__name__ for rule in RULES}):
+                yield place, f"severity: {strange!r} is no rule, its weight is fixed"
             for strange in sorted(set(one.formats) - set(formats)):
                 yield place, f"formats: there is no format {strange!r}; there are {', '.join(sorted(formats))}"
 

@@ -105,9 +105,9 @@ def test_all_that_is_wrong_anywhere_is_said_at_once_and_nothing_is_written(town:
     changed(tmp_path, "hold = 0", "hold = -1")
     changed(tmp_path, 'title = "', 'titel = "')
     folder = tmp_path / "out"
-    (folder / "profile" / "other.toml").write_text(
-        HOUSEHOLD.replace('name = "household"', 'name = "another"\ncalendar = "mars"').replace('["canonical_json"]', '["papyrus"]'), "utf-8"
-    )
+    other = HOUSEHOLD.replace('name = "household"', 'name = "another"\ncalendar = "mars"').replace('["canonical_json"]', '["papyrus"]')
+    other = other.replace("[severity]", '[severity]\nmeter_unknown = "hint"')
+    (folder / "profile" / "other.toml").write_text(other, "utf-8")
     (folder / "profile" / "broken.toml").write_text('name = "broken\n', "utf-8")
     (folder / "calendar").mkdir()
     (folder / "calendar" / "town.toml").write_text('name = "town"\ncountry = "QQ"\noff = [1]\n', "utf-8")
@@ -120,6 +120,7 @@ def test_all_that_is_wrong_anywhere_is_said_at_once_and_nothing_is_written(town:
         "profile/household.toml: Object contains unknown field `titel`",
         "profile/household.toml: Expected `int` >= 0 - at `$.reading.hold`",
         "profile/other.toml: name: 'another' is not the name of its file",
+        "profile/other.toml: severity: 'meter_unknown' is no rule, its weight is fixed",
         "profile/other.toml: calendar: there is no calendar 'mars'",
         next(
             line for line in said if line.startswith("profile/other.toml: formats: there is no format 'papyrus'; there are canonical_json")
@@ -127,7 +128,7 @@ def test_all_that_is_wrong_anywhere_is_said_at_once_and_nothing_is_written(town:
         "profile/broken.toml: Illegal character '\\n' (at line 1, column 15)",
         "calendar/town.toml: Expected `date`, got `int` - at `$.off[0]`",
         "calendar/town.toml: country: no days off are known of 'QQ'",
-        "Nothing was changed: 9 problems.",
+        "Nothing was changed: 10 problems.",
     }
     assert written(store) == before
 

@@ -142,6 +142,14 @@ def test_the_page_names_every_key_and_no_other() -> None:
     assert tables("`kind`") == {window.__struct_config__.tag for window in get_args(types["window"])}
 
 
+def test_the_example_on_the_page_is_a_profile() -> None:
+    [example] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    profile = read_profile(example.encode())
+    required = {field.name for field in msgspec.structs.fields(Profile) if field.required}
+    assert required == {"name", "title", "manual", "zone", "language", "services", "linking", "window", "reading"}
+    assert set(profile.windows) == {"heat"}
+
+
 def test_the_page_names_every_rule_with_its_weight() -> None:
     assert tables("rule") == {rule.__name__ for rule in RULES}
     assert tables("weight") == {str(weight) for weight in Severity}
