@@ -78,9 +78,8 @@ def _bring(args: argparse.Namespace, bodies: Mapping[Key, bytes], places: Mappin
         raise Misconfigured(f"utility {args.utility!r}: a lower-case name such as city_water is wanted")
     author = args.by or getpass.getuser()
     settings = settings_of(args)
-    with _connection(args) as connection:
-        utility = people.ensure_utility(connection, args.utility)
-        documents.hold(connection, utility)
+    with _connection(args, only_look=args.dry_run) as connection:
+        utility = _utility(connection, args)
         plan = configuring.plan(connection, utility, bodies, formats(settings.limits))
         if plan.faults:
             connection.rollback()
@@ -93,7 +92,6 @@ def _bring(args: argparse.Namespace, bodies: Mapping[Key, bytes], places: Mappin
         if args.dry_run:
             for effect in configuring.effects(connection, utility, plan, datetime.now(UTC)):
                 _mean(effect)
-            connection.rollback()
         else:
             configuring.write(connection, utility, plan, author)
     for kind, name in plan.left:
@@ -102,6 +100,15 @@ def _bring(args: argparse.Namespace, bodies: Mapping[Key, bytes], places: Mappin
     done = "Would write" if args.dry_run else "Wrote"
     print(f"{done} {len(plan.planned)} new versions at {args.utility}; {plan.same} documents are as they were.")
     return OK
+
+
+def _utility(connection: Connection, args: argparse.Namespace) -> int:
+    """The utility, made when it is new and held; a dry run of a new one finds nothing under 0."""
+    if args.dry_run:
+        return documents.known(connection, args.utility) or 0
+    utility = people.ensure_utility(connection, args.utility)
+    documents.hold(connection, utility)
+    return utility
 
 
 def _tell(one: Planned, plan: Plan) -> None:
@@ -171,12 +178,12 @@ def _read(place: Path) -> Iterator[tuple[Key, Path]]:
 
 
 @contextmanager
-def _connection(args: argparse.Namespace) -> Iterator[Connection]:
+def _connection(args: argparse.Namespace, *, only_look: bool = False) -> Iterator[Connection]:
     with database_url(settings_of(args)) as url:
         migrate(url)
         store = Store(url, role="owner", pool=1)
         try:
-            with store.transaction() as connection:
+            with store.transaction(snapshot=only_look) as connection:
                 yield connection
         finally:
             store.close()

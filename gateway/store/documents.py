@@ -94,12 +94,17 @@ def _versions(rows: Iterable[Any]) -> Iterator[Version]:
     return (Version(row.kind, row.name, row.version, bytes(row.body), row.author, row.created_at) for row in rows)
 
 
+def known(connection: Connection, code: str) -> int | None:
+    """The id of the utility of that code, None when there is none."""
+    found = connection.exec_driver_sql("select id from utility where code = %(c)s", {"c": code}).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
 def utility(connection: Connection, code: str) -> int:
     """The id of the utility of that code. Raises Misconfigured when there is none."""
-    found = connection.exec_driver_sql("select id from utility where code = %(c)s", {"c": code}).scalar_one_or_none()
-    if found is None:
+    if (found := known(connection, code)) is None:
         raise Misconfigured(f"there is no utility {code!r}")
-    return int(found)
+    return found
 
 
 def reach(connection: Connection, utility_id: int) -> dict[str, Reach]:

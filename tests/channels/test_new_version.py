@@ -1,19 +1,20 @@
 """A new version of a profile: what it would mean for readings that came, and running processes that see it without a restart."""
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from gateway.domain.calendars import read_calendar
 from gateway.domain.documents import faults
-from gateway.inbound.parts import FRESH
+from gateway.domain.windows import local_day, open_on
 from gateway.mapping import formats
 from gateway.pipeline import configuring
 from gateway.pipeline.configuring import Effect, Plan
-from gateway.profiles import shipped
+from gateway.profiles import calendars, shipped
 from gateway.settings import Limits
 from gateway.store import Connection
+from tests.peers import until
 from tests.running import Gateway, Utility
 
 LEGAL = shipped()["legal_entity"].decode()
@@ -87,7 +88,27 @@ def test_running_processes_judge_and_speak_by_a_new_version_without_a_restart(co
             ("[words]", '[words]\n"status.rejected" = "Завернули"'),
         )
         configuring.write(connection, company.id, plan, "Иванова")
-    time.sleep(FRESH)
-    answer = company.call("POST", "/v1/readings", content=company.body({"2": "160.0", "1": "100"}), headers={"Accept-Language": "ru"})
-    rows = {row["meter"]: row for row in answer.json()["readings"]}
-    assert (rows["1"]["status"], rows["1"]["text"]) == ("rejected", "Завернули")
+    refused = company.body({"1": "100"})
+
+    def row() -> tuple[str, str]:
+        """What is refused whole may come again, and is judged again."""
+        answer = company.call("POST", "/v1/readings", content=refused, headers={"Accept-Language": "ru"}).json()
+        return answer["readings"][0]["status"], answer["readings"][0]["text"]
+
+    assert row()[0] == "rejected", "judged by the new version at once"
+    until(lambda: row() == ("rejected", "Завернули"), "the receipt speaks the words of the new version")
+
+
+def test_a_calendar_says_whose_windows_it_moves(gateway: Gateway, connection: Connection) -> None:
+    """When nobody works on the last day of the window that is open today, it goes on."""
+    water = gateway.utility("water")
+    water.meters("1")
+    timing = water.profile.timing(day=water.due, calendar=read_calendar(calendars()["ru"]))
+    last = open_on(timing, local_day(datetime.now(UTC), timing.zone))[0].last
+    text = calendars()["ru"].decode().replace("off = []", f"off = [{last}]").encode()
+    plan = configuring.plan(connection, water.id, {("calendar", "ru"): text}, formats(Limits()))
+    assert [(one.kind, one.name, one.changes[0].key, one.changes[0].now) for one in plan.planned] == [("calendar", "ru", "off", str(last))]
+    [told] = configuring.effects(connection, water.id, plan, datetime.now(UTC))
+    [shift] = told.shifts
+    assert (told.profile, told.reach.agreements, shift.opened, shift.closed) == ("water", 1, False, False)
+    assert (shift.was[0].last, shift.now[0].last > last) == (last, True)
