@@ -11,6 +11,7 @@ from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.judging import judge
 from gateway.domain.profile import Profile
 from gateway.domain.readings import MeterReading, Reading
+from gateway.domain.sources import Source, Told
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
 from gateway.domain.windows import period_end
@@ -24,7 +25,7 @@ class Rulebook(msgspec.Struct, frozen=True):
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A reading as it was judged: its values, when it came, in which format and for which period it was counted.
+    """A reading as it was judged: its values, when it came, in which format, who read it and for which period it was counted.
 
     `previous`: by register, the value that it was compared with, None where there was none.
     """
@@ -34,6 +35,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     arrival: datetime
     format: str
+    source: Source
     readings: tuple[Reading, ...]
     previous: Mapping[str, Decimal | None]
 
@@ -52,7 +54,7 @@ def verdict(past: Past, meter: Meter, book: Rulebook) -> Verdict:
     """
     given = past.at not in (past.arrival, period_end(past.period, book.profile.zone))
     new = MeterReading(meter=meter.serial, readings=past.readings, period=past.period, at=past.at if given else None)
-    judged = judge(new, _before(meter, past), book.profile, past.arrival, calendar=book.calendar)
+    judged = judge(new, _before(meter, past), book.profile, past.arrival, calendar=book.calendar, told=Told(source=past.source))
     accepted = past.format in book.profile.formats
     return Verdict(judged.status if accepted else ReadingStatus.REJECTED, judged.period)
 

@@ -195,6 +195,7 @@ def _past(one: Stood) -> Past:
         at=one.at,
         arrival=one.received_at,
         format=one.format,
+        source=one.source,
         readings=tuple(
             Reading(register=v.register, value=v.value, ratio_applied=v.ratio_applied, losses_applied=v.losses_applied) for v in one.values
         ),

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.domain.problems import Misconfigured
+from gateway.domain.sources import Source
 from gateway.domain.status import ReadingStatus
 from gateway.store.readings import BELIEVED
 from gateway.store.rows import array
@@ -61,6 +62,7 @@ class Stood(msgspec.Struct, gc=False):
     status: ReadingStatus
     received_at: datetime
     format: str
+    source: Source
     values: list[Weighed]
 
 
@@ -130,12 +132,12 @@ def groups(connection: Connection, utility_id: int, profile: str, services: Coll
 
 
 _JUDGED: Final = """
-with o as (select m.id, m.meter_id, m.period, m.at, m.status, s.received_at, s.format
+with o as (select m.id, m.meter_id, m.period, m.at, m.status, s.received_at, s.format, m.source
   from agreement a join usage_point p on p.agreement_id = a.id join meter e on e.usage_point_id = p.id
   join meter_reading m on m.meter_id = e.id and m.period = any(%(periods)s::text[]) join submission s on s.id = m.submission_id
   where a.utility_id = %(u)s and a.profile = %(p)s and m.same_as is null and not m.intervals and m.at is not null
     and m.status = any(%(states)s::text[]) limit %(limit)s)
-select o.id, o.meter_id, o.period, o.at, o.status, o.received_at, o.format,
+select o.id, o.meter_id, o.period, o.at, o.status, o.received_at, o.format, o.source,
   r.register, r.value, r.previous, r.ratio_applied, r.losses_applied
 from o join reading r on r.meter_reading_id = o.id where not r.volume order by o.id, r.ordinal"""
 
@@ -153,9 +155,9 @@ def judged(connection: Connection, utility_id: int, profile: str, periods: Colle
         },
     )
     found: dict[UUID, Stood] = {}
-    for id_, meter, period, at, status, received_at, format_, *value in rows:
+    for id_, meter, period, at, status, received_at, format_, source, *value in rows:
         stood = found.get(id_)
         if stood is None:
-            stood = found[id_] = Stood(id_, meter, period, at, ReadingStatus(status), received_at, format_, [])
+            stood = found[id_] = Stood(id_, meter, period, at, ReadingStatus(status), received_at, format_, source, [])
         stood.values.append(Weighed(*value))
     return list(found.values())
