@@ -95,6 +95,8 @@ def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading:
         return _refuse(store, sender, one, reason)
     _, found = decode(formats, entry.body, entry.envelope)
     news = [thing for thing in found if isinstance(thing, MeterReading)]
+    if one.ordinal >= len(news):
+        raise Rejected(Problem(code="translation_failed"))
     with store.transaction(sender.utility_id) as connection:
         one = _reviewed(connection, sender, reading)
         weigh(connection, sender.utility_id, [(entry, [news[one.ordinal]])])
