@@ -92,12 +92,13 @@ def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading:
         one = _reviewed(connection, sender, reading)
         entry = _entry(connection, sender.utility_id, one.submission, reading)
     if not accept:
-        return _refuse(store, sender, one, reason)
+        return _refuse(store, sender, reading, reason)
     _, found = decode(formats, entry.body, entry.envelope)
     news = [thing for thing in found if isinstance(thing, MeterReading)]
     if one.ordinal >= len(news):
         raise Rejected(Problem(code="translation_failed"))
     with store.transaction(sender.utility_id) as connection:
+        readings.hold(connection, [reading], registers=True)
         one = _reviewed(connection, sender, reading)
         weigh(connection, sender.utility_id, [(entry, [news[one.ordinal]])])
         if life.newer_stands(connection, one):
@@ -111,10 +112,11 @@ def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading:
     return one.submission
 
 
-def _refuse(store: Store, sender: Sender, one: Standing, reason: str) -> UUID:
+def _refuse(store: Store, sender: Sender, reading: UUID, reason: str) -> UUID:
     with store.transaction(sender.utility_id) as connection:
-        if not life.refuse(connection, sender.utility_id, one, reason, actor=sender.principal):
-            raise Rejected(Problem(code="decided_meanwhile"))
+        readings.hold(connection, [reading], registers=False)
+        one = _reviewed(connection, sender, reading)
+        life.refuse(connection, sender.utility_id, one, reason, actor=sender.principal)
         life.recount(connection, one.submission, rejected=1, in_review=-1)
     return one.submission
 

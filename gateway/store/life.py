@@ -190,12 +190,10 @@ def newer_stands(connection: Connection, one: Standing) -> bool:
     )
 
 
-def refuse(connection: Connection, utility_id: int, one: Standing, reason: str, *, actor: str) -> bool:
-    """Write that a person refused a reading, with the reason its sender is told. False: somebody else has decided."""
-    if not readings.move(connection, ReadingStatus.REJECTED, [(one.id, reason)], actor=actor):
-        return False
+def refuse(connection: Connection, utility_id: int, one: Standing, reason: str, *, actor: str) -> None:
+    """Write that a person refused a reading, whose row is held, with the reason that its sender is told."""
+    readings.move(connection, ReadingStatus.REJECTED, [(one.id, reason)], actor=actor)
     readings.object_to(connection, utility_id, {one.id: Problem(code="refused_by_person", values={"reason": reason})})
-    return True
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
