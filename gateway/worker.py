@@ -1,9 +1,9 @@
-"""The worker: translates files that wait, pushes what is due into billing, and mends what a dead worker left behind."""
+"""The worker: translates files that wait, pushes what is due into billing, fetches its master data, and mends what a dead worker left."""
 
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from threading import Condition, Event, Lock, Thread
@@ -16,6 +16,8 @@ from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.domain.profile import MAIL
 from gateway.mapping import Format
 from gateway.outbound import Target
+from gateway.pipeline import mastering
+from gateway.pipeline.mastering import Source
 from gateway.pipeline.verdicts import Patience
 from gateway.registry import build
 from gateway.settings import Settings
@@ -43,7 +45,8 @@ class Worker:
         self.targets: dict[int, Target] = {}
         self.flying: set[UUID] = set()
         self._floors: dict[int, float] = {}
-        self._waiting: dict[int, str] = {}
+        self._waiting: dict[str, str] = {}
+        self._sources: dict[tuple[str, str], Source] = {}
         self._connecting = Lock()
 
     def connect(self) -> dict[int, Target]:
@@ -55,18 +58,18 @@ class Worker:
                 try:
                     target = self._build(known)
                 except Misconfigured as error:
-                    self._say_waiting(known, str(error))
+                    self._say_waiting(f"{known.utility}.{known.name}", str(error))
                     continue
-                self._waiting.pop(known.id, None)
+                self._waiting.pop(f"{known.utility}.{known.name}", None)
                 ledger.pace(connection, known.id, rate=target.rate, concurrency=target.concurrency)
                 self.targets[known.id] = target
         return dict(self.targets)
 
-    def _say_waiting(self, known: ledger.Connected, why: str) -> None:
-        """Log why a target's deliveries wait, once for each reason."""
-        if self._waiting.get(known.id) != why:
-            self._waiting[known.id] = why
-            log.warning("worker.waits", extra={"facts": {"target": f"{known.utility}.{known.name}", "why": why}})
+    def _say_waiting(self, target: str, why: str) -> None:
+        """Log why a target waits, once for each reason."""
+        if self._waiting.get(target) != why:
+            self._waiting[target] = why
+            log.warning("worker.waits", extra={"facts": {"target": target, "why": why}})
 
     def _build(self, known: ledger.Connected) -> Target:
         """The connection of that name in the settings; while they name none at all, readable files in the data folder, for readings."""
@@ -115,6 +118,30 @@ class Worker:
         """Queue readings whose hold is over; False when there is none."""
         return pipeline.release(self.store, skew=self.skew)
 
+    def fetch_one(self, going: Callable[[], bool] = lambda: True) -> bool:
+        """Fetch the master data of one target for which that is due; False when there is none."""
+        for source in self._masters():
+            every = timedelta(seconds=source.target.master_every)
+            if mastering.sync(self.store, source, every=every, skew=self.skew, going=going) is not None:
+                return True
+        return False
+
+    def _masters(self) -> Iterator[Source]:
+        """The targets that are asked for master data of themselves; one set wrong is said and left out."""
+        for utility, sections in self.settings.targets.items():
+            for name, section in sections.items():
+                if not section.get("master_every"):
+                    continue
+                if (utility, name) not in self._sources:
+                    try:
+                        target = build(Target, section)
+                    except Misconfigured as error:
+                        self._say_waiting(f"{utility}.{name}", str(error))
+                        continue
+                    limit = self.settings.limits.registry_bytes
+                    self._sources[utility, name] = Source(utility=utility, name=name, target=target, limit=limit)
+                yield self._sources[utility, name]
+
     def beat(self) -> bool:
         """Keep the leases of the batches in flight; always False, so that the pause is kept."""
         if flying := list(self.flying):
@@ -129,12 +156,14 @@ class Worker:
             busy = (
                 self.translate_one() or self.reap_one() or self.release_some() or any(self.deliver_one(target) for target in self.connect())
             )
+            busy = busy or self.fetch_one()
             if not busy:
                 return steps
             steps += 1
 
     def run(self, stop: Event) -> None:
-        """Work until `stop`: a translator, a reaper, a heart, a listener, and per target as many senders as it allows calls, at most two.
+        """Work until `stop`: a translator, a reaper, a heart, a listener, one who fetches, and per target as many senders as it allows
+        calls, at most two.
 
         Two senders a target are the sweet spot on two cores (docs/ledger.md); more calls at once come from more workers.
         """
@@ -145,6 +174,7 @@ class Worker:
             self._thread("translate", self.translate_one, bell, stop),
             self._thread("reap", self.reap_one, bell, stop, pause=settings.reap),
             self._thread("release", self.release_some, bell, stop, pause=settings.poll),
+            self._thread("fetch", partial(self.fetch_one, lambda: not stop.is_set()), bell, stop, pause=settings.reap),
             self._thread("heartbeat", self.beat, bell, stop, pause=settings.heartbeat),
         ]
         for thread in threads:
@@ -161,7 +191,7 @@ class Worker:
         bell.ring()
         for thread in threads:
             thread.join()
-        for target in self.targets.values():
+        for target in [*self.targets.values(), *(source.target for source in self._sources.values())]:
             target.close()
 
     def _reached(self) -> set[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 SERVERS = ("/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/libexec/sftp-server", "/usr/lib/ssh/sftp-server")
-KINDS = {"open": (3,), "write": (6,), "rename": (18, 200)}
+KINDS = {"open": (3,), "read": (5,), "write": (6,), "rename": (18, 200)}
 """Numbers of the requests in the protocol; 200 is an extension, of which clients here use only posix-rename."""
 
 

@@ -115,7 +115,7 @@ class Sshd:
                     os.kill(session, signal.SIGKILL)
 
     def cut(self, request: str, when: str) -> None:
-        """End the next session that makes this request (`open`, `write`, `rename`), `before` or `after` it is carried out.
+        """End the next session that makes this request (`open`, `read`, `write`, `rename`), `before` or `after` it is carried out.
 
         `never` lets the session be but answers it no more. For a server that is not jailed.
         """

@@ -20,7 +20,7 @@ from gateway.domain.profile import MAIL
 from gateway.outbound import Target
 from gateway.registry import build
 from gateway.settings import Settings
-from gateway.store import Store, check_schema, doubts, ledger, people
+from gateway.store import Store, check_schema, doubts, ledger, people, syncs
 from gateway.store.audit import audit
 
 LEAST_DISK: Final = 1024**3
@@ -29,6 +29,7 @@ CLOCKS: Final = 2.0
 """Seconds by which the clocks of this machine and of the database may differ."""
 SERVERS: Final = range(15, 19)
 PATIENCE: Final = 5.0
+_PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432, "postgres": 5432}
 
 
 class Finding(NamedTuple):
@@ -110,6 +111,7 @@ def _server(store: Store, settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("ok", "schema", "this version's")
             yield from _strangers(store, settings)
+            yield from _masters(store, settings)
             yield from _ledger(store)
     finally:
         store.close()
@@ -126,13 +128,30 @@ def _strangers(store: Store, settings: Settings) -> Iterator[Finding]:
         for name in sections:
             if utility not in known:
                 yield Finding("wrong", f"target {utility}.{name}", f"the database knows no utility {utility!r}")
-            elif name not in known[utility] and name != MAIL:
+            elif name not in known[utility] and name != MAIL and not sections[name].get("master_profile"):
                 named = ", ".join(sorted(known[utility])) or "none"
                 yield Finding("wrong", f"target {utility}.{name}", f"no profile of the utility names this target, they name: {named}")
     if any(settings.targets.values()):
         for utility, names in known.items():
             for name in sorted(names - settings.targets.get(utility, {}).keys()):
                 yield Finding("wrong", f"target {utility}.{name}", "not in the settings: its deliveries wait")
+
+
+def _masters(store: Store, settings: Settings) -> Iterator[Finding]:
+    """How the last fetch of master data ended, of each target that is asked for it, and since when nothing good came."""
+    for utility, sections in settings.targets.items():
+        for name in (name for name, section in sections.items() if section.get("master_every")):
+            about = f"master {utility}.{name}"
+            with store.transaction() as connection:
+                last, good = syncs.last_of(connection, utility, name)
+            fresh = "never synced" if good is None else f"last synced at {good:%Y-%m-%d %H:%M:%S}Z"
+            if last is None or not last.outcome:
+                yield Finding("note", about, f"{fresh}; {'a worker fetches it' if last is None else 'it is being fetched'}")
+            elif last.outcome in syncs.GOOD:
+                left = last.told.get("left", 0)
+                yield Finding("ok", about, f"{fresh}, {last.outcome}{f', {left} agreements left as they were' if left else ''}")
+            else:
+                yield Finding("wrong", about, f"{fresh}; {last.outcome}: {last.told.get('why', 'its process ended')}")
 
 
 def _ledger(store: Store) -> Iterator[Finding]:
@@ -166,6 +185,8 @@ def _reached(section: dict[str, Any]) -> str:
     parts = urlsplit(str(section.get("url", "")))
     if not parts.hostname:
         return f"{section.get('kind')}: the settings are right"
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+    if port is None:
+        return f"{section.get('kind')}: the settings are right"
     with socket.create_connection((parts.hostname, port), PATIENCE):
         return f"{parts.scheme}://{parts.hostname}:{port} answers"

@@ -46,7 +46,7 @@ def diff(args: argparse.Namespace) -> int:
         utility = utility_of(connection, args.utility, args.profile)
         staged = _staged(connection, utility, args)
         if staged:
-            _tell(feed.changes(connection, utility, args.profile), feed.gone(connection, utility, args.profile) if args.whole else [])
+            tell(feed.changes(connection, utility, args.profile), feed.gone(connection, utility, args.profile) if args.whole else [])
         connection.rollback()
     return OK if staged else SOME
 
@@ -113,7 +113,7 @@ def _gone(connection: Connection, utility: int, args: argparse.Namespace) -> lis
     return gone
 
 
-def _tell(changes: Iterable[Change], gone: Iterable[Gone]) -> None:
+def tell(changes: Iterable[Change], gone: Iterable[Gone]) -> None:
     """Print each change on a line, and how many there are of each kind."""
     found: dict[str, int] = {}
     for change in changes:

@@ -134,6 +134,20 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
         verb.add_argument("--utility", required=True, help="code of the utility; made when it is new")
         verb.add_argument("--profile", required=True, help="rulebook of these agreements")
         verb.add_argument("--whole", action="store_true", help="the file is all there is: meters that it does not name are retired today")
+    fetched = _verb(registry, "sync", "gateway.cli.syncing:sync", "fetch master data from a billing now", everywhere)
+    fetched.add_argument("--utility", default="", help="code of the utility (default: all)")
+    fetched.add_argument("--target", default="", metavar="NAME", help="a target of the settings (default: all that offer master data)")
+    fetched.add_argument("--dry-run", action="store_true", help="say thing by thing what would be done and change nothing")
+    fetched.add_argument(
+        "--max-retired",
+        type=float,
+        default=None,
+        metavar="PERCENT",
+        help="this time: stop when more of the meters than that would be retired (default: the target's master_max_retired)",
+    )
+    ended = _verb(registry, "syncs", "gateway.cli.syncing:last", "how the last fetches of master data ended", everywhere)
+    ended.add_argument("--utility", default="", help="code of the utility (default: all)")
+    ended.add_argument("--limit", type=int, default=20, help="how many")
     out = _verb(registry, "export", "gateway.cli.registering:export", "write the registry as a file to bring in again", everywhere)
     out.add_argument("file", type=Path, nargs="?", default=None, help="where to (default: the terminal)")
     out.add_argument("--utility", required=True, help="code of the utility")

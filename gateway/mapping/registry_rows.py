@@ -4,8 +4,9 @@ import csv
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
+from functools import partial
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import msgspec
 
@@ -18,15 +19,32 @@ from gateway.mapping.registry_cells import READERS, WrongError
 COLUMNS: Final = Line.__struct_fields__
 REQUIRED: Final = ("agreement", "point", "meter", "register", "digits")
 _SHOWN: Final = 40
+_LONGEST: Final = 65_536
 _object: Final = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
 
 
 class Row(NamedTuple):
-    """A row of a file and the line it begins in; line 1 is the first. `problems`: what is wrong with it, then `line` is None."""
+    """A row of a file and the line it begins in; line 1 is the first. `problems`: what is wrong with it, then `line` is None.
+
+    `agreement`: the one that it names, as it stands there; empty when the row cannot be told.
+    """
 
     number: int
     line: Line | None
     problems: tuple[Problem, ...] = ()
+    agreement: str = ""
+
+
+def text_lines(body: IO[bytes]) -> Iterator[str]:
+    """The lines of a body. Raises Rejected for bytes that are no UTF-8, and for a line too long to be a row."""
+    for number, line in enumerate(iter(partial(body.readline, _LONGEST), b""), 1):
+        if len(line) == _LONGEST:
+            told = {"reason": f"more than {_LONGEST} bytes"}
+            raise Rejected(Problem(code="registry_unreadable", where=f"line {number}", values=told))
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise Rejected(Problem(code="registry_encoding", where=f"line {number}")) from None
 
 
 def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
@@ -121,11 +139,12 @@ def _row(number: int, cells: Mapping[str, str]) -> Row:
         for name in REQUIRED
         if not cells.get(name, "").strip()
     ]
+    agreement = fields.get("agreement", "")
     if problems:
-        return Row(number, None, tuple(problems))
+        return Row(number, None, tuple(problems), agreement)
     line = Line(**fields)
     nonsense = [msgspec.structs.replace(one, where=f"line {number}, {one.where}") for one in _nonsense(line, fields.keys())]
-    return Row(number, None if nonsense else line, tuple(nonsense))
+    return Row(number, None if nonsense else line, tuple(nonsense), agreement)
 
 
 _BESIDE: Final = (

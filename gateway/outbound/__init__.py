@@ -1,10 +1,10 @@
 """Targets: readings to billing, letters to people, one file per kind. Here stands their contract."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -100,6 +100,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `rate`: items per second at most, 0 for no cap. `concurrency`: calls at once. `batch`: items a call.
     `per_lane`: readings of one meter that may travel in one call. Of class B: `poll`: seconds between two questions about an item that
     billing still has pending; `overdue`: seconds after its last sending when a pending item becomes doubtful and a person is asked instead.
+
+    Of a billing that is asked for master data: `master_every`: seconds from one fetch to the next, 0 for never of itself; `master_profile`:
+    the profile of the agreements it knows, when not exactly one names this target; `master_max_retired`: percent of the meters that
+    may be missing in a fetch; `master_timeout`: seconds for a fetch.
     """
 
     rate: float = 0.0
@@ -108,6 +112,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     per_lane: int = 1
     poll: float = 60.0
     overdue: float = 86400.0
+    master_every: Annotated[float, msgspec.Meta(ge=0, le=366 * 86400)] = 0.0
+    master_profile: str = ""
+    master_max_retired: Annotated[float, msgspec.Meta(ge=0, le=100)] = 5.0
+    master_timeout: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 600.0
 
     @property
     def letters(self) -> bool:
@@ -135,6 +143,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Changes nothing at billing. Raises as `deliver` does.
         """
         raise Misconfigured(f"{type(self).__name__} cannot be asked")
+
+    def master(self) -> Generator[bytes, None, None]:
+        """All that billing knows of its agreements, points, meters and registers: a feed's CSV in UTF-8 (docs/cli.md), piece by piece.
+
+        What was yielded counts only when the end is reached. Raises as `deliver` does, Rejected for what cannot be such a file.
+        """
+        raise Misconfigured(f"{type(self).__name__} offers no master data")
 
     def close(self) -> None:
         """Let go of connections; a target that keeps none does nothing."""

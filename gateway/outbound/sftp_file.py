@@ -1,35 +1,24 @@
 """Hands batches to a billing as text files over SFTP and reads its acknowledgement files back (contracts_schema/sftp_file.md)."""
 
-import errno
+import codecs
 import logging
 import re
-import socket
-import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from time import monotonic
 from typing import Annotated, Final
 
 import msgspec
 import paramiko
-from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
-from paramiko.ssh_exception import IncompatiblePeer
 
-from gateway.domain.problems import Misconfigured, Unavailable
+from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
+from gateway.outbound.sftp_wire import BROKEN, Server, Step, attempt, pinned, private_key, whole
 from gateway.outbound.text_file import FIELDS, WORDS, Layout, Unbelievable, Word, answer
 
 log = logging.getLogger("metergate")
 
-OPERATOR: Final = frozenset({errno.ENOENT, errno.EACCES})
-"""Refusals of the server that time does not mend: no such folder, no right to it."""
-BROKEN: Final = (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError, ValueError, IndexError, struct.error)
-"""How a connection or its other end fails; the last three are what an answer that is no SSH or SFTP comes to."""
-WIRE_LOG: Final = "paramiko.metergate"
-"""Where the library tells of its connections; what matters there is raised too, so it is heard only by who wants everything."""
-logging.getLogger(WIRE_LOG).addFilter(lambda _: log.isEnabledFor(logging.DEBUG))
 REMEMBERED: Final = 1000
 RAW_BYTES: Final = 1024 * 1024
 
@@ -41,7 +30,8 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     `folder`, `acks`: where files are put and answers are looked for. `name`: of a file, `ack`: of its answer, `{name}` being the file's
     without its ending. `columns`: header -> field, in their order. `codes`: register -> billing's code. `words`: billing's word on a row ->
     taken, refused, later or pending. `zone`: in which times are written. `timeout`: seconds for a whole attempt. `ack_bytes`: longest
-    answer read.
+    answer read. `master_path`: the file of master data, in `master_encoding`; its size and time must stand still for `master_stable`
+    seconds, and `master_marker`, where one is named, must be there and no older.
     """
 
     host: str
@@ -66,6 +56,10 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     zone: str = "UTC"
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
     ack_bytes: Annotated[int, msgspec.Meta(ge=1)] = 16 * 1024 * 1024
+    master_path: str = ""
+    master_marker: str = ""
+    master_encoding: str = "utf-8"
+    master_stable: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 5.0
     concurrency: int = 1
 
     def __post_init__(self) -> None:
@@ -79,7 +73,11 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
                 raise ValueError(f"{setting}: a file's name with {{{hole}}} in it is wanted, and nothing else in braces")
         if self.folder.rstrip("/") == self.acks.rstrip("/") and self.ack == "{name}.csv":
             raise ValueError("ack: an answer cannot have the name of its file")
-        _ = self._layout, self._pinned, self._key
+        try:
+            codecs.lookup(self.master_encoding)
+        except LookupError as error:
+            raise ValueError(f"master_encoding: {error}") from error
+        _ = self._layout, self._server
 
     def __repr__(self) -> str:
         return f"SftpFile({self.user}@{self.host}:{self.port})"
@@ -127,6 +125,20 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
                     answers.append(answer(item, said) or Answer(key=item.key, outcome=Outcome.PENDING))
         return Receipt(answers=tuple(answers), raw="\n".join(lines).encode()[:RAW_BYTES])
 
+    def master(self) -> Generator[bytes, None, None]:
+        """The file at `master_path` as it lies there; a file in the making or one that changes meanwhile is Unavailable."""
+        if not self.master_path:
+            raise Misconfigured(f"{self}: master_path names no file")
+        step = Step()
+        step.doing = self.master_path
+        with attempt(self._server, step, self.master_timeout) as files:
+            pieces = whole(files, self.master_path, self.master_marker, self.master_stable)
+            try:
+                for text in codecs.iterdecode(pieces, self.master_encoding):
+                    yield text.encode()
+            except UnicodeError as error:
+                raise Rejected(Problem(code="registry_encoding")) from error
+
     @cached_property
     def _layout(self) -> Layout:
         return Layout(
@@ -142,37 +154,17 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
         )
 
     @cached_property
-    def _pinned(self) -> tuple[paramiko.PKey, ...]:
-        """The keys of `host_key`: lines of a known_hosts file, or of a public key."""
-        keys: list[paramiko.PKey] = []
-        for line in self.host_key.splitlines():
-            fields = line.split()
-            if not fields or line.startswith("#"):
-                continue
-            bare = len(fields) > 1 and fields[1].startswith("AAAA")
-            try:
-                entry = HostKeyEntry.from_line(" ".join(["*", *fields] if bare else fields))
-            except (InvalidHostKey, *BROKEN) as error:
-                raise ValueError(f"host_key: no line of a known_hosts file: {line[:40]}...") from error
-            if entry is None:
-                raise ValueError(f"host_key: no line of a known_hosts file, or of a key of no known kind: {line[:40]}...")
-            keys.append(entry.key)
-        if not keys:
-            raise ValueError("host_key: the line of a known_hosts file is wanted; ssh-keyscan shows it, its owner confirms it")
-        return tuple(keys)
-
-    @cached_property
-    def _key(self) -> paramiko.PKey | None:
-        if not self.key_file:
-            return None
-        for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
-            try:
-                return kind.from_private_key_file(self.key_file, self.passphrase or None)
-            except OSError as error:
-                raise ValueError(f"key_file: {error.strerror}") from error
-            except (paramiko.SSHException, ValueError, TypeError, IndexError):
-                continue  # of another kind, or no key at all, or another passphrase: the library does not tell them apart
-        raise ValueError("key_file: no private key (Ed25519, ECDSA or RSA), or not with this passphrase")
+    def _server(self) -> Server:
+        return Server(
+            name=str(self),
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            key=private_key(self.key_file, self.passphrase) if self.key_file else None,
+            pinned=pinned(self.host_key),
+            timeout=self.timeout,
+        )
 
     @cached_property
     def _memory(self) -> "_Memory":
@@ -185,26 +177,11 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
 
     @contextmanager
     def _call(self) -> "Iterator[_Call]":
-        """A connection for one attempt, which ends when its time is over; whatever goes wrong is one of the three errors."""
+        """A connection for one attempt, whose folders are there."""
         call = _Call(self)
-        late = monotonic() + self.timeout
-        try:
-            with _connection(self, late) as files:
-                call.begin(files)
-                yield call
-        except paramiko.BadHostKeyException as error:
-            raise Misconfigured(f"{self}: another host key than `host_key`: {_print(error.key)}, nothing was sent") from error
-        except IncompatiblePeer as error:
-            raise Misconfigured(f"{self}: {error}") from error
-        except paramiko.AuthenticationException as error:
-            if "EOF" in str(error) or "timeout" in str(error):  # paramiko's words for a peer that went away meanwhile
-                raise Unavailable(f"{self}: {error}", sent=False) from error
-            raise Misconfigured(f"{self}: {error}") from error
-        except BROKEN as error:
-            if isinstance(error, OSError) and error.errno in OPERATOR and not call.sent:
-                raise Misconfigured(f"{self}: {call.doing}: {error.strerror}") from error
-            why = f"not done within {self.timeout:g} s" if monotonic() >= late else str(error) or type(error).__name__
-            raise Unavailable(f"{self}: {call.doing}: {why}", sent=call.sent) from error
+        with attempt(self._server, call, self.timeout) as files:
+            call.begin(files)
+            yield call
 
 
 class _Memory:
@@ -229,12 +206,11 @@ class _Memory:
                 del self._read[next(iter(self._read))]
 
 
-class _Call:
-    """One attempt: `doing` says at what it is, `sent` whether billing may have the file."""
+class _Call(Step):
+    """One attempt to hand over or to ask."""
 
     def __init__(self, target: SftpFile) -> None:
-        self.sent = False
-        self.doing = "connecting"
+        super().__init__()
         self._target = target
         self._memory = target._memory  # noqa: SLF001 - the two are one thing in two classes
         self._layout = target._layout  # noqa: SLF001
@@ -335,52 +311,8 @@ class _Call:
         raise refusal
 
 
-@contextmanager
-def _connection(target: SftpFile, late: float) -> Iterator[paramiko.SFTPClient]:
-    """Connect to the one host whose key is pinned. At the end of its time the socket is shut, under whatever waits for it."""
-    wire = socket.create_connection((target.host, target.port), timeout=max(min(late - monotonic(), 10.0), 0.001))
-    clock = threading.Timer(late - monotonic(), _cut, (wire,))
-    clock.daemon = True
-    clock.start()
-    client = paramiko.SSHClient()
-    client.set_log_channel(WIRE_LOG)
-    client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    place = target.host if target.port == 22 else f"[{target.host}]:{target.port}"
-    for key in target._pinned:  # noqa: SLF001 - the two are one thing
-        client.get_host_keys().add(place, key.get_name(), key)
-    try:
-        client.connect(
-            target.host,
-            target.port,
-            target.user,
-            target.password or None,
-            target._key,  # noqa: SLF001
-            timeout=target.timeout,
-            banner_timeout=target.timeout,
-            auth_timeout=target.timeout,
-            channel_timeout=target.timeout,
-            allow_agent=False,
-            look_for_keys=False,
-            sock=wire,
-        )
-        yield client.open_sftp()
-    finally:
-        clock.cancel()
-        client.close()
-        wire.close()
-
-
-def _cut(wire: socket.socket) -> None:
-    with suppress(OSError):
-        wire.shutdown(socket.SHUT_RDWR)
-
-
 def _by_key(words: tuple[Word, ...]) -> dict[str, list[Word]]:
     found: dict[str, list[Word]] = {}
     for word in words:
         found.setdefault(word.key, []).append(word)
     return found
-
-
-def _print(key: paramiko.PKey) -> str:
-    return f"{key.get_name()} {key.fingerprint}"

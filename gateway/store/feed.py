@@ -55,6 +55,8 @@ def stage(connection: Connection, utility_id: int, lines: Iterable[Line]) -> int
     connection.exec_driver_sql(
         f"create temporary table line ({', '.join(f'{name} {kind}' for name, kind in columns.items())}) on commit drop"
     )
+    connection.exec_driver_sql("drop table if exists aside")
+    connection.exec_driver_sql("create temporary table aside (agreement_key text) on commit drop")
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - a connection that is open has one
     count = 0
@@ -123,8 +125,13 @@ def clashes(connection: Connection, limit: int) -> list[Clash]:
 def drop_clashes(connection: Connection) -> int:
     """Leave every row out that contradicts an earlier one; return how many. What stood first may be gone then: look again."""
     return sum(
-        connection.exec_driver_sql(f"delete from line where n in (select l.n {rows})").rowcount for *_, rows in _clashing(connection)
+        connection.exec_driver_sql(f"delete from line where n in (select l.n {rows})").rowcount for rows in contradicting(connection)
     )
+
+
+def contradicting(connection: Connection) -> Iterator[str]:
+    """Where the rows l are that contradict an earlier one, a question for each kind of thing."""
+    return (rows for *_, rows in _clashing(connection))
 
 
 _ROW: Final = "agreement_key, point_key, meter_key, register, since_day"
@@ -147,17 +154,37 @@ def changes(connection: Connection, utility_id: int, profile: str) -> Iterator[C
     """What the staged rows would change, from branches and parties down to registers."""
     for part in _present(connection):
         keys, fields = ", ".join(part.key), [*part.told]
-        came = ", ".join([*part.key, *(f"{source} as {name}" for name, source in part.told.items() if name not in part.key)])
-        differs = f"({', '.join(f'c.{name}' for name in fields)}) is distinct from ({', '.join(f't.{name}' for name in fields)})"
         told = ", ".join(f"c.{name}::text" for name in part.key)
+        was = f"case when t.{part.key[0]} is not null then to_jsonb(t) end as was"
         rows = connection.exec_driver_sql(
-            f"with c as (select distinct on ({keys}) {came} from line l where {part.filled} order by {keys}, n), t as ({part.there}) "
-            f"select {told}, case when t.{part.key[0]} is not null then to_jsonb(t) end as was, to_jsonb(c) as now "
-            f"from c left join t using ({keys}) where {differs} order by {keys}",
-            {"u": utility_id, "profile": profile},
+            _differing(part, f"{told}, {was}, to_jsonb(c) as now") + f" order by {keys}", {"u": utility_id, "profile": profile}
         )
         for row in rows:
             yield Change(part.kind, tuple(row[: len(part.key)]), _only(row.was, fields), _only(row.now, fields) or {})
+
+
+def changed(connection: Connection, utility_id: int, profile: str) -> dict[str, int]:
+    """How many changes there are of each kind, `new meter` or `changed terms`; a kind without any is left out."""
+    found: dict[str, int] = {}
+    for part in _present(connection):
+        there = f"t.{part.key[0]} is not null"
+        row = connection.exec_driver_sql(
+            _differing(part, f"count(*) filter (where not ({there})) as new, count(*) filter (where {there}) as changed"),
+            {"u": utility_id, "profile": profile},
+        ).one()
+        found |= {f"{how} {part.kind}": count for how, count in (("new", row.new), ("changed", row.changed)) if count}
+    return found
+
+
+def _differing(part: Part, wanted: str) -> str:
+    """The question for things c of `line` that are not as t, what is known of them."""
+    keys = ", ".join(part.key)
+    came = ", ".join([*part.key, *(f"{source} as {name}" for name, source in part.told.items() if name not in part.key)])
+    differs = f"({', '.join(f'c.{name}' for name in part.told)}) is distinct from ({', '.join(f't.{name}' for name in part.told)})"
+    return (
+        f"with c as (select distinct on ({keys}) {came} from line l where {part.filled} order by {keys}, n), t as ({part.there}) "
+        f"select {wanted} from c left join t using ({keys}) where {differs}"
+    )
 
 
 def _only(row: dict[str, Any] | None, fields: Iterable[str]) -> dict[str, Any] | None:
@@ -165,22 +192,23 @@ def _only(row: dict[str, Any] | None, fields: Iterable[str]) -> dict[str, Any] |
 
 
 class Gone(msgspec.Struct, frozen=True):
-    """A meter that hangs by the registry and is in no row."""
+    """A meter that hangs by the registry and is in no row, though its agreement was not set aside."""
 
     agreement: str
     point: str
     meter: str
 
 
-_GONE: Final = """
+GONE: Final = """
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
 where m.utility_id = %(u)s and a.profile = %(profile)s and m.removed_on is null
-  and not exists (select from line l where l.agreement_key = a.key and l.point_key = p.key and l.meter_key = m.key)"""
+  and not exists (select from line l where l.agreement_key = a.key and l.point_key = p.key and l.meter_key = m.key)
+  and not exists (select from aside where agreement_key = a.key)"""
 
 
 def gone(connection: Connection, utility_id: int, profile: str) -> list[Gone]:
     """The meters of a profile's agreements that hang by the registry and are in no staged row."""
-    rows = connection.exec_driver_sql(f"select a.number, p.code, m.serial {_GONE} order by 1, 2, 3", {"u": utility_id, "profile": profile})
+    rows = connection.exec_driver_sql(f"select a.number, p.code, m.serial {GONE} order by 1, 2, 3", {"u": utility_id, "profile": profile})
     return [Gone(*row) for row in rows]
 
 
@@ -197,7 +225,7 @@ def hanging(connection: Connection, utility_id: int, profile: str) -> int:
 def retire(connection: Connection, utility_id: int, profile: str, day: date) -> int:
     """Take the meters that are `gone` off their points on a day; return how many."""
     done = connection.exec_driver_sql(
-        f"update meter set removed_on = %(day)s where id in (select m.id {_GONE})", {"u": utility_id, "profile": profile, "day": day}
+        f"update meter set removed_on = %(day)s where id in (select m.id {GONE})", {"u": utility_id, "profile": profile, "day": day}
     )
     return done.rowcount
 

@@ -78,9 +78,11 @@ sync = Table(
     own_id(),
     of_utility(),
     Column("name", Text, nullable=False),
+    text_column("profile"),
     Column("started_at", INSTANT, nullable=False, server_default=NOW),
     Column("finished_at", INSTANT),
     Column("outcome", Text),
     Column("told", JSONB, nullable=False, server_default=text("'{}'")),
     Index("sync_utility_id_name_id_idx", "utility_id", "name", "id"),
+    Index("sync_good", "utility_id", "profile", "id", postgresql_where=text("outcome in ('applied', 'partly', 'unchanged')")),
 )

@@ -162,6 +162,11 @@ def test_the_registry_has_a_section_of_the_page() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)) == named
 
 
+def test_the_people_behind_readings_have_four_tables() -> None:
+    named = {name for name, thing in vars(people_tables).items() if name in meta.tables and thing is meta.tables[name]}
+    assert named == {"link", "hidden_meter", "letter", "sync"}
+
+
 def test_the_ledger_has_seven_tables() -> None:
     named = {name for name, thing in vars(ledger_tables).items() if name in meta.tables and thing is meta.tables[name]}
     assert named == LEDGER

@@ -18,6 +18,8 @@ KINDS = ("http_json", "files")
 """Kinds of class A, which promise one effect whatever is repeated."""
 ASKED = ("sftp_file", "soap")
 """Kinds that may be of class B or C; each is tried in a file of its own."""
+SOURCES = ("sql_staging",)
+"""Kinds that take no readings and give master data."""
 
 
 def item(number: int, *, key: str = "", meter: str = "", consumption: str = "120.5", revision: int = 1) -> Item:

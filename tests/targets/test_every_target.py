@@ -9,14 +9,14 @@ from gateway import outbound
 from gateway.domain.problems import Misconfigured
 from gateway.outbound import Batch, Outcome, Target
 from gateway.registry import build
-from tests.targets.conftest import ASKED, KINDS, Bench, batch, item
+from tests.targets.conftest import ASKED, KINDS, SOURCES, Bench, batch, item
 
-SHARED = {"wire", "text_file", "calls", "soap_contract", "soap_answer", "soap_rows", "letter_text", "mail", "webhook"}
+SHARED = {"wire", "text_file", "calls", "soap_contract", "soap_answer", "soap_rows", "sftp_wire", "letter_text", "mail", "webhook"}
 """Files of the folder that are no billing target."""
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {module.name for module in pkgutil.iter_modules(outbound.__path__)} - SHARED == {*KINDS, *ASKED}
+    assert {module.name for module in pkgutil.iter_modules(outbound.__path__)} - SHARED == {*KINDS, *ASKED, *SOURCES}
 
 
 def test_a_batch_is_answered_item_by_item_in_its_order(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """GET /v1/coverage: what is still missing for a period, register by register, as JSON or as a workbook."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.look import XLSX, check, download, reader
 from gateway.inbound.parts import Parts, parts_of
 from gateway.mapping.coverage_sheet import write
-from gateway.store import coverage
+from gateway.store import coverage, people, syncs
 from gateway.store.people import Sender
 
 LIMIT: Final = 100_000
@@ -35,9 +36,13 @@ class ExpectedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """How a period is covered. The counts are of all registers asked about, `registers` the ones shown."""
+    """How a period is covered. The counts are of all registers asked about, `registers` the ones shown.
+
+    `synced_at`: when they were last as billing has them, of the profile for which that is longest ago; null when it was never asked.
+    """
 
     period: str
+    synced_at: datetime | None
     expected: int
     received: int
     accepted: int
@@ -71,12 +76,12 @@ async def get_coverage(
 
     `mine`: only meters of which this key has ever reported.
     """
-    found = await _asked(request, period, agreement, party, branch, mine=mine)
-    body = await asyncio.to_thread(_told, found, period, only)
+    found, synced_at = await _asked(request, period, agreement, party, branch, mine=mine)
+    body = await asyncio.to_thread(_told, found, synced_at, period, only)
     return Response(body, media_type="application/json")
 
 
-def _told(found: list[Expected], period: str, only: Cover | None) -> bytes:
+def _told(found: list[Expected], synced_at: datetime | None, period: str, only: Cover | None) -> bytes:
     """The answer in JSON; a thread's work, since a branch may have some ten thousand registers."""
     shown = [
         ExpectedView(
@@ -87,7 +92,7 @@ def _told(found: list[Expected], period: str, only: Cover | None) -> bytes:
         for one in found
         if only in (None, one.cover)
     ]
-    return msgspec.json.encode(Coverage(period=period, **counts(found), registers=shown))
+    return msgspec.json.encode(Coverage(period=period, synced_at=synced_at, **counts(found), registers=shown))
 
 
 @get(
@@ -108,19 +113,23 @@ async def get_coverage_workbook(
     only: FromQuery[Cover | None] = None,
 ) -> Response[bytes]:
     """The registers of `getCoverage` as a workbook to hand on, in the language asked for."""
-    found = await _asked(request, period, agreement, party, branch, mine=mine)
+    found, _ = await _asked(request, period, agreement, party, branch, mine=mine)
     rows = [one for one in found if only in (None, one.cover)]
     body = await asyncio.to_thread(write, rows, period=period, language=language_of(request))
     return download(body, f"coverage_{period}.xlsx")
 
 
-async def _asked(request: Request[Any, Any, Any], period: str, agreement: str, party: str, branch: str, *, mine: bool) -> list[Expected]:
+Found = tuple[list[Expected], datetime | None]
+
+
+async def _asked(request: Request[Any, Any, Any], period: str, agreement: str, party: str, branch: str, *, mine: bool) -> Found:
     sender = await reader(request)
     told = {name: code for name, code in (("agreement", agreement), ("party", party), ("branch", branch)) if code}
     check(period, **told)
     return await asyncio.to_thread(_expected, parts_of(request), sender, period, told, mine=mine)
 
 
-def _expected(parts: Parts, sender: Sender, period: str, told: dict[str, str], *, mine: bool) -> list[Expected]:
+def _expected(parts: Parts, sender: Sender, period: str, told: dict[str, str], *, mine: bool) -> Found:
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
-        return within(coverage.expected(connection, sender, period, **told, mine=mine, limit=LIMIT + 1), LIMIT)
+        found = within(coverage.expected(connection, sender, period, **told, mine=mine, limit=LIMIT + 1), LIMIT)
+        return found, syncs.synced_at(connection, sender.utility_id, people.profiles(connection, sender.utility_id))

@@ -3,7 +3,6 @@
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import IO, Annotated, Any, Final
 
 import msgspec
@@ -16,14 +15,13 @@ from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.auth import key_in, may
 from gateway.inbound.parts import Parts, parts_of
 from gateway.inbound.views import ProblemView, problem_view
-from gateway.mapping.registry_rows import Row, csv_rows, json_rows
+from gateway.mapping.registry_rows import Row, csv_rows, json_rows, text_lines
 from gateway.pipeline import feeding
 from gateway.pipeline.feeding import Fed
 from gateway.store import feed, people
 from gateway.store.people import Sender
 
 _READERS: Final[dict[str, Callable[[Iterable[str]], Iterator[Row]]]] = {"text/csv": csv_rows, "application/x-ndjson": json_rows}
-_LONGEST: Final = 65_536
 _MEMORY: Final = 4 * 1024 * 1024
 """A feed larger than that waits in a temporary file."""
 
@@ -81,19 +79,7 @@ def _feed(parts: Parts, sender: Sender, profile: str, body: IO[bytes], media: st
         if profile not in people.profiles(connection, sender.utility_id):
             raise Rejected(Problem(code="profile_unknown", where="profile", values={"profile": profile}))
         connection.exec_driver_sql("set local statement_timeout = '10min'")
-        fed = feeding.stage(connection, sender.utility_id, _READERS[media](_lines(body)))
+        fed = feeding.stage(connection, sender.utility_id, _READERS[media](text_lines(body)))
         if fed.taken and not dry_run:
             feed.apply(connection, sender.utility_id, profile)
     return fed
-
-
-def _lines(body: IO[bytes]) -> Iterator[str]:
-    """The lines of a body. Raises Rejected for bytes that are no UTF-8, and for a line too long to be a row."""
-    for number, line in enumerate(iter(partial(body.readline, _LONGEST), b""), 1):
-        if len(line) == _LONGEST:
-            told = {"reason": f"more than {_LONGEST} bytes"}
-            raise Rejected(Problem(code="registry_unreadable", where=f"line {number}", values=told))
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise Rejected(Problem(code="registry_encoding", where=f"line {number}")) from None

@@ -16,7 +16,7 @@ from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.look import meters_within, reader
 from gateway.inbound.parts import Parts, parts_of
 from gateway.inbound.views import ProblemView
-from gateway.store import people
+from gateway.store import people, syncs
 from gateway.store.people import Sender
 from gateway.texts import Language
 
@@ -43,10 +43,14 @@ class OfferView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
-    """What is taken on a day of the utility. `zone`: whose days and midnights count."""
+    """What is taken on a day of the utility. `zone`: whose days and midnights count.
+
+    `synced_at`: when the meters were last as billing has them; null when it was never asked.
+    """
 
     on: date
     zone: str
+    synced_at: datetime | None
     meters: list[OfferView]
 
 
@@ -73,6 +77,7 @@ def _windows(parts: Parts, sender: Sender, agreement: str, on: date | None, lang
         found = meters_within(connection, sender, agreement)
         profiles = people.profiles(connection, sender.utility_id)
         calendars = people.calendars(connection, sender.utility_id)
+        synced_at = syncs.synced_at(connection, sender.utility_id, {known.profile for known in found})
     zone = profiles[found[0].profile].zone
     day = on or local_day(datetime.now(UTC), zone)
     offers = []
@@ -80,7 +85,7 @@ def _windows(parts: Parts, sender: Sender, agreement: str, on: date | None, lang
         profile, meter = profiles[known.profile], known.meter
         timing = profile.timing(meter.service, meter.window_day, people.calendar_of(calendars, profile))
         offers.append(offer(meter, timing, day))
-    return Windows(on=day, zone=zone, meters=[_view(one, language) for one in offers])
+    return Windows(on=day, zone=zone, synced_at=synced_at, meters=[_view(one, language) for one in offers])
 
 
 def _view(one: Offer, language: Language) -> OfferView:

@@ -57,6 +57,7 @@ CREATE TABLE sync (
   id BIGINT GENERATED ALWAYS AS IDENTITY,
   utility_id INTEGER NOT NULL,
   name TEXT NOT NULL,
+  profile TEXT DEFAULT '' NOT NULL,
   started_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
   finished_at TIMESTAMP WITH TIME ZONE,
   outcome TEXT,
@@ -64,6 +65,7 @@ CREATE TABLE sync (
   CONSTRAINT sync_pkey PRIMARY KEY (id),
   CONSTRAINT sync_utility_id_fkey FOREIGN KEY(utility_id) REFERENCES utility (id)
 );
+CREATE INDEX sync_good ON sync (utility_id, profile, id) WHERE outcome in ('applied', 'partly', 'unchanged');
 CREATE INDEX sync_utility_id_name_id_idx ON sync (utility_id, name, id);
 
 alter table meter_reading add column source text default '' not null, add column hold_until timestamp with time zone;
