@@ -137,7 +137,7 @@ def test_a_profile_that_is_not_told_stays(town: Command, store: Store, tmp_path:
     folder = tmp_path / "new"
     (folder / "profile").mkdir(parents=True)
     (folder / "profile" / "garages.toml").write_text(
-        HOUSEHOLD.replace('"household"', '"garages"').replace("[window]", 'calendar = "ru"\n[window]'), "utf-8"
+        HOUSEHOLD.replace('"household"', '"garages"').replace("zone = ", 'calendar = "ru"\nzone = '), "utf-8"
     )
     done = town("config", "apply", folder, "--utility", "town", "--by", "Иванова")
     assert done.stdout.splitlines() == [
