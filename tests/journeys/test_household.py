@@ -91,14 +91,24 @@ def test_4_2_the_history_shows_each_reading_with_its_channel_and_its_state(gatew
     own = home.submit(hand_in(home, "33055"))
     assert standing(home, own)[0][0] == "queued"
     gateway.work()
-    controlled = home.submit(hand_in(home, "33055", at=f"{home.period}-01T10:00:00+08:00"), asked={"source": "control"})
-    assert controlled.status_code == 202
+    controlled = home.submit(hand_in(home, "33055"), asked={"source": "control"})
+    assert [v["consumption"] for v in taken(controlled)[0]["values"]] == ["0"]
     assert home.settle(_word(home, own.json()["readings"][0]["reading"])).status_code == 200
     assert standing(home, own) == [("calculated", "Рассчитано")]
     clerk = home.partner("submit", "read", "phone", name="clerk")
     phoned = home.submit(hand_in(home, "33248"), key=clerk, asked={"source": "phone"})
     [row] = taken(phoned)
     assert (row["source"], row["values"][0]["consumption"]) == ("phone", "193")
+    shown = get(home, "/v1/history", agreement=ACCOUNT)["readings"]
+    told = {(one["source_text"], one["values"][0]["value"], one["values"][0]["consumption"]) for one in shown}
+    assert told == {
+        ("Через Личный кабинет", "33055", "164"),
+        ("Контрольное", "33055", "0"),
+        ("От абонента (по телефону)", "33248", "193"),
+    }
+    assert [one["text"] for one in shown if one["source_text"] == "Через Личный кабинет"] == ["Рассчитано"]
+    [year] = get(home, "/v1/history", agreement=ACCOUNT, step="year")["sums"]
+    assert (year["span"], year["last"]) == (home.period[:4], "33248")
 
 
 def _word(home: Utility, reading: str) -> dict[str, object]:

@@ -182,3 +182,16 @@ def test_5_3_hours_are_passed_beside_the_reading_and_the_difference_is_shown(fir
     kept = firm.call("GET", f"/v1/submissions/{seen['submission']}/file")
     assert (kept.content, hashlib.sha256(kept.content).hexdigest()) == (body, seen["sha256"])
     assert firm.call("GET", f"/v1/submissions/{seen['submission']}/file", key=firm.partner(name="other")).status_code == 404
+
+
+def test_7_3_the_history_shows_period_value_zone_consumption_and_source(firm: Utility) -> None:
+    """F-097: by agreement or meter, months from and to, as a page and as a workbook."""
+    firm.submit(form(WHOLE, firm.period, {"A+": "12442"}))
+    [row] = get(firm, "/v1/history", meter=WHOLE, **{"from": firm.period, "to": firm.period})["readings"]
+    [value] = row["values"]
+    assert (row["period"], value["value"], Decimal(value["consumption"])) == (firm.period, "12442", 12600)
+    assert row["source_text"] == "передано через ЛКК"
+    answer = firm.call("GET", "/v1/history/workbook", params={"agreement": NUMBER})
+    assert answer.status_code == 200
+    sheet = openpyxl.load_workbook(io.BytesIO(answer.content)).worksheets[0]
+    assert any(cell.value == WHOLE for row in sheet.iter_rows() for cell in row)

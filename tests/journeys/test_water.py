@@ -107,6 +107,16 @@ def test_7_the_drain_of_hot_water_is_told_as_a_volume_at_its_point(gateway: Gate
     assert standing(town, told)[0][0] == "acknowledged"
 
 
+def test_8_the_archive_is_found_by_address_and_days(gateway: Gateway, town: Utility) -> None:
+    """F-064, F-065: address of the connection, from and to; when master data was fetched last stands beside coverage and windows."""
+    assert town.submit(cold(town, "300")).status_code == 202
+    gateway.work()
+    asked = {"agreement": NUMBER, "address": "ленина, дом 114", "from": town.period, "to": town.period}
+    [row] = get(town, "/v1/history", **asked)["readings"]
+    assert (row["meter"], row["values"][0]["value"], row["text"]) == (METER, "300", "Принято к учёту")
+    assert get(town, "/v1/history", **(asked | {"address": "Пушкинская"}))["readings"] == []
+
+
 def test_9_the_own_agreements_are_listed_with_their_day_and_may_be_given_up(town: Utility) -> None:
     """F-025, section 0 (8): to delete an agreement is to unlink it from one's own account."""
     said(town.call("POST", "/v1/links", json={"login": "voda", "agreement": NUMBER, "inn": INN}))
