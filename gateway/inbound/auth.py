@@ -1,14 +1,19 @@
-"""Who is calling: keys to senders, and one question, `may`."""
+"""Who is calling, and for whom: keys to senders, and one question, `may`."""
 
+import asyncio
 from collections import OrderedDict
 from typing import Final, Literal
+from urllib.parse import unquote
+
+from litestar.datastructures import Headers
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.store import Store, people
+from gateway.store import Store, links, people
 from gateway.store.people import Sender
 
 Action = Literal["submit", "read", "settle", "registry", "link", "manage", "review", "phone", "control", "automatic"]
 KNOWN_KEYS: Final = 10_000
+ON_BEHALF: Final = "X-On-Behalf-Of"
 
 
 class Keyring:
@@ -37,6 +42,40 @@ class Keyring:
         if len(self._known) > KNOWN_KEYS:
             self._known.popitem(last=False)
         return sender
+
+    def narrowed(self, sender: Sender, login: str) -> Sender:
+        """A sender who acts for a portal's user: it sees no more than the agreements linked to that login now."""
+        with self.store.transaction(sender.utility_id) as connection:
+            return links.narrowed(connection, sender, login)
+
+
+async def calling(keyring: Keyring, headers: Headers, action: Action) -> Sender:
+    """Who calls and may do this, narrowed to the portal's user for whom it calls where one is named. Raises Rejected."""
+
+    def known() -> Sender:
+        sender = keyring.sender(key_in(headers.get("authorization", "")))
+        may(sender, action)
+        login = login_in(headers)
+        return keyring.narrowed(sender, login) if login else sender
+
+    return await asyncio.to_thread(known)
+
+
+def login_in(headers: Headers) -> str:
+    """For whom a portal calls: the login in `X-On-Behalf-Of`, what is not ASCII percent-encoded as UTF-8; empty when there is none.
+
+    Raises Rejected(login_invalid) for an empty or unreadable one: a portal that lost its user must not see everybody's.
+    """
+    given = headers.getall(ON_BEHALF.lower(), [])
+    if not given:
+        return ""
+    try:
+        login = unquote(given[0], errors="strict").strip()
+    except UnicodeDecodeError:
+        login = ""
+    if len(given) > 1 or not given[0].isascii() or not login.isprintable() or not 0 < len(login) <= 200:
+        raise Rejected(Problem(code="login_invalid", where=ON_BEHALF, values={"header": ON_BEHALF}))
+    return login
 
 
 def may(sender: Sender, action: Action) -> None:

@@ -13,6 +13,7 @@ from gateway.inbound.api.life import Decision
 from gateway.inbound.api.links import LinkAsked, LinkBound, LinkConfirmed, Reminders
 from gateway.inbound.api.periods import Period
 from gateway.inbound.api.settle import LIMIT, Outcomes, Word
+from gateway.inbound.auth import ON_BEHALF
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping import canonical_json
 
@@ -26,6 +27,15 @@ _KEY: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 257},
 }
 _LISTS: Final = (("post", "/v1/readings", "MeterReadings"), ("post", "/v1/settlements", "Settlements"), ("post", "/v1/periods", "Periods"))
+_LOGIN: Final = {
+    "name": ON_BEHALF,
+    "in": "header",
+    "required": False,
+    "description": "The portal's user for whom this is asked, percent-encoded: only agreements linked to that login are there.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+}
+_FOR_USERS: Final = {"readings", "files", "submissions"}
+"""Tags of the operations that know for whom a portal calls."""
 _BODIES: Final = (
     ("post", "/v1/readings/{reading}/decide", Decision),
     ("post", "/v1/links", LinkAsked),
@@ -64,6 +74,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     document["paths"]["/v1/registry"]["post"]["requestBody"] = {"required": True, "content": taken}
     for path in ("/v1/readings", "/v1/files"):
         document["paths"][path]["post"].setdefault("parameters", []).append(_KEY)
+    for operation in (operation for methods in document["paths"].values() for operation in methods.values()):
+        if _FOR_USERS & set(operation["tags"]):
+            operation["parameters"] = [*operation.get("parameters", []), _LOGIN]
     return document
 
 

@@ -63,7 +63,7 @@ def status_of(parts: Parts, sender: Sender, id_: UUID, language: Language, *, ti
     Raises Rejected(not_found) alike for an absent one and another's.
     """
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
-        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id, sender.login)
         if found is None:
             raise Rejected(Problem(code="not_found"))
         profiles = parts.profiles[sender.utility_id] = people.profiles(connection, sender.utility_id)

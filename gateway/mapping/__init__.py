@@ -19,7 +19,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     the file, empty when not. `ratio_applied`, `losses_applied`: what the values of the file contain already («Вид показаний»,
     legal-entity manual, figure 14). `source`: who read the meters. `draft`: saved and not handed in yet (water manual, section 6).
     `known_to_billing`: billing tells these readings itself and is not told them again (household manual 4.2).
-    `file_name` is a label and no part of the envelope's identity.
+    `login`: the portal's user for whom it comes. `file_name` is a label and no part of the envelope's identity.
     """
 
     zone: str = "UTC"
@@ -32,6 +32,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     source: Source = ""
     draft: bool = False
     known_to_billing: bool = False
+    login: str = ""
     file_name: str = ""
 
 

@@ -31,7 +31,7 @@ from gateway.pipeline.verdicts import (
 )
 from gateway.pipeline.weighing import decode, weigh
 from gateway.steps import step
-from gateway.store import Connection, Store, claims, intake, ledger, letters, people, readings, settlements, submissions
+from gateway.store import Connection, Store, claims, intake, ledger, letters, links, people, readings, settlements, submissions
 from gateway.store.intake import Entry
 from gateway.store.ledger import LETTER
 from gateway.store.people import Sender
@@ -120,7 +120,7 @@ def translate(
     kind, found = decode(formats, held.body, envelope) if held.takes <= TAKES else ("", [Problem(code="translation_failed")])
     step("translate.decoded", submission=submission.id, rows=len(found))
     with store.transaction(utility) as connection:
-        sender = people.sender_by_id(connection, submission.credential_id)
+        sender = links.narrowed(connection, people.sender_by_id(connection, submission.credential_id), envelope.login)
         entry = Entry(
             id=submission.id,
             sender=sender,

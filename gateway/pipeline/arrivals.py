@@ -22,8 +22,13 @@ def fingerprint(sender: Sender, sha256: bytes, envelope: Envelope) -> bytes:
 
 
 def new_entry(sender: Sender, envelope: Envelope, body: bytes, *, channel: str, key: str = "") -> Entry:
-    """Make the entry of something that has just arrived on `channel`; `key`: the sender's idempotency key, empty for none."""
+    """Make the entry of something that has just arrived on `channel`; `key`: the sender's idempotency key, empty for none.
+
+    For whom the sender acts is part of the envelope: the same bytes of two logins are two submissions.
+    """
     sha256 = hashlib.sha256(body).digest()
+    if sender.login:
+        envelope = msgspec.structs.replace(envelope, login=sender.login)
     return Entry(
         id=new_id(),
         sender=sender,

@@ -13,7 +13,7 @@ from gateway.domain.status import ReadingStatus, SubmissionStatus
 from gateway.mapping import Envelope, Format
 from gateway.pipeline.arrivals import new_entry
 from gateway.pipeline.weighing import decode, weigh
-from gateway.store import Connection, Store, intake, ledger, life, people, readings, submissions
+from gateway.store import Connection, Store, intake, ledger, life, links, people, readings, submissions
 from gateway.store.intake import Entry
 from gateway.store.life import Standing
 from gateway.store.people import Sender
@@ -29,7 +29,8 @@ def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -
     """
     with store.transaction(sender.utility_id) as connection:
         found = life.standing(connection, sender.utility_id, [reading], sender.credential_id)
-        if not found:
+        mine = found and submissions.one(connection, sender.utility_id, found[0].submission, sender.credential_id, sender.login)
+        if not mine:
             raise Rejected(Problem(code="not_found"))
         readings.hold(connection, [reading], registers=True)
         [one] = life.standing(connection, sender.utility_id, [reading])
@@ -64,13 +65,14 @@ def saved(store: Store, sender: Sender, submission: UUID) -> Entry:
     Raises Rejected: `not_found`, or `not_a_draft` when it was handed in or taken back already.
     """
     with store.transaction(sender.utility_id) as connection:
-        draft = submissions.one(connection, sender.utility_id, submission, sender.credential_id)
+        draft = submissions.one(connection, sender.utility_id, submission, sender.credential_id, sender.login)
         if draft is None:
             raise Rejected(Problem(code="not_found"))
         if not draft.envelope.get("draft") or draft.status == SubmissionStatus.WITHDRAWN:
             raise Rejected(Problem(code="not_a_draft"))
         body = submissions.body(connection, sender.utility_id, submission)
-    envelope = msgspec.structs.replace(msgspec.convert(draft.envelope, Envelope), draft=False)
+        envelope = msgspec.structs.replace(msgspec.convert(draft.envelope, Envelope), draft=False)
+        sender = links.narrowed(connection, sender, envelope.login)
     return new_entry(sender, envelope, body or b"", channel=draft.channel)
 
 

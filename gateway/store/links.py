@@ -225,7 +225,9 @@ def bind(connection: Connection, sender: Sender, *, login: str, email: str, meth
 
 
 def narrowed(connection: Connection, sender: Sender, login: str) -> Sender:
-    """A sender who acts for a login: no more than the agreements linked to it."""
+    """A sender who acts for a login: no more than the agreements linked to it; unchanged when `login` is empty."""
+    if not login:
+        return sender
     rows = connection.exec_driver_sql(
         f"select l.agreement_id from link l where {_SEEN} and l.login = %(login)s and l.state = 'linked' order by 1",
         within(sender) | {"login": login},

@@ -90,12 +90,15 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS: Final = ", ".join(f"s.{name}" for name in Submission.__struct_fields__)
 
 
-def one(connection: Connection, utility_id: int, id_: UUID, credential_id: int | None = None) -> Submission | None:
-    """A submission of the utility by its id, None when it is absent or another's; with `credential_id` only that sender's."""
+def one(connection: Connection, utility_id: int, id_: UUID, credential_id: int | None = None, login: str = "") -> Submission | None:
+    """A submission of the utility by its id, None when it is absent or another's; with `credential_id` only that sender's.
+
+    `login`: only one that came for that portal's user.
+    """
     row = connection.exec_driver_sql(
         f"select {_FIELDS} from submission s where s.utility_id = %(u)s and s.id = %(id)s "
-        "and (%(c)s::bigint is null or s.credential_id = %(c)s)",
-        {"u": utility_id, "id": id_, "c": credential_id},
+        "and (%(c)s::bigint is null or s.credential_id = %(c)s) and (%(login)s = '' or s.envelope->>'login' = %(login)s)",
+        {"u": utility_id, "id": id_, "c": credential_id, "login": login},
     ).one_or_none()
     return None if row is None else _submission(row)
 
@@ -111,13 +114,21 @@ def body(connection: Connection, utility_id: int, id_: UUID) -> bytes | None:
 
 
 def newest(
-    connection: Connection, utility_id: int, *, credential_id: int | None, status: str = "", before: UUID | None = None, limit: int = 50
+    connection: Connection,
+    utility_id: int,
+    *,
+    credential_id: int | None,
+    login: str = "",
+    status: str = "",
+    before: UUID | None = None,
+    limit: int = 50,
 ) -> list[Submission]:
-    """Submissions, newest first: of one sender or all, of one status or all, older than the id `before`."""
+    """Submissions, newest first: of one sender or all, for one login or all, of one status or all, older than the id `before`."""
+    theirs = "and s.envelope->>'login' <> '' and s.envelope->>'login' = %(l)s" if login else ""  # the first is the index's condition
     rows = connection.exec_driver_sql(
         f"select {_FIELDS} from submission s where s.utility_id = %(u)s and (%(c)s::bigint is null or s.credential_id = %(c)s) "
-        "and (%(s)s = '' or s.status = %(s)s) and (%(b)s::uuid is null or s.id < %(b)s) order by s.id desc limit %(n)s",
-        {"u": utility_id, "c": credential_id, "s": status, "b": before, "n": limit},
+        f"{theirs} and (%(s)s = '' or s.status = %(s)s) and (%(b)s::uuid is null or s.id < %(b)s) order by s.id desc limit %(n)s",
+        {"u": utility_id, "c": credential_id, "l": login, "s": status, "b": before, "n": limit},
     )
     return [_submission(row) for row in rows]
 

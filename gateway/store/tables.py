@@ -138,6 +138,7 @@ submission = Table(
         postgresql_where=text("status not in ('rejected', 'withdrawn', 'superseded')"),
     ),
     Index("submission_utility_id_credential_id_id_idx", "utility_id", "credential_id", "id"),
+    Index("submission_login", "utility_id", text("(envelope ->> 'login')"), "id", postgresql_where=text("(envelope ->> 'login') <> ''")),
     Index("submission_received", "received_at", postgresql_where=text("status = 'received'")),
 )
 idempotency = Table(

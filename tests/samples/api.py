@@ -102,6 +102,7 @@ def links(utility: Utility) -> dict[str, httpx.Response]:
         "link_email_limit": asked[-1],
         "link_too_often": again[-1],
         "link_secret_unknown": utility.call("POST", "/v1/links/confirm", json={"secret": "none"}),
+        "login_invalid": utility.call("GET", "/v1/submissions", headers={"X-On-Behalf-Of": ""}),
         "party_unknown": utility.call("POST", "/v1/links/bindings", json={"login": "ivan", "party": "none"}),
     }
 

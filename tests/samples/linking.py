@@ -31,5 +31,8 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "link_email_wrong": asking("number_email", email="a"),
     "link_no_match": asking("account_surname", surname="Петров", email="a@example.org"),
     "link_no_email": asking("number_email", email="a@example.org"),
-    **{code: partial(asked, code) for code in ("link_email_limit", "link_too_often", "link_secret_unknown", "party_unknown")},
+    **{
+        code: partial(asked, code)
+        for code in ("link_email_limit", "link_too_often", "link_secret_unknown", "login_invalid", "party_unknown")
+    },
 }

@@ -36,6 +36,7 @@ STATUS: Final = {
     "json_too_deep": 400,
     "json_duplicate_key": 400,
     "request_invalid": 400,
+    "login_invalid": 400,
     "idempotency_key_invalid": 400,
     "body_too_large": 413,
     "file_too_large": 413,

@@ -14,7 +14,7 @@ from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.submit import ANSWERS, CANONICAL, hand_over, named
-from gateway.inbound.auth import Action, key_in, may
+from gateway.inbound.auth import Action, calling
 from gateway.inbound.parts import Parts, parts_of, read_words, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping.json_gate import parse_untrusted_json
@@ -163,9 +163,7 @@ def _reviews(parts: Parts, sender: Sender, after: str, limit: int) -> Reviews:
 
 
 async def _sender(request: Request[Any, Any, Any], action: Action) -> Sender:
-    sender = await asyncio.to_thread(parts_of(request).keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, action)
-    return sender
+    return await calling(parts_of(request).keyring, request.headers, action)
 
 
 async def _told(parts: Parts, sender: Sender, submission: UUID, language: Language) -> Response[bytes]:

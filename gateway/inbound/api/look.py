@@ -16,7 +16,7 @@ from gateway.domain.windows import month
 from gateway.inbound import views
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.arriving import zone_of
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.auth import calling
 from gateway.inbound.parts import Parts, parts_of, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping.cells import CellError, text_code
@@ -33,11 +33,8 @@ _REFUSALS = refusals(400, 401, 403, 404, 503)
 
 
 async def reader(request: Request[Any, Any, Any]) -> Sender:
-    """Whose key this is. Raises Rejected when it may not read."""
-    parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "read")
-    return sender
+    """Whose key this is, and for whom. Raises Rejected when it may not read."""
+    return await calling(parts_of(request).keyring, request.headers, "read")
 
 
 @get(
@@ -52,7 +49,7 @@ async def list_submissions(
     before: Annotated[str, QueryParameter(max_length=40)] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> Response[bytes]:
-    """List what this key has submitted, newest first. `before`: the `next` of the page before."""
+    """List what this key has submitted, newest first; on behalf of a login only those for it. `before`: the `next` of the page before."""
     sender = await reader(request)
     page = await asyncio.to_thread(_page, parts_of(request), sender, status, before, limit, language_of(request))
     return Response(msgspec.json.encode(page), media_type="application/json")
@@ -62,7 +59,13 @@ def _page(parts: Parts, sender: Sender, status: SubmissionStatus | None, before:
     older = submission_id(before) if before else None
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         found = submissions.newest(
-            connection, sender.utility_id, credential_id=sender.credential_id, status=status or "", before=older, limit=limit + 1
+            connection,
+            sender.utility_id,
+            credential_id=sender.credential_id,
+            login=sender.login,
+            status=status or "",
+            before=older,
+            limit=limit + 1,
         )
         profiles = parts.profiles[sender.utility_id] = people.profiles(connection, sender.utility_id)
     shown = [views.brief(one, language, profiles) for one in found[:limit]]

@@ -12,8 +12,7 @@ from litestar.params import PathParameter
 from gateway.domain.problems import Problem, Rejected
 from gateway.inbound import marking
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.api.look import XLSX
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.api.look import XLSX, reader
 from gateway.inbound.parts import Parts, parts_of, submission_id
 from gateway.store import submissions
 from gateway.store.people import Sender
@@ -35,8 +34,7 @@ async def get_marked(request: Request[Any, Any, Any], submission: Annotated[str,
     same cells. 404 `nothing_to_mark` when nothing is wrong or the kind has no cells.
     """
     parts, language = parts_of(request), language_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "read")
+    sender = await reader(request)
     name, book = await asyncio.to_thread(_marked, parts, sender, submission_id(submission), language)
     disposition = f"attachment; filename*=UTF-8''{quote(name)}"
     return Response(book, media_type=XLSX, headers={"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"})
@@ -73,7 +71,7 @@ def _original(parts: Parts, sender: Sender, id_: UUID) -> tuple[str, bytes]:
 def _marked(parts: Parts, sender: Sender, id_: UUID, language: Language) -> tuple[str, bytes]:
     """The marked workbook and its name. Raises Rejected: not_found alike for an absent submission and another's, nothing_to_mark."""
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
-        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id, sender.login)
         if found is None:
             raise Rejected(Problem(code="not_found"))
         objected = marking.objected(connection, sender.utility_id, found)

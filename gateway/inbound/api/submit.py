@@ -19,7 +19,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.inbound import arriving, views
 from gateway.inbound.api.errors import language_of, refusals, undecodable
-from gateway.inbound.auth import Keyring, key_in, may
+from gateway.inbound.auth import Keyring, calling, key_in, login_in, may
 from gateway.inbound.parts import first_answer, parts_of, read_words
 from gateway.inbound.views import SubmissionDetail
 from gateway.mapping import Envelope
@@ -70,6 +70,8 @@ async def submit_readings(
     if sender is None:
         sender = await asyncio.to_thread(parts.keyring.sender, key)
     may(sender, "submit")
+    if login := login_in(request.headers):
+        sender = await asyncio.to_thread(parts.keyring.narrowed, sender, login)
     await read_words(parts, sender.utility_id)
     body = await request.body()
     if len(body) > parts.settings.limits.json_bytes:
@@ -102,9 +104,7 @@ async def hand_over(request: Request[Any, Any, Any], entry: Entry, found: list[M
 async def known(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
     """Ask who sends before anything of the body is read: a stranger's file is never parsed."""
     keyring: Keyring = connection.app.state.parts.keyring
-    sender = await asyncio.to_thread(keyring.sender, key_in(connection.headers.get("authorization", "")))
-    may(sender, "submit")
-    connection.scope["state"]["sender"] = sender
+    connection.scope["state"]["sender"] = await calling(keyring, connection.headers, "submit")
 
 
 @dataclass

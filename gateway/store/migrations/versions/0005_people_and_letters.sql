@@ -68,6 +68,7 @@ CREATE TABLE sync (
 CREATE INDEX sync_good ON sync (utility_id, profile, id) WHERE outcome in ('applied', 'partly', 'unchanged');
 CREATE INDEX sync_utility_id_name_id_idx ON sync (utility_id, name, id);
 
+CREATE INDEX submission_login ON submission (utility_id, (envelope ->> 'login'), id) WHERE (envelope ->> 'login') <> '';
 alter table meter_reading add column source text default '' not null, add column hold_until timestamp with time zone;
 create index meter_reading_held on meter_reading (hold_until) where status = 'accepted' and same_as is null;
 create index meter_reading_in_review on meter_reading (utility_id, id) where status = 'needs_review';
