@@ -11,6 +11,7 @@ from gateway.domain.supply import Line
 from gateway.inbound.api.errors import ErrorDocument
 from gateway.inbound.api.life import Decision
 from gateway.inbound.api.links import LinkAsked, LinkBound, LinkConfirmed, Reminders
+from gateway.inbound.api.meters import MeterNamed
 from gateway.inbound.api.periods import Period
 from gateway.inbound.api.settle import LIMIT, Outcomes, Word
 from gateway.inbound.auth import ON_BEHALF
@@ -34,7 +35,7 @@ _LOGIN: Final = {
     "description": "The portal's user for whom this is asked, percent-encoded: only agreements linked to that login are there.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
 }
-_FOR_USERS: Final = {"readings", "files", "submissions"}
+_FOR_USERS: Final = {"readings", "files", "submissions", "meters"}
 """Tags of the operations that know for whom a portal calls."""
 _BODIES: Final = (
     ("post", "/v1/readings/{reading}/decide", Decision),
@@ -42,6 +43,8 @@ _BODIES: Final = (
     ("post", "/v1/links/confirm", LinkConfirmed),
     ("post", "/v1/links/bindings", LinkBound),
     ("put", "/v1/links/{link}/reminders", Reminders),
+    ("post", "/v1/meters/hide", MeterNamed),
+    ("post", "/v1/meters/show", MeterNamed),
 )
 """Bodies of one object each."""
 

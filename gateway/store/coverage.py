@@ -10,9 +10,10 @@ from gateway.domain.supply import key
 from gateway.domain.windows import days_in
 from gateway.store.people import Sender
 from gateway.store.readings import BELIEVED
+from gateway.store.reported import EVER, HIDDEN, viewer
 from gateway.store.rows import array
 
-_EXPECTED: Final = """
+_EXPECTED: Final = f"""
 with expected as (
   select a.key as agreement_key, p.key as point_key, r.id as register_id, a.number as agreement, coalesce(c.name, '') as party,
     coalesce(l.code, '') as location, p.code as point, p.name as point_name, m.id as meter_id, m.serial as meter, r.code as register
@@ -23,13 +24,12 @@ with expected as (
     and (%(branch)s = '' or b.key = %(branch)s) and (%(ids)s::bigint[] is null or a.id = any(%(ids)s::bigint[]))
     and (a.closed_on is null or a.closed_on >= %(first)s) and (p.closed_on is null or p.closed_on >= %(first)s)
     and (m.installed_on is null or m.installed_on <= %(last)s) and (m.removed_on is null or m.removed_on >= %(first)s)
-    and (%(by)s::bigint is null or exists (select from meter_reading o join submission s on s.id = o.submission_id
-      where o.meter_id = m.id and s.credential_id = %(by)s))),
+    and (not %(mine)s or ({EVER} and not {HIDDEN}))),
 came as (
   select distinct on (m.meter_id, r.register) m.meter_id, r.register, m.status, m.id
   from meter_reading m left join reading r on r.meter_reading_id = m.id
   where m.period = %(period)s and m.meter_id in (select meter_id from expected) and m.same_as is null
-    and m.status <> all('{superseded,withdrawn}') and not m.intervals
+    and m.status <> all('{{superseded,withdrawn}}') and not m.intervals
   order by m.meter_id, r.register, m.status = any(%(live)s::text[]) desc, m.revision desc, m.id desc)
 select e.agreement, e.party, e.location, e.point, e.point_name, e.meter, e.register, coalesce(v.status, w.status) as status,
   coalesce(v.id, w.id) as reading
@@ -51,7 +51,7 @@ def expected(
 ) -> list[Expected]:
     """Every register within what a sender may see of which a value is expected for a period.
 
-    `agreement`, `party`, `branch`: only theirs. `mine`: only of meters of which the sender has ever reported.
+    `agreement`, `party`, `branch`: only theirs. `mine`: only of meters that the sender's principal ever reported and does not hide.
     """
     first, last = days_in(period)
     rows = connection.exec_driver_sql(
@@ -62,7 +62,9 @@ def expected(
             "party": key(party) if party else "",
             "branch": key(branch) if branch else "",
             "ids": None if sender.agreement_ids is None else array(sender.agreement_ids, "bigint"),
-            "by": sender.credential_id if mine else None,
+            "mine": mine,
+            "principal": sender.principal,
+            "viewer": viewer(sender),
             "period": period,
             "first": first,
             "last": last,

@@ -8,6 +8,7 @@ from gateway.inbound.api.life import decide_reading, list_reviews, submit_draft,
 from gateway.inbound.api.links import ask_for_link, bind_login, confirm_link, end_link, list_links, set_reminders
 from gateway.inbound.api.look import get_interval_template, get_submission, get_template, list_submissions
 from gateway.inbound.api.marked import get_file, get_marked
+from gateway.inbound.api.meters import hide_meter, list_meters, show_meter
 from gateway.inbound.api.periods import post_periods
 from gateway.inbound.api.registry import feed_registry
 from gateway.inbound.api.settle import post_settlements
@@ -34,6 +35,9 @@ HANDLERS: Final = [
     get_history_workbook,
     feed_registry,
     post_settlements,
+    list_meters,
+    hide_meter,
+    show_meter,
     ask_for_link,
     confirm_link,
     bind_login,

@@ -74,7 +74,7 @@ async def get_coverage(
 ) -> Response[bytes]:
     """Every register of which a value is expected for a period, with what became of it; `only` shows those of one state.
 
-    `mine`: only meters of which this key has ever reported.
+    `mine`: only meters that this key's holder ever reported and does not hide (`/v1/meters`).
     """
     found, synced_at = await _asked(request, period, agreement, party, branch, mine=mine)
     body = await asyncio.to_thread(_told, found, synced_at, period, only)
