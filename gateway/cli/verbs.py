@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _config, _doubts, _running, _database):
+    for add in (_offline, _portal, _registry, _config, _doubts, _links, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -190,6 +190,24 @@ def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
             verb.add_argument("--reference", default="", help="billing's own number of it")
         else:
             verb.add_argument("--reason", default="", required=name == "refused", help="why, as the timeline will say it")
+
+
+def _links(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    group = _group(verbs, "links", "which agreement belongs to which user of a portal", everywhere)
+    told = _verb(group, "list", "gateway.cli.links:listed", "who is linked, and who waits for a confirmation", everywhere)
+    told.add_argument("--login", default="", help="only this user of the portal")
+    told.add_argument("--agreement", default="", help="only this agreement")
+    bind = _verb(group, "bind", "gateway.cli.links:bind", "link a login to an agreement, or to all open ones of a consumer", everywhere)
+    bind.add_argument("login", help="the portal's name of its user")
+    whose = bind.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--agreement", default="", help="its number")
+    whose.add_argument("--party", default="", help="the consumer's code, EDRPOU or tax number")
+    bind.add_argument("--email", default="", help="where reminders go")
+    end = _verb(group, "end", "gateway.cli.links:end", "end a link, as for somebody who lost his access", everywhere)
+    end.add_argument("link", help="as the list shows it, lnk_17")
+    for verb in (told, bind, end):
+        verb.add_argument("--utility", required=True, help="code of the utility")
+        verb.add_argument("--by", default="", metavar="NAME", help="who does it, as the link will say (default: your login)")
 
 
 def _running(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:

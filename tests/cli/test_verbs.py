@@ -26,6 +26,7 @@ VERBS = [
     "registry",
     "config",
     "doubt",
+    "links",
     "up",
     "serve",
     "worker",
