@@ -10,7 +10,7 @@ import pytest
 from tests.running import Gateway, Utility
 
 
-def on(login: str) -> dict[str, str]:
+def on(login: str) -> dict[str, Any]:
     """The header that names a portal's user."""
     return {"X-On-Behalf-Of": quote(login)}
 
@@ -83,7 +83,7 @@ def test_a_user_sees_what_came_for_him_and_what_is_linked_to_him(portal: Utility
         assert [one["submission"] for one in asked(login, "/v1/submissions")["submissions"]] == [names[login]]
         assert asked(login, f"/v1/submissions/{names[login]}")["submission"] == names[login]
         assert {asked(login, f"/v1/submissions/{names[one]}") for one in names.keys() - {login}} == {(404, "not_found")}
-        assert asked(login, f"/v1/submissions/{names['']}/problems.xlsx") == (404, "not_found")
+        assert {asked(login, f"/v1/submissions/{names['']}/{part}") for part in ("problems.xlsx", "file")} == {(404, "not_found")}
         assert [one["meter"] for one in asked(login, "/v1/windows", agreement=agreement)["meters"]] == [meter]
         assert asked(login, "/v1/windows", agreement=other) == asked(login, "/v1/windows", agreement="none") == (404, "agreement_unknown")
         assert [one["meter"] for one in asked(login, "/v1/coverage", period=portal.period)["registers"]] == [meter]
@@ -130,3 +130,21 @@ def test_a_login_s_submissions_are_found_by_an_index(portal: Utility) -> None:
         "order by s.id desc limit 50"
     )
     assert any("submission_login" in str(row) for row in plan), plan
+
+
+def test_a_reading_is_taken_back_by_the_user_for_whom_it_came(portal: Utility) -> None:
+    reading = portal.submit(portal.body({"1": "150"}), **on("ivan")).json()["readings"][0]["reading"]
+    path = f"/v1/readings/{reading}/withdraw"
+    bind(portal, "maria", "A-1")
+    assert portal.call("POST", path, headers=on("maria")).json()["code"] == "not_found"
+    assert portal.call("POST", path, headers=on("ivan")).status_code == 200
+
+
+def test_a_draft_is_handed_in_for_the_user_who_saved_it(portal: Utility) -> None:
+    headers = on("ivan")
+    saved = portal.call("POST", "/v1/readings", params={"draft": "true"}, headers=headers, content=portal.body({"1": "150", "2": "150"}))
+    path = f"/v1/submissions/{saved.json()['submission']}/submit"
+    assert portal.call("POST", path, headers=on("Пётр")).json()["code"] == "not_found"
+    handed = portal.call("POST", path)
+    assert [row[1] for row in verdicts(handed)] == [[], ["meter_unknown"]]
+    assert handed.json()["envelope"]["login"] == "ivan"

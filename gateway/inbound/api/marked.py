@@ -50,9 +50,7 @@ async def get_marked(request: Request[Any, Any, Any], submission: Annotated[str,
 )
 async def get_file(request: Request[Any, Any, Any], submission: Annotated[str, PathParameter(max_length=40)]) -> Response[bytes]:
     """What was submitted, byte for byte («Первичный акт», legal-entity manual 5.3): its SHA-256 is that of the receipt."""
-    parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "read")
+    parts, sender = parts_of(request), await reader(request)
     name, body = await asyncio.to_thread(_original, parts, sender, submission_id(submission))
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}", "X-Content-Type-Options": "nosniff"}
     return Response(body, media_type="application/octet-stream", headers=headers)
@@ -61,7 +59,7 @@ async def get_file(request: Request[Any, Any, Any], submission: Annotated[str, P
 def _original(parts: Parts, sender: Sender, id_: UUID) -> tuple[str, bytes]:
     """The file and its name. Raises Rejected: not_found alike for an absent submission and another's."""
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
-        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id)
+        found = submissions.one(connection, sender.utility_id, id_, sender.credential_id, sender.login)
         body = None if found is None else submissions.body(connection, sender.utility_id, id_)
     if found is None or body is None:
         raise Rejected(Problem(code="not_found"))
