@@ -109,3 +109,22 @@ def test_terms_count_from_their_day_on(company: Utility) -> None:
     assert (december.ratio, december.losses) == (Decimal(12000), Decimal("0.003742"))
     assert (january.ratio, january.losses) == (Decimal(12000), Decimal("0.05"))
     assert (known.meter.losses, len(known.meter.terms)) == (Decimal("0.05"), 2)
+
+
+def test_the_answer_says_when_the_meters_were_last_as_billing_has_them(gateway: Gateway, water: Utility) -> None:
+    register(water, line("111", window_day=6))
+    [period] = asked(gateway, water, agreement="1803-В", on="2018-10-04")["meters"][0]["windows"]
+
+    def told() -> list[str | None]:
+        covered = water.call("GET", "/v1/coverage", params={"period": period["period"]})
+        assert covered.status_code == 200, covered.text
+        return [asked(gateway, water, agreement="1803-В")["synced_at"], covered.json()["synced_at"]]
+
+    assert told() == [None, None]
+    for profile, outcome, day in (("water", "unchanged", 1), ("water", "unavailable", 2), ("household", "applied", 3)):
+        statement = (
+            "insert into sync (utility_id, name, profile, started_at, finished_at, outcome) "
+            f"values (%(u)s, 'billing', %(profile)s, '2026-01-0{day}', '2026-01-0{day} 12:00Z', %(outcome)s)"
+        )
+        gateway.rows(statement, u=water.id, profile=profile, outcome=outcome)
+    assert told() == ["2026-01-01T12:00:00Z", "2026-01-01T12:00:00Z"]
