@@ -18,7 +18,7 @@ from sqlalchemy import Row
 
 from gateway import profiles
 from gateway.app import serve
-from gateway.demo.invented import due_now, period_now
+from gateway.demo.invented import any_day, due_now, period_now
 from gateway.domain.profile import read_profile
 from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
@@ -83,13 +83,15 @@ class Utility:
     def __init__(self, gateway: Gateway, profile: str) -> None:
         self.gateway = gateway
         self.code = f"u_{uuid.uuid4().hex[:12]}"
-        self.profile = read_profile(profiles.shipped()[profile])
+        document = any_day(profiles.shipped()[profile])
+        self.profile = read_profile(document)
         now = datetime.now(UTC)
         self.period, self.due = period_now(self.profile, now), due_now(self.profile, now)
         self.before = f"{shift(month(self.period), -1):%Y-%m}"
         with gateway.owner.transaction() as connection:
             self.id = people.ensure_utility(connection, self.code)
             people.ship(connection, self.id, profile, "test")
+            people.save_document(connection, self.id, "profile", profile, document, "test")
         self.key = self.partner()
 
     def partner(self, *scopes: str, name: str = "portal", agreements: Sequence[int] | None = None) -> str:

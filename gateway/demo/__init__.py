@@ -17,7 +17,7 @@ from gateway.demo import billings
 from gateway.demo.by_rest import Portal
 from gateway.demo.by_sftp import Contractor
 from gateway.demo.by_soap import Program
-from gateway.demo.invented import UTILITIES, due_now, period_now
+from gateway.demo.invented import UTILITIES, any_day, due_now, period_now
 from gateway.demo.outcome import Story, billed_wrongly, refusals, summary
 from gateway.demo.sendings import SENDINGS, SFTP, SOAP, Sending
 from gateway.demo.stage import Failed, Json, Stage
@@ -65,6 +65,7 @@ def _stock(stage: Stage, rulebooks: dict[str, Profile]) -> None:
             for name, invent in UTILITIES.items():
                 utility = people.ensure_utility(connection, name, rulebooks[name].title)
                 people.ship(connection, utility, name, "metergate")
+                people.save_document(connection, utility, "profile", name, any_day(profiles.shipped()[name]), "metergate")
                 before = f"{shift(month(_period(rulebooks[name])), -1):%Y-%m}"
                 day = due_now(rulebooks[name], datetime.now(UTC))
                 feed.import_lines(connection, utility, name, [line for meter in invent() for line in meter.lines(before, day)])

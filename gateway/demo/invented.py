@@ -73,6 +73,11 @@ def due_now(rulebook: Profile, now: datetime) -> int | None:
     return local_day(now, rulebook.zone).day if isinstance(rulebook.window, DueDay) else None
 
 
+def any_day(document: bytes) -> bytes:
+    """A rulebook that lets whole months of interval values in on any day of the month, as invented senders hand them in."""
+    return document.replace(b"[severity]", b'[severity]\ninterval_in_future = "hint"', 1)
+
+
 def period_now(rulebook: Profile, now: datetime) -> str:
     """The period that readings are taken for now: that of the month if it is open, else the only one."""
     fitting = open_periods(rulebook.timing(day=due_now(rulebook, now)), now)

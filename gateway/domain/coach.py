@@ -114,6 +114,7 @@ def _factors(gap: Gap) -> Iterator[tuple[str, Decimal]]:
     """What the interval values may lack."""
     for ratio in _ratios(gap):
         yield "delta_ratio_missing", ratio
+        yield "delta_ratio_inverse", EXACT.multiply(ratio, ratio)
     if gap.losses:
         yield "delta_losses_missing", EXACT.add(_ONE, gap.losses)
         for ratio in _ratios(gap):

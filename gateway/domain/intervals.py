@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, Step
+from gateway.domain.readings import INTERVALS, REGISTERS, Aggregation, IntervalBlock, Step
 from gateway.domain.windows import month, shift
 
 MINUTES: Final = {Step.QUARTER: 15, Step.HALF_HOUR: 30, Step.HOUR: 60}
@@ -49,6 +49,16 @@ def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
         if kind is not None and kind.aggregation is Aggregation.SUM:
             found.setdefault(block.register, {}).setdefault(block.step, []).append(block)
     return {code: next(steps[step] for step in _COARSE_FIRST if step in steps) for code, steps in found.items()}
+
+
+def profiles(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
+    """The blocks of days of what is billed (electricity, water, heat) by code, in the order of their days, each code in its finest step."""
+    found: dict[str, dict[Step, list[IntervalBlock]]] = {}
+    for block in blocks:
+        if block.step in MINUTES and block.register in REGISTERS and block.register in INTERVALS:
+            found.setdefault(block.register, {}).setdefault(block.step, []).append(block)
+    finest = {code: steps[min(steps, key=MINUTES.__getitem__)] for code, steps in found.items()}
+    return {code: sorted(days, key=lambda block: block.day) for code, days in finest.items()}
 
 
 def total(blocks: Iterable[IntervalBlock], period: str) -> Decimal | None:

@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from gateway.domain.calendars import WEEKDAYS, Calendar
-from gateway.domain.intervals import amounts, total
+from gateway.domain.cases import Case, Value, used
+from gateway.domain.intervals import amounts, profiles, total
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Profile
 from gateway.domain.readings import INTERVALS, REGISTERS, AtFrom, MeterReading, Quantity, Reading
-from gateway.domain.rules import Case, Value, check, duplicate_reading, used
+from gateway.domain.rules import check, duplicate_reading
 from gateway.domain.sources import UNTOLD, Told
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
@@ -23,6 +24,7 @@ _FIRST_INSTANT: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _CLOCK_SLACK: Final = timedelta(days=1)
 """How far ahead of our clock a sender's may be: a reading taken later than that has not been taken."""
 _NONE: Final = Decimal(0)
+_UNKNOWN: Final[Mapping[tuple[str, str], Decimal]] = MappingProxyType({})
 _NOTHING: Final[Mapping[int, Decimal]] = MappingProxyType({})
 
 
@@ -56,8 +58,11 @@ def judge(
     earlier: Mapping[int, Decimal | None] = _NOTHING,
     calendar: Calendar = WEEKDAYS,
     told: Told = UNTOLD,
+    stored: Mapping[tuple[str, str], Decimal] = _UNKNOWN,
 ) -> Judged:
     """Judge one meter reading that arrived at `arrival`. `calendar`: the one that the profile names. `told`: who read the meter.
+
+    `stored`: as in a Case.
 
     `earlier`: by register id, the last value that was read before this reading, for the registers of `earlier_wanted`
     (None: there is none). Without it such a register is judged as if nothing were known before.
@@ -74,7 +79,7 @@ def judge(
     problems += strange
     if new.blocks:
         problems = [*problems, *_strangers(new, meter)]
-    case = Case(new, meter, tuple(values), period, at, arrival, profile, timing, amounts(new.blocks), told)
+    case = Case(new, meter, tuple(values), period, at, arrival, profile, timing, amounts(new.blocks), told, profiles(new.blocks), stored)
     problems += check(case)
     volumes = _volumes(case) if new.blocks and period else ()
     if not values and not volumes and not any(problem.severity is Severity.ERROR for problem in problems):

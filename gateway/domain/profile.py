@@ -30,6 +30,8 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `hold`: seconds a reading waits before it is sent, so that the sender may still take it back.
     `intervals`: whether interval values sent again with other content `replace` the earlier ones, which move to their history
     (legal-entity manual 5.2, F-056), or are refused because what a device archived does not change (`keep`).
+    `intervals_from_category`: from this price category of the agreement on, a reading of `A+` wants interval values beside it (F-083);
+    0: from none.
     """
 
     at: AtSource = "arrival"
@@ -38,17 +40,31 @@ class ReadingRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     together: bool = True
     hold: Annotated[int, msgspec.Meta(ge=0)] = 0
     intervals: Literal["replace", "keep"] = "replace"
+    intervals_from_category: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
 
 
 class Plausible(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is still believed of a consumption beside the usual one of its register (V-07).
+    """What is still believed of a consumption beside the usual one of its register (V-07), and of a day of interval values.
 
     `high`, `low`: times the usual consumption a day. `least`: units of the dial that a reading may always differ by.
+    `power`: times the power that an object may draw (V-08). `estimated`: so many periods in a row may be estimated (V-20).
+    `sum_units`: units of each dial, and `sum_share`: share of the amount, by which two ways to measure one amount may differ (V-12).
+    `spike`: how far the highest value of a day may stand above its third highest, as a share of that one (V-09). `flat`: so many equal
+    values in a row are pointed out (V-15), none with 0. `peak_hours`: hours of the day, by their beginnings, in which power is charged, and
+    `dip`: by which share consumption may sink in them below the hours around them (V-26); without hours nothing is looked for.
     """
 
     high: Annotated[float, msgspec.Meta(gt=1)] = 5.0
     low: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.1
     least: Annotated[int, msgspec.Meta(ge=0)] = 20
+    power: Annotated[float, msgspec.Meta(ge=1)] = 1.1
+    estimated: Annotated[int, msgspec.Meta(ge=0)] = 3
+    sum_units: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    sum_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.001
+    spike: Annotated[float, msgspec.Meta(gt=0)] = 1.8
+    flat: Annotated[int, msgspec.Meta(ge=0)] = 6
+    peak_hours: tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...] = ()
+    dip: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.1
 
 
 class LinkRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

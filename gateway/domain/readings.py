@@ -50,6 +50,10 @@ class Quality(StrEnum):
     UNKNOWN = "unknown"
 
 
+ESTIMATED: Final = (Quality.ESTIMATED, Quality.SUBSTITUTED)
+"""Values that nobody read from the dial."""
+
+
 class Aggregation(StrEnum):
     """What may be done with values of a register in time; only `sum` values are ever added up."""
 

@@ -1,58 +1,36 @@
-"""When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-16)."""
+"""When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-22).
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+Rules about interval values stand in `interval_rules.py`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
-import msgspec
-
-from gateway.domain import belief
-from gateway.domain.intervals import expected, within
+from gateway.domain import belief, interval_rules
+from gateway.domain.cases import (
+    Case,
+    Objection,
+    Rule,
+    Value,
+    advances,
+    allowed,
+    beside,
+    corrects,
+    exactly,
+    finer,
+    span,
+    text,
+    used,
+)
+from gateway.domain.intervals import exact_sum
 from gateway.domain.problems import Problem, Severity
-from gateway.domain.profile import Profile
-from gateway.domain.readings import EXACT, REGISTERS, WHOLE, IntervalBlock, MeterReading, Quality, Reading, Unit, consumption
-from gateway.domain.sources import UNTOLD, Told
-from gateway.domain.supply import Meter, Register
-from gateway.domain.windows import CutOff, Timing, bounds, day_read, local_day, month, next_after, open_on, opening, period_of
-
-
-class Value(msgspec.Struct, frozen=True, gc=False):
-    """One reading beside its register.
-
-    `known`: the value that stood before it as the registry knows it. `previous`: the one it is compared with, which the sender
-    may declare. `consumption`: what both imply, below zero for a value that went backwards. None: not known.
-    """
-
-    reading: Reading
-    register: Register
-    known: Decimal | None
-    previous: Decimal | None
-    consumption: Decimal | None
-
-
-class Case(msgspec.Struct, frozen=True, gc=False):
-    """All that the rules may look at: what came, the meter it is about, its period (empty: not settled), and when it came.
-
-    `timing`: when its readings are taken. `amounts`: the blocks that make up the period's amounts, by code. `told`: who read the meter.
-    """
-
-    new: MeterReading
-    meter: Meter
-    values: tuple[Value, ...]
-    period: str
-    at: datetime
-    arrival: datetime
-    profile: Profile
-    timing: Timing
-    amounts: Mapping[str, Sequence[IntervalBlock]] = {}
-    told: Told = UNTOLD
-
+from gateway.domain.readings import ESTIMATED, EXACT, REGISTERS, WHOLE, Quality, Quantity, Unit, Zone
+from gateway.domain.supply import Register
+from gateway.domain.windows import CutOff, bounds, day_read, local_day, next_after, open_on, opening, period_of
 
 _NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
-Objection = tuple[str, dict[str, str]]
-Rule = Callable[[Case], Iterator[Objection]]
 
 
 def entry_closed(case: Case) -> Iterator[Objection]:
@@ -85,6 +63,18 @@ def verification_expired(case: Case) -> Iterator[Objection]:
         yield case.new.where, {"meter": case.meter.serial, "day": case.meter.verify_by.isoformat()}
 
 
+def point_closed(case: Case) -> Iterator[Objection]:
+    """Something was used after the last day of the usage point (V-19)."""
+    if case.meter.point_closed_on is not None and _used_after(case, case.meter.point_closed_on):
+        yield case.new.where, {"point": case.meter.point, "day": case.meter.point_closed_on.isoformat()}
+
+
+def agreement_closed(case: Case) -> Iterator[Objection]:
+    """Something was used after the last day of the agreement (V-19)."""
+    if case.meter.agreement_closed_on is not None and _used_after(case, case.meter.agreement_closed_on):
+        yield case.new.where, {"agreement": case.meter.agreement, "day": case.meter.agreement_closed_on.isoformat()}
+
+
 def window_not_open(case: Case) -> Iterator[Objection]:
     """The reading came before the window of its period; arrival decides (V-03, F-057)."""
     if case.period and not case.told.unbound and case.arrival < bounds(case.timing, case.period)[0]:
@@ -112,14 +102,14 @@ def counted_later(case: Case) -> Iterator[Objection]:
 def too_many_digits(case: Case) -> Iterator[Objection]:
     """The dial has fewer places before the point (V-02, F-030)."""
     for value in case.values:
-        if value.reading.value.copy_abs() >= _span(case, value):
+        if value.reading.value.copy_abs() >= span(case, value):
             yield value.reading.where, {"value": text(value.reading.value), "digits": str(value.register.digits)}
 
 
 def too_many_decimals(case: Case) -> Iterator[Objection]:
     """The dial has fewer places after the point (V-02, F-062); a value that already contains ratio or losses is not read from it."""
     for value in case.values:
-        if _finer(value.reading.value, value.register.decimals) and not (value.reading.ratio_applied or value.reading.losses_applied):
+        if finer(value.reading.value, value.register.decimals) and not (value.reading.ratio_applied or value.reading.losses_applied):
             yield value.reading.where, {"value": text(value.reading.value), "decimals": str(value.register.decimals)}
 
 
@@ -154,18 +144,38 @@ def rollover_suspected(case: Case) -> Iterator[Objection]:
             yield value.reading.where, _backwards(case, value, value.previous)
 
 
+def power_exceeded(case: Case) -> Iterator[Objection]:
+    """More energy than the object can draw with its greatest power in the hours since the last value, a tenth and a unit more (V-08)."""
+    power = case.meter.max_power
+    if power is None:
+        return
+    limit = EXACT.multiply(power, exactly(case.profile.plausible.power))
+    for value in case.values:
+        register = value.register
+        since = register.before_at if corrects(case, register) else register.last_at
+        if value.previous is None or since is None or case.at <= since or REGISTERS[register.code].unit is not Unit.KWH:
+            continue
+        hours = Decimal((case.at - since) / _HOUR)
+        ratio = _ONE if value.reading.ratio_applied else case.meter.ratio
+        most = EXACT.add(EXACT.multiply(limit, hours), case.meter.ratio)
+        energy = EXACT.multiply(EXACT.subtract(value.reading.value, value.previous), ratio)
+        if energy > most:
+            told = {"value": text(value.reading.value), "consumption": text(energy), "power": text(power)}
+            yield value.reading.where, told | {"most": text(most.quantize(_ONE))}
+
+
 def consumption_high(case: Case) -> Iterator[Objection]:
     """Many times the usual consumption of this register (V-07; GV-17: 450 -> 012441 was 144 million kWh)."""
-    for value, advance, usual in _advances(case):
+    for value, advance, usual in advances(case):
         if advance > EXACT.multiply(usual, Decimal(case.profile.plausible.high)):
-            yield value.reading.where, _beside(case, value, advance, usual)
+            yield value.reading.where, beside(case, value, advance, usual)
 
 
 def consumption_low(case: Case) -> Iterator[Objection]:
     """A small part of the usual consumption of this register, but not none (V-07)."""
-    for value, advance, usual in _advances(case):
+    for value, advance, usual in advances(case):
         if 0 < advance < EXACT.multiply(usual, Decimal(case.profile.plausible.low)):
-            yield value.reading.where, _beside(case, value, advance, usual)
+            yield value.reading.where, beside(case, value, advance, usual)
 
 
 def zero_consumption(case: Case) -> Iterator[Objection]:
@@ -188,6 +198,25 @@ def zone_missing(case: Case) -> Iterator[Objection]:
             yield case.new.where, {"register": register.code, "meter": case.meter.serial}
 
 
+def intervals_missing_for_category(case: Case) -> Iterator[Objection]:
+    """From a price category on, a reading of A+ wants interval values of its period beside it, which may still come (F-083)."""
+    least, category = case.profile.reading.intervals_from_category, case.meter.price_category
+    if not least or category is None or category < least or not case.period:
+        return
+    told = WHOLE in case.amounts or (case.period, WHOLE) in case.stored
+    if not told and any(REGISTERS[value.register.code].quantity is Quantity.ACTIVE_RECEIVED for value in case.values):
+        yield case.new.where, {"meter": case.meter.serial, "category": str(category), "period": case.period}
+
+
+def estimated_too_long(case: Case) -> Iterator[Objection]:
+    """Nobody has read this dial for too many periods in a row: each value was estimated or put in for another (V-20)."""
+    for value in case.values:
+        if value.reading.quality in ESTIMATED:
+            count = belief.in_a_row(value.register, case.period)
+            if count > case.profile.plausible.estimated:
+                yield value.reading.where, {"register": value.register.code, "count": str(count)}
+
+
 def previous_differs(case: Case) -> Iterator[Objection]:
     """The previous value that the sender declares is not the one the registry knows (F-055: it may be changed, but not unseen)."""
     for value in case.values:
@@ -203,19 +232,38 @@ def litres_suspected(case: Case) -> Iterator[Objection]:
     """
     for value in _volumes(case):
         typed, previous = value.reading.value, value.previous
-        if previous is None or typed <= previous or _finer(typed, 0):
+        if previous is None or typed <= previous or finer(typed, 0):
             continue
         black = EXACT.divide_int(typed, _THOUSAND)
-        if previous <= black and (typed >= _span(case, value) or (previous >= 10 and black <= EXACT.add(previous, previous))):
+        if previous <= black and (typed >= span(case, value) or (previous >= 10 and black <= EXACT.add(previous, previous))):
             yield value.reading.where, {"value": text(typed), "cubic_metres": text(black)}
 
 
 def red_digits_suspected(case: Case) -> Iterator[Objection]:
     """Decimals on a water dial without them are its red digits, which are not handed in (F-062)."""
     for value in _volumes(case):
-        if value.register.decimals == 0 and _finer(value.reading.value, 0):
+        if value.register.decimals == 0 and finer(value.reading.value, 0):
             black = value.reading.value.to_integral_value(rounding="ROUND_FLOOR")
             yield value.reading.where, {"value": text(value.reading.value), "cubic_metres": text(black)}
+
+
+def zones_differ(case: Case) -> Iterator[Objection]:
+    """The zones of a quantity did not advance by what its register that runs round the clock did (V-12)."""
+    if len(case.values) < 3:
+        return
+    whole, zones = _by_zone(case.values)
+    for quantity, value in whole.items():
+        parts = zones.get(quantity, [])
+        if len(parts) < 2 or len(parts) < sum(_zone_of(register, quantity) for register in case.meter.registers):
+            continue
+        advance = _advance(value)
+        steps = [_advance(part) for part in parts]
+        if advance is None or None in steps:
+            continue
+        total = exact_sum(step for step in steps if step is not None)
+        unit = Decimal(1).scaleb(-min(one.register.decimals for one in (value, *parts)))
+        if abs(EXACT.subtract(advance, total)) > allowed(case.profile, advance, unit, len(parts) + 1):
+            yield value.reading.where, {"register": value.register.code, "total": text(advance), "zones": text(total)}
 
 
 def duplicate_reading(case: Case) -> Iterator[Objection]:
@@ -230,54 +278,14 @@ def duplicate_reading(case: Case) -> Iterator[Objection]:
     yield case.new.where, {"period": case.period, "meter": case.meter.serial}
 
 
-def interval_count_wrong(case: Case) -> Iterator[Objection]:
-    """A block must have a value's place for every interval of its day, month or year: 23, 24 or 25 hours by the zone (V-10)."""
-    for block in case.new.blocks:
-        wanted = expected(block.step, block.day, case.profile.zone)
-        if block.count != wanted:
-            yield block.where, {"day": block.day.isoformat(), "count": str(block.count), "expected": str(wanted)}
-
-
-def interval_negative(case: Case) -> Iterator[Objection]:
-    """Amounts of electricity and water are never below zero; in the archive of a heat meter reverse flow and differences may be."""
-    if not case.new.blocks or any(problem.code == interval_negative.__name__ for problem in case.new.problems):
-        return
-    for block in case.new.blocks:
-        kind = REGISTERS.get(block.register)
-        if kind is None or kind.unit is Unit.GCAL or "-" not in block.written:
-            continue
-        low = min((value for value in block.values if value is not None), default=_ZERO)
-        if low < 0:
-            yield block.where, {"value": text(low), "day": block.day.isoformat()}
-
-
-def interval_missing(case: Case) -> Iterator[Objection]:
-    """Intervals without a value: they are not counted as zero, so the amount of the period is too small (V-10)."""
-    for code, blocks in case.amounts.items():
-        lacking = [(block, missing) for block in blocks if (missing := block.missing)]
-        if lacking:
-            first = lacking[0][0]
-            told = {"register": code, "count": str(sum(n for _, n in lacking)), "day": first.day.isoformat()}
-            yield first.where, told
-
-
-def interval_outside_period(case: Case) -> Iterator[Objection]:
-    """Values outside the period are kept and not counted for it; heat reports may run from the 16th to the 15th."""
-    if not case.period or not case.amounts:
-        return
-    first = month(case.period)
-    for code, blocks in case.amounts.items():
-        outside = [block for block in blocks if not within(block, first)]
-        if outside:
-            yield outside[0].where, {"register": code, "period": case.period, "day": outside[0].day.isoformat()}
-
-
 RULES: Final[dict[Rule, Severity]] = {
     entry_closed: Severity.ERROR,
     period_closed: Severity.ERROR,
     meter_removed: Severity.ERROR,
     meter_not_installed: Severity.ERROR,
     verification_expired: Severity.WARNING,
+    point_closed: Severity.NEEDS_REVIEW,
+    agreement_closed: Severity.NEEDS_REVIEW,
     window_not_open: Severity.ERROR,
     window_closed: Severity.ERROR,
     counted_later: Severity.WARNING,
@@ -287,24 +295,25 @@ RULES: Final[dict[Rule, Severity]] = {
     value_negative: Severity.ERROR,
     reading_decreased: Severity.ERROR,
     rollover_suspected: Severity.NEEDS_REVIEW,
+    power_exceeded: Severity.ERROR,
     consumption_high: Severity.WARNING,
     consumption_low: Severity.HINT,
     zero_consumption: Severity.WARNING,
     zone_missing: Severity.ERROR,
+    intervals_missing_for_category: Severity.WARNING,
+    estimated_too_long: Severity.WARNING,
     previous_differs: Severity.WARNING,
     litres_suspected: Severity.HINT,
     red_digits_suspected: Severity.HINT,
+    zones_differ: Severity.WARNING,
     duplicate_reading: Severity.HINT,
-    interval_count_wrong: Severity.ERROR,
-    interval_negative: Severity.ERROR,
-    interval_missing: Severity.WARNING,
-    interval_outside_period: Severity.HINT,
+    **interval_rules.RULES,
 }
 """Every rule with its weight unless the profile says otherwise."""
 
-_THOUSAND: Final = Decimal(1000)
 _ONE: Final = Decimal(1)
-_ZERO: Final = Decimal(0)
+_HOUR: Final = timedelta(hours=1)
+_THOUSAND: Final = Decimal(1000)
 
 
 def check(case: Case) -> list[Problem]:
@@ -317,71 +326,14 @@ def check(case: Case) -> list[Problem]:
     return found
 
 
-def text(value: Decimal) -> str:
-    """A decimal as people write it: plain digits with a point, no exponent, no zeros behind the last decimal (231.000 is 231)."""
-    plain = f"{value:f}"
-    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
-    return "0" if plain == "-0" else plain
-
-
-def used(meter: Meter, reading: Reading, value: Decimal, previous: Decimal) -> Decimal:
-    """Return the consumption between two values of a register, with the ratio and losses that `value` does not contain yet."""
-    ratio = _ONE if reading.ratio_applied else meter.ratio
-    if reading.losses_applied:
-        return consumption(value, previous, ratio)
-    constant = meter.losses_constant if reading.register == WHOLE else _ZERO
-    return consumption(value, previous, ratio, meter.losses, constant)
-
-
-@lru_cache(maxsize=32)
-def _dial(digits: int) -> Decimal:
-    return Decimal(10) ** digits
-
-
-def _span(case: Case, value: Value) -> Decimal:
-    """The first value its dial cannot show, in the units of the reading: with the ratio and losses that the reading contains."""
-    span = _dial(value.register.digits)
-    if value.reading.ratio_applied:
-        span = EXACT.multiply(span, case.meter.ratio)
-    return EXACT.multiply(span, EXACT.add(_ONE, case.meter.losses)) if value.reading.losses_applied else span
-
-
-def _finer(value: Decimal, decimals: int) -> bool:
-    """Whether more places after the point carry information: 233.000 has none."""
-    plain = f"{value:f}"
-    point = plain.find(".")
-    return point >= 0 and len(plain) - point - 1 > decimals and bool(plain[point + 1 + decimals :].strip("0"))
-
-
 def _near_rollover(case: Case, value: Value, previous: Decimal) -> bool:
-    tenth = EXACT.scaleb(_span(case, value), -1)
+    tenth = EXACT.scaleb(span(case, value), -1)
     return previous >= EXACT.multiply(9, tenth) and value.reading.value < tenth
 
 
 def _backwards(case: Case, value: Value, previous: Decimal) -> dict[str, str]:
-    over = used(case.meter, value.reading, EXACT.add(value.reading.value, _span(case, value)), previous)
+    over = used(case.meter, value.reading, EXACT.add(value.reading.value, span(case, value)), previous)
     return {"value": text(value.reading.value), "previous": text(previous), "as_rollover": text(over)}
-
-
-def _advances(case: Case) -> Iterator[tuple[Value, Decimal, Decimal]]:
-    """Dials that moved on, how far, and how far they usually would have in that time; only where both differ by enough to matter."""
-    for value in case.values:
-        register = value.register
-        corrects = case.period == register.last_period and case.profile.reading.per_period == "one"
-        since, daily = (register.before_at, register.daily) if corrects else (register.last_at, belief.usual(register))
-        product = value.reading.ratio_applied or value.reading.losses_applied
-        if value.previous is None or since is None or daily is None or daily <= 0 or product:
-            continue
-        days = Decimal((case.at - since) / timedelta(days=1))
-        advance, usual = EXACT.subtract(value.reading.value, value.previous), EXACT.multiply(daily, days)
-        if days >= 1 and advance >= 0 and abs(advance - usual) > case.profile.plausible.least:
-            yield value, advance, usual
-
-
-def _beside(case: Case, value: Value, advance: Decimal, usual: Decimal) -> dict[str, str]:
-    """What both would be with ratio and losses."""
-    told = (used(case.meter, value.reading, one, _ZERO) for one in (advance, usual.quantize(_ONE)))
-    return {"value": text(value.reading.value), **dict(zip(("consumption", "usual"), map(text, told), strict=True))}
 
 
 def _window(case: Case) -> dict[str, str]:
@@ -391,3 +343,37 @@ def _window(case: Case) -> dict[str, str]:
 
 def _volumes(case: Case) -> Iterator[Value]:
     return (value for value in case.values if value.register.code.startswith("volume"))
+
+
+def _used_after(case: Case, day: date) -> bool:
+    """Whether a dial was read after a day and had moved, or a block of a later day holds more than zeros."""
+    if day_read(case.at, case.timing.zone) > day and any(
+        value.previous is None or value.reading.value > value.previous for value in case.values
+    ):
+        return True
+    return any(block.day > day and block.written.strip("0.,-") for block in case.new.blocks)
+
+
+def _by_zone(values: Sequence[Value]) -> tuple[dict[Quantity, Value], dict[Quantity, list[Value]]]:
+    """Registers that run round the clock and registers of zones, by quantity."""
+    whole: dict[Quantity, Value] = {}
+    zones: dict[Quantity, list[Value]] = {}
+    for value in values:
+        kind = REGISTERS[value.register.code]
+        if kind.zone is Zone.ALL:
+            whole[kind.quantity] = value
+        else:
+            zones.setdefault(kind.quantity, []).append(value)
+    return whole, zones
+
+
+def _zone_of(register: Register, quantity: Quantity) -> bool:
+    kind = REGISTERS[register.code]
+    return kind.quantity is quantity and kind.zone is not Zone.ALL
+
+
+def _advance(value: Value) -> Decimal | None:
+    """How far a dial moved, in its own units; None where that is not known or the value is a product."""
+    if value.previous is None or value.reading.ratio_applied or value.reading.losses_applied:
+        return None
+    return EXACT.subtract(value.reading.value, value.previous)

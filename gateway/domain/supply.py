@@ -28,7 +28,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     `digits`, `decimals`: places of the dial before and after the point. `last`: value of `last_period` (`YYYY-MM`) read at
     `last_at` by the meter reading `last_reading`, or, while `last_period` is empty, the value the meter was installed with. `before`: the
     value that stood when `last_period` began, read at `before_at`; None while nothing is known. `daily`: what it usually advanced a day
-    until `before`, in the units of its dial.
+    until `before`, in the units of its dial; `season`: the same by month of the year, twelve numbers joined by commas, empty where
+    nothing is known. `estimated`: of how many periods in a row nobody read the dial.
     """
 
     id: int
@@ -41,6 +42,8 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     before: Decimal | None = None
     before_at: datetime | None = None
     daily: Decimal | None = None
+    season: str = ""
+    estimated: int = 0
     last_reading: UUID | None = None
 
 
@@ -61,8 +64,9 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     those of the last of its point's `terms`, which stand in the order of their days. `entry_open`: whether billing lets readings in
     («Ожидание»). `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its
     agreement or consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since
-    and until when it hangs there, `verify_by`: until when it is verified; None when the registry does not say. `closed`: the last period of
-    its agreement that billing has closed, empty while there is none.
+    and until when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw; `point_closed_on`,
+    `agreement_closed_on`: the last day of its point and its agreement; `price_category`: 1 to 6; None when the registry does not say.
+    `closed`: the last period of its agreement that billing has closed, empty while there is none.
     """
 
     id: int
@@ -81,6 +85,10 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     installed_on: date | None = None
     removed_on: date | None = None
     verify_by: date | None = None
+    max_power: Decimal | None = None
+    point_closed_on: date | None = None
+    agreement_closed_on: date | None = None
+    price_category: int | None = None
     service: str = ""
     window_day: int | None = None
     closed: str = ""

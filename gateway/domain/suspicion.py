@@ -1,4 +1,4 @@
-"""Hints beside a value that went backwards: what may have happened, told to whoever has to decide."""
+"""Hints beside a value that went backwards or far too high: what may have happened, told to whoever has to decide."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -6,27 +6,50 @@ from itertools import islice
 from typing import Final
 
 from gateway.domain import belief
+from gateway.domain.cases import Value, text, used
+from gateway.domain.coach import Gap, explain
+from gateway.domain.interval_rules import intervals_differ
 from gateway.domain.judging import Judged
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import EXACT, REGISTERS
-from gateway.domain.rules import Value, reading_decreased, rollover_suspected, text, used
+from gateway.domain.rules import consumption_high, power_exceeded, reading_decreased, rollover_suspected, too_many_digits
 from gateway.domain.supply import Meter, Register
 from gateway.domain.trial import Guess, Neighbour, Suspect, trial
 
 BACKWARDS: Final = frozenset({reading_decreased.__name__, rollover_suspected.__name__})
+TOO_HIGH: Final = frozenset({consumption_high.__name__, too_many_digits.__name__, power_exceeded.__name__})
+_PUT_ON_TRIAL: Final = BACKWARDS | TOO_HIGH | {intervals_differ.__name__}
 _MONTH: Final = Decimal(30)
 _AROUND: Final = 1000
 """So many meters of the same agreement are asked whether the value might be theirs."""
 
 
 def hints(judged: Judged, around: Sequence[Meter]) -> tuple[Problem, ...]:
-    """What may explain the values of a reading that stand below the last ones; `around`: other meters of what the sender sent.
+    """What may explain the values of a reading that cannot follow the last ones; `around`: other meters of what the sender sent.
 
     The likeliest explanation where one stands out, else the best few, each as a hint `maybe_...` at the place of its value.
     """
-    if not any(problem.code in BACKWARDS for problem in judged.problems):
+    codes = {problem.code for problem in judged.problems}
+    if not codes & _PUT_ON_TRIAL:
         return ()
-    return tuple(hint for value in judged.values for hint in _explained(value, judged, around))
+    causes = (cause for problem in judged.problems if problem.code == intervals_differ.__name__ for cause in _causes(problem, judged.meter))
+    too_high = {problem.where for problem in judged.problems if problem.code in TOO_HIGH}
+    suspects = (value for value in judged.values if value.reading.where in too_high or _fell(value))
+    return (*(hint for value in suspects for hint in _explained(value, judged, around)), *causes)
+
+
+def _causes(problem: Problem, meter: Meter) -> Iterator[Problem]:
+    """What closes a gap between a dial and interval values, as far as ratio, losses and units can (V-13)."""
+    told = problem.values
+    day = meter.terms[-1] if len(meter.terms) == 1 else None
+    ratios = (day.ratio_current, day.ratio_voltage) if day else (meter.ratio, Decimal(1))
+    integral, interval, unit = (Decimal(told[name]) for name in ("integral", "interval", "unit"))
+    for cause in explain(Gap(integral=integral, interval=interval, unit=unit, ratios=ratios, losses=meter.losses)):
+        yield Problem(code=cause.code, where=problem.where, severity=Severity.HINT, values=cause.facts)
+
+
+def _fell(value: Value) -> bool:
+    return value.previous is not None and value.reading.value < value.previous
 
 
 def usual(register: Register) -> Decimal | None:
@@ -41,10 +64,12 @@ def usual(register: Register) -> Decimal | None:
 
 def _explained(value: Value, judged: Judged, around: Sequence[Meter]) -> Iterator[Problem]:
     typed = value.reading
-    if value.previous is None or not 0 <= typed.value < value.previous or typed.ratio_applied or typed.losses_applied:
+    if value.previous is None or typed.value < 0 or typed.ratio_applied or typed.losses_applied:
         return
-    span = Decimal(10) ** value.register.digits
-    suspect = Suspect(value.reading.value, value.previous, span, usual(value.register))
+    known = value.register
+    suspect = Suspect(
+        typed.value, value.previous, Decimal(10) ** known.digits, usual(known), decimals=known.decimals, ratios=_ratios(judged.meter)
+    )
     verdict = trial(suspect, [*_zones(value, judged), *_meters(value, judged.meter, around)])
     for guess in verdict.guesses[: 1 if verdict.likely else None]:
         yield Problem(code=guess.name, where=value.reading.where, severity=Severity.HINT, values=_facts(guess, value, judged.meter))
@@ -72,3 +97,9 @@ def _meters(value: Value, meter: Meter, around: Sequence[Meter]) -> Iterator[Nei
         register = other.register(value.register.code)
         if register is not None and register.last is not None:
             yield Neighbour(other.serial, register.code, register.last, usual(register))
+
+
+def _ratios(meter: Meter) -> tuple[Decimal, ...]:
+    """What may stand in a value of this meter's dial: Kтт, Kтн and their product."""
+    found = {meter.ratio, *(ratio for terms in meter.terms for ratio in (terms.ratio_current, terms.ratio_voltage))}
+    return tuple(sorted(ratio for ratio in found if ratio > 1))

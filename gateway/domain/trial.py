@@ -1,4 +1,4 @@
-"""A value that stands below the last one is put on trial: what may have happened, what each guess would mean, and what speaks for it.
+"""A value below the last one, or far above it, is put on trial: what may have happened, what each guess would mean, what speaks for it.
 
 Nothing found here is ever applied: the sender or a person of the utility decides (GV-5, rules V-05, V-14, V-22).
 """
@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.cases import finer
 from gateway.domain.readings import EXACT
 
 _THOUSAND: Final = Decimal(1000)
@@ -22,6 +23,8 @@ _MARGIN: Final = 0.45
 """So much better than the next guess the best one must be to be called likely."""
 _LIKELY: Final = 1.0
 _SHOWN: Final = 3
+_RED: Final = 3
+"""Red digits of a dial that is read without them."""
 _COSTS: Final = {
     "maybe_zones_swapped": 0.05,
     "maybe_rollover": 0.1,
@@ -30,6 +33,9 @@ _COSTS: Final = {
     "maybe_digits_swapped": 0.45,
     "maybe_digit_lost": 0.6,
     "maybe_exchanged": 0.75,
+    "maybe_ratio_inside": 0.1,
+    "maybe_comma_lost": 0.2,
+    "maybe_digit_extra": 0.3,
 }
 """How much each guess must be better than a plainer one to be believed: there are many digits to lose and few dials to roll over."""
 
@@ -48,12 +54,17 @@ class Neighbour(msgspec.Struct, frozen=True, gc=False):
 
 
 class Suspect(msgspec.Struct, frozen=True, gc=False):
-    """A value on trial. `span`: the first value its dial cannot show. `usual`: what the register usually advances a period."""
+    """A value on trial. `span`: the first value its dial cannot show. `usual`: what the register usually advances in this time.
+
+    `decimals`: places of the dial after the point. `ratios`: what its advance is multiplied by.
+    """
 
     value: Decimal
     previous: Decimal
     span: Decimal
     usual: Decimal | None
+    decimals: int = 0
+    ratios: tuple[Decimal, ...] = ()
 
 
 class Guess(msgspec.Struct, frozen=True, gc=False):
@@ -78,7 +89,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def trial(suspect: Suspect, neighbours: Sequence[Neighbour] = ()) -> Verdict:
-    """Weigh every explanation of a value below the last one. A guess whose consumption is out of all proportion is none."""
+    """Weigh every explanation of a value that cannot follow the last one. A guess whose consumption is out of all proportion is none."""
     found: dict[str, Guess] = {}
     for guess in _guesses(suspect, neighbours):
         if guess.name not in found or guess.cost < found[guess.name].cost:
@@ -90,14 +101,15 @@ def trial(suspect: Suspect, neighbours: Sequence[Neighbour] = ()) -> Verdict:
 
 
 def _guesses(suspect: Suspect, neighbours: Sequence[Neighbour]) -> Iterator[Guess]:
-    for name, meant, evidence in _meanings(suspect):
+    backwards = suspect.value < suspect.previous
+    for name, meant, evidence in _lower_meant(suspect) if backwards else _higher_meant(suspect):
         advance = EXACT.subtract(meant, suspect.previous)
         yield from _weighed(name, meant, advance, suspect, evidence)
-    if suspect.previous >= EXACT.multiply(suspect.span, Decimal("0.9")):
+    if backwards and suspect.previous >= EXACT.multiply(suspect.span, Decimal("0.9")):
         advance = EXACT.add(EXACT.subtract(suspect.value, suspect.previous), suspect.span)
         share = EXACT.divide(suspect.previous, suspect.span)
         yield from _weighed("maybe_rollover", suspect.value, advance, suspect, {"share": f"{share * 100:.0f}"})
-    if suspect.value < EXACT.multiply(suspect.previous, _TENTH):
+    if backwards and suspect.value < EXACT.multiply(suspect.previous, _TENTH):
         yield from _weighed("maybe_exchanged", suspect.value, suspect.value, suspect, {})
     for other in neighbours:
         advance = EXACT.subtract(suspect.value, other.last)
@@ -128,16 +140,36 @@ def _distance(advance: Decimal, usual: Decimal | None) -> float:
     return abs(math.log(float(advance) / float(usual)))
 
 
-def _meanings(suspect: Suspect) -> Iterator[tuple[str, Decimal, dict[str, str]]]:
-    """What may have been meant by the digits that were typed; only what would follow the last value."""
+def _lower_meant(suspect: Suspect) -> Iterator[tuple[str, Decimal, dict[str, str]]]:
+    """What may have been meant by digits that make a value too low; only what would follow the last value."""
     whole, point, places = f"{suspect.value:f}".partition(".")
-    for meant in _swaps(whole.zfill(len(f"{suspect.previous:f}".partition(".")[0]))):
-        yield from _if_follows("maybe_digits_swapped", meant + point + places, suspect)
+    yield from _exchanged(suspect)
     for meant in _insertions(whole):
         yield from _if_follows("maybe_digit_lost", meant + point + places, suspect)
     thousand = EXACT.multiply(suspect.value, _THOUSAND)
     if suspect.previous <= thousand < suspect.span:
         yield "maybe_thousandth", thousand, {}
+
+
+def _higher_meant(suspect: Suspect) -> Iterator[tuple[str, Decimal, dict[str, str]]]:
+    """What may have been meant by digits that make a value too high; only what would follow the last value."""
+    whole, point, places = f"{suspect.value:f}".partition(".")
+    yield from _exchanged(suspect)
+    for meant in _removals(whole):
+        yield from _if_follows("maybe_digit_extra", meant + point + places, suspect)
+    if not places.strip("0"):
+        yield from _if_follows("maybe_comma_lost", f"{EXACT.scaleb(Decimal(whole), -(suspect.decimals or _RED)):f}", suspect)
+    for ratio in suspect.ratios:
+        dial = (suspect.value / ratio).normalize()
+        if not finer(dial, suspect.decimals):
+            for name, value, _ in _if_follows("maybe_ratio_inside", f"{dial:f}", suspect):
+                yield name, value, {"factor": f"{ratio.normalize():f}"}
+
+
+def _exchanged(suspect: Suspect) -> Iterator[tuple[str, Decimal, dict[str, str]]]:
+    whole, point, places = f"{suspect.value:f}".partition(".")
+    for meant in _swaps(whole.zfill(len(f"{suspect.previous:f}".partition(".")[0]))):
+        yield from _if_follows("maybe_digits_swapped", meant + point + places, suspect)
 
 
 def _if_follows(name: str, text: str, suspect: Suspect) -> Iterator[tuple[str, Decimal, dict[str, str]]]:
@@ -158,3 +190,9 @@ def _insertions(digits: str) -> Iterator[str]:
     for place in range(len(digits) + 1):
         for digit in "0123456789":
             yield digits[:place] + digit + digits[place:]
+
+
+def _removals(digits: str) -> Iterator[str]:
+    """One digit taken out."""
+    for place in range(len(digits) if len(digits) > 1 else 0):
+        yield digits[:place] + digits[place + 1 :]

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -11,11 +14,12 @@ from gateway.domain.calendars import Calendar
 from gateway.domain.judging import Judged, judge
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
-from gateway.domain.readings import MeterReading
+from gateway.domain.readings import ESTIMATED, MeterReading
 from gateway.domain.sources import Told, rank, rank_of
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, key
 from gateway.domain.suspicion import hints
+from gateway.domain.windows import period_of
 from gateway.mapping import Envelope, Format
 from gateway.pipeline import blocks
 from gateway.store import Connection, intake, people, readings, supply
@@ -25,6 +29,10 @@ from gateway.store.people import Sender
 from gateway.store.supply import Known
 
 Found = MeterReading | Problem
+Stored = Mapping[int, Mapping[tuple[str, str], Decimal]]
+_NONE: Final[Mapping[tuple[str, str], Decimal]] = MappingProxyType({})
+_LATELY: Final = timedelta(days=92)
+"""A reading that names no period is of none that is older."""
 
 
 def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found]]:
@@ -56,6 +64,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     profiles = people.profiles(connection, utility) if known else {}
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     past = _Past(connection, known)
+    stored = _stored(connection, entries, known, profiles)
     around = [one.meter for same in known.values() for one in same]
     for entry, news in entries:
         for new in news:
@@ -65,7 +74,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
             except Rejected as refusal:
                 entry.rows.append(_refused(told, refusal.problems))
                 continue
-            entry.rows.append(_row(connection, entry, told, fitting, profiles, calendars, past, around))
+            entry.rows.append(_row(connection, entry, told, fitting, profiles, calendars, past, around, stored))
         if any(new.blocks for new in news):
             policies = {name: profile.reading.intervals == "keep" for name, profile in profiles.items()}
             keep = [row.known is not None and policies[row.known.profile] for row in entry.rows]
@@ -122,6 +131,7 @@ def _row(
     calendars: Mapping[str, Calendar],
     past: "_Past",
     around: Sequence[Meter],
+    stored: Stored,
 ) -> Row:
     if len(found) != 1:
         code = "meter_ambiguous" if found else "meter_unknown"
@@ -132,10 +142,11 @@ def _row(
     profile = profiles[known.profile]
     calendar = people.calendar_of(calendars, profile)
     told = Told(source=entry.envelope.source, known_to_billing=entry.envelope.known_to_billing)
-    judged = judge(new, known.meter, profile, entry.received_at, calendar=calendar, told=told)
+    there = stored.get(known.meter.id, _NONE)
+    judged = judge(new, known.meter, profile, entry.received_at, calendar=calendar, told=told, stored=there)
     if judged.earlier_wanted and judged.status is not ReadingStatus.REJECTED:
         earlier = readings.before(connection, known.meter.id, judged.earlier_wanted, judged.period, judged.at)
-        judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar, told)
+        judged = judge(new, known.meter, profile, entry.received_at, earlier, calendar, told, there)
     row.target = profile.target
     row.hold = timedelta(seconds=profile.reading.hold)
     row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
@@ -164,6 +175,26 @@ def _outranked(judged: Judged, source: str, profile: Profile, past: "_Past") -> 
     return bool(stands) and max(map(past.rank, stands)) > rank_of(source, judged.new.readings)
 
 
+def _stored(
+    connection: Connection,
+    entries: Sequence[tuple[Entry, list[MeterReading]]],
+    known: Mapping[str, list[Known]],
+    profiles: Mapping[str, Profile],
+) -> Stored:
+    """What was taken before of interval values, for meters whose agreement wants them beside each dial; mostly nothing is looked up."""
+    wanted = [one.meter.id for same in known.values() for one in same if _wants_intervals(one, profiles)]
+    if not wanted:
+        return {}
+    periods = [new.period for _, news in entries for new in news if new.period]
+    arrivals = [period_of(entry.received_at - _LATELY, "UTC") for entry, _ in entries]
+    return readings.interval_amounts(connection, wanted, min(*periods, *arrivals))
+
+
+def _wants_intervals(known: Known, profiles: Mapping[str, Profile]) -> bool:
+    category = known.meter.price_category
+    return category is not None and 0 < profiles[known.profile].reading.intervals_from_category <= category
+
+
 def _refused(new: MeterReading, problems: tuple[Problem, ...]) -> Row:
     """A row that nothing comes of, as long as nobody says otherwise."""
     return Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems + problems)
@@ -178,7 +209,15 @@ def _believe(row: Row, judged: Judged, known: Known, profile: Profile, past: "_P
     chain = profile.reading.per_period == "many"
     row.corrects = not chain and any(value.register.last_period >= judged.period for value in judged.values)
     new = {
-        value.register.id: believe(value.register, value.reading.value, period=judged.period, at=judged.at, reading=row.id, chain=chain)
+        value.register.id: believe(
+            value.register,
+            value.reading.value,
+            period=judged.period,
+            at=judged.at,
+            reading=row.id,
+            chain=chain,
+            estimated=value.reading.quality in ESTIMATED,
+        )
         for value in judged.values
     }
     registers = tuple(new.get(register.id, register) for register in known.meter.registers)

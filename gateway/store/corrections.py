@@ -8,9 +8,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
+from gateway.domain.cases import Value
 from gateway.domain.problems import Problem
 from gateway.domain.readings import MeterReading
-from gateway.domain.rules import Value
 from gateway.domain.status import ReadingStatus, sources
 from gateway.store.rows import array
 from gateway.store.supply import Known

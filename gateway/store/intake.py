@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
+from gateway.domain.cases import Value
 from gateway.domain.problems import Problem
-from gateway.domain.rules import Value
 from gateway.domain.status import ReadingStatus, SubmissionStatus, submission_status
 from gateway.mapping import Envelope
 from gateway.store import intervals, ledger, life
@@ -292,11 +292,14 @@ _REMEMBERED: Final = {
     "before": "numeric",
     "before_at": "timestamptz",
     "daily": "numeric",
+    "season": "text",
+    "estimated": "smallint",
 }
 """What a register remembers of the values believed, as it is written beside it."""
 _MOVED: Final = (
     "update register r set last = n.last, last_period = n.last_period, last_at = n.last_at, last_reading_id = n.last_reading, "
-    "before = n.before, before_at = n.before_at, daily = n.daily "
+    "before = n.before, before_at = n.before_at, daily = n.daily, "
+    "season = string_to_array(nullif(n.season, ''), ',', '')::numeric[], estimated = n.estimated "
     f"from unnest({', '.join(f'%(r_{name})s::{kind}[]' for name, kind in _REMEMBERED.items())}) n({', '.join(_REMEMBERED)}) "
     "where r.id = n.id"
 )

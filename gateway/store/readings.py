@@ -163,3 +163,17 @@ BELIEVED: Final = tuple(
     not in (ReadingStatus.DRAFT, ReadingStatus.REJECTED, ReadingStatus.NEEDS_REVIEW, ReadingStatus.WITHDRAWN, ReadingStatus.SUPERSEDED)
 )
 """States in which a reading's value stands beside its register."""
+
+
+def interval_amounts(connection: Connection, meters: Iterable[int], since: str) -> dict[int, dict[tuple[str, str], Decimal]]:
+    """What the believed interval values of these meters come to, as counted: by meter, then by period and code, from a period on."""
+    rows = connection.exec_driver_sql(
+        "select m.meter_id, m.period, r.register, r.consumption from meter_reading m join reading r on r.meter_reading_id = m.id "
+        "where m.meter_id = any(%(meters)s::bigint[]) and m.period >= %(since)s and m.intervals and m.same_as is null "
+        "and m.status = any(%(live)s::text[]) and r.volume and r.consumption is not null",
+        {"meters": array(meters, "bigint"), "since": since, "live": array(BELIEVED, "text")},
+    )
+    found: dict[int, dict[tuple[str, str], Decimal]] = {}
+    for row in rows:
+        found.setdefault(row.meter_id, {})[row.period, row.register] = row.consumption
+    return found

@@ -32,9 +32,10 @@ select m.id, m.serial, m.key, m.entry_open and coalesce(l.entry_open, true) as e
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
   p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at is not null) as closed,
+  l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at,
-  r.last_reading_id, r.before, r.before_at, r.daily
+  r.last_reading_id, r.before, r.before_at, r.daily, array_to_string(r.season, ',', '') as season, r.estimated
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
 left join party c on c.id = a.party_id left join service_location l on l.id = p.service_location_id
 join point_terms t on t.usage_point_id = p.id join register r on r.meter_id = m.id
@@ -90,19 +91,19 @@ def _gather(rows: Iterable[Any]) -> list[Known]:
     found: list[Known] = []
     for _, own in groupby(rows, itemgetter(0)):
         first, *more = own
-        terms = [Terms(*first[20:25])]
-        registers = [_register(*first[25:])]
+        terms = [Terms(*first[24:29])]
+        registers = [_register(*first[29:])]
         for row in more:
-            if row[20] != terms[-1].since:
-                terms.append(Terms(*row[20:25]))
-            if row[20] == terms[0].since:
-                registers.append(_register(*row[25:]))
+            if row[24] != terms[-1].since:
+                terms.append(Terms(*row[24:29]))
+            if row[24] == terms[0].since:
+                registers.append(_register(*row[29:]))
         found.append(_known(first, terms, tuple(registers)))
     return found
 
 
 def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) -> Known:
-    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:20]
+    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:24]
     agreement_id, agreement, agreement_key, profile, service, window_day, *days = more
     last = terms[-1]
     meter = Meter(
@@ -123,6 +124,10 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         removed_on=days[1],
         verify_by=days[2],
         closed=days[3] or "",
+        max_power=days[4],
+        point_closed_on=days[5],
+        agreement_closed_on=days[6],
+        price_category=days[7],
         service=service,
         window_day=window_day,
         registers=registers,
@@ -142,6 +147,8 @@ def _register(
     before: Decimal | None,
     before_at: datetime | None,
     daily: Decimal | None,
+    season: str | None,
+    estimated: int,
 ) -> Register:
     return Register(
         id=id_,
@@ -155,4 +162,6 @@ def _register(
         before=before,
         before_at=before_at,
         daily=daily,
+        season=season or "",
+        estimated=estimated,
     )

@@ -163,6 +163,8 @@ register = Table(
     Column("final", Numeric),
     Column("before_at", INSTANT),
     Column("daily", Numeric),
+    Column("season", ARRAY(Numeric)),
+    Column("estimated", SmallInteger, nullable=False, server_default=ZERO),
     UniqueConstraint("meter_id", "code"),
     postgresql_with={"fillfactor": "80"},
 )

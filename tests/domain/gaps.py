@@ -17,6 +17,7 @@ CAUSES = (
     "delta_power_for_energy",
     "delta_clock_change",
     "delta_thousandth",
+    "delta_ratio_inverse",
 )
 RATIOS = ((20, 1), (40, 1), (60, 100), (30, 60), (1, 100), (120, 100))
 
@@ -67,5 +68,6 @@ def _wrong(pick: random.Random, cause: str, right: Gap, hours: list[Decimal]) ->
         "delta_power_for_energy": total * pick.choice((2, 4)),
         "delta_clock_change": total - right.changes[0],
         "delta_thousandth": total / 1000,
+        "delta_ratio_inverse": total / ratio / ratio,
     }
     return {"interval": wrong[cause]}

@@ -15,7 +15,7 @@ Record = Callable[[str, int, str], None]
 
 
 def test_causes_are_named_by_the_numbers_that_close_the_gap(proof: Record) -> None:
-    count, first, among, sure, wrongly = case(200, 20_000), 0, 0, 0, 0
+    count, first, among, sure, wrongly = case(220, 22_000), 0, 0, 0, 0
     for cause, gap in generated(count, seed=3):
         found = [one.code for one in explain(gap)]
         first += found[:1] == [cause]

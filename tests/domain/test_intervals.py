@@ -8,6 +8,7 @@ import pytest
 
 from gateway.domain.intervals import amounts, expected, total
 from gateway.domain.judging import Judged, amount, judge
+from gateway.domain.profile import Plausible
 from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Reading, Step, consumption, written
 from gateway.domain.supply import Meter, Terms
 from tests.domain.build import OCTOBER, meter, register, strict
@@ -60,7 +61,9 @@ def electric_meter() -> Meter:
 
 
 def judged(of: Meter, *blocks: IntervalBlock) -> Judged:
-    return judge(MeterReading(meter=of.serial, readings=(), period="2022-10", blocks=blocks), of, strict(), OCTOBER)
+    return judge(
+        MeterReading(meter=of.serial, readings=(), period="2022-10", blocks=blocks), of, strict(plausible=Plausible(flat=0)), OCTOBER
+    )
 
 
 def test_the_amount_of_electricity_gets_the_ratio_and_losses_it_lacks() -> None:

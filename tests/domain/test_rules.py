@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.domain.cases import Case, text
 from gateway.domain.judging import judge
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.profile import Plausible
 from gateway.domain.readings import Reading
-from gateway.domain.rules import RULES, Case, check, text
+from gateway.domain.rules import RULES, check
 from gateway.domain.status import ReadingStatus
 from tests.domain.build import OCTOBER, local, meter, profile, register, sent, strict, verdict, weights
 

@@ -1,6 +1,7 @@
-"""A value below the last one on trial: generated cases of known cause, and the words it leads to."""
+"""A value below the last one, or far too high, on trial: generated cases of known cause, and the words it leads to."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.domain.status import ReadingStatus
 from gateway.domain.suspicion import hints, usual
 from gateway.domain.trial import Neighbour, Suspect, trial
 from tests.conftest import case
+from tests.domain import upwards
 from tests.domain.backwards import generated
 from tests.domain.build import OCTOBER, meter, register, sent, strict, verdict
 
@@ -37,6 +39,61 @@ def test_causes_are_named_and_nothing_is_applied(proof: Record) -> None:
     )
 
 
+def test_causes_of_a_value_too_high_are_named_and_nothing_is_applied(proof: Record) -> None:
+    count, right, among, likely, wrongly = case(240, 24_000), 0, 0, 0, 0
+    for one in upwards.generated(count, seed=7):
+        found = trial(one.suspect, one.neighbours)
+        names = [guess.name for guess in found.guesses]
+        right += names[:1] == [one.cause]
+        among += one.cause in names
+        likely += found.likely
+        wrongly += found.likely and names[:1] != [one.cause]
+        assert all(guess.advance >= 0 and guess.meant < one.suspect.span for guess in found.guesses if guess.name != "maybe_other_meter")
+    assert right >= 0.95 * count
+    assert wrongly <= 0.015 * count
+    assert likely >= 0.9 * count
+    proof(
+        "values far too high, on trial",
+        count,
+        f"{right} named first, {among} in three, {likely} called likely, {wrongly} of these wrongly, 0 applied",
+    )
+
+
+def test_a_high_value_that_is_true_is_seldom_called_a_mistake(proof: Record) -> None:
+    """Five to nine times the usual consumption, and really used: digits may look exchanged by chance, but a hint is all that follows."""
+    count = case(200, 20_000)
+    found = [trial(one.suspect, one.neighbours) for one in upwards.generated(count, seed=9, causes=(upwards.TRUE,))]
+    likely, silent = sum(one.likely for one in found), sum(not one.guesses for one in found)
+    assert likely <= 0.08 * count
+    proof("high values that are true, on trial", count, f"{silent} without a guess, {likely} called likely, 0 applied")
+
+
+@pytest.mark.parametrize(
+    ("suspect", "name", "meant"),
+    [
+        (("128610", "12800", "100000", "60"), "maybe_digit_extra", "12860"),
+        (("21860", "12800", "100000", "60"), "maybe_digits_swapped", "12860"),
+        (("12861417", "12800", "100000", "60"), "maybe_comma_lost", "12861.417"),
+        (("514440", "12800", "100000", "60"), "maybe_ratio_inside", "12861"),
+    ],
+)
+def test_each_cause_of_a_value_too_high_by_hand(suspect: tuple[str, str, str, str], name: str, meant: str) -> None:
+    value, previous, span, often = map(Decimal, suspect)
+    found = trial(Suspect(value, previous, span, often, ratios=(Decimal(40),)))
+    assert (found.guesses[0].name, str(found.guesses[0].meant)) == (name, meant)
+
+
+def test_a_value_too_high_has_its_hint_beside_it() -> None:
+    known = register(last="12800", before=Decimal(12740), before_at=datetime(2022, 8, 31, tzinfo=UTC))
+    judged = verdict({"A+": "128610"}, meter(known, ratio="40"))
+    [hint] = hints(judged, [])
+    assert (hint.code, hint.where, hint.values["meant"], hint.values["consumption"]) == ("maybe_digit_extra", "at A+", "12860", "2400")
+    inside = verdict(
+        {"A+": "34440"}, meter(register(last="800", before=Decimal(740), before_at=datetime(2022, 8, 31, tzinfo=UTC)), ratio="40")
+    )
+    assert [(hint.code, hint.values["factor"]) for hint in hints(inside, [])] == [("maybe_ratio_inside", "40")]
+
+
 @pytest.mark.parametrize(
     ("suspect", "neighbours", "name", "meant", "advance"),
     [
@@ -53,7 +110,8 @@ def test_each_cause_by_hand(
     suspect: tuple[str, str, str, str], neighbours: list[tuple[str, str, str, str, str | None]], name: str, meant: str, advance: str
 ) -> None:
     around = [Neighbour(m, r, Decimal(last), Decimal(often), Decimal(typed) if typed else None) for m, r, last, often, typed in neighbours]
-    guesses = {guess.name: guess for guess in trial(Suspect(*map(Decimal, suspect)), around).guesses}
+    value, previous, span, often = map(Decimal, suspect)
+    guesses = {guess.name: guess for guess in trial(Suspect(value, previous, span, often), around).guesses}
     assert (str(guesses[name].meant), str(guesses[name].advance)) == (meant, advance)
 
 

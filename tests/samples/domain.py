@@ -6,10 +6,11 @@ from decimal import Decimal
 from functools import partial
 
 from gateway.domain.coach import Gap, explain
+from gateway.domain.readings import Quality, Reading
 from gateway.domain.supply import Meter
 from gateway.domain.suspicion import hints
 from gateway.domain.windows import CutOff
-from tests.domain.build import OCTOBER, meter, register, strict, verdict
+from tests.domain.build import OCTOBER, meter, profile, register, strict, verdict
 from tests.domain.gaps import CAUSES as GAPS
 from tests.domain.gaps import generated
 
@@ -30,6 +31,12 @@ def declared() -> Iterable[str]:
     return [problem.code for problem in verdict({}, FULL, readings=(other,)).problems]
 
 
+def guessed() -> Iterable[str]:
+    """A fourth period in which nobody read the dial."""
+    reading = Reading(register="A+", value=Decimal(1500), quality=Quality.ESTIMATED)
+    return [problem.code for problem in verdict({}, meter(register(last="1430", estimated=3)), readings=(reading,)).problems]
+
+
 def repeated() -> Iterable[str]:
     """One register twice."""
     reading = verdict({"A+": "1500"}, FULL).new.readings[0]
@@ -40,9 +47,10 @@ ZONES = meter(register("A+:day", "9000", before=Decimal(8950)), register("A+:nig
 OTHER = meter(register(last="4950", before=Decimal(4890)), id=2, serial="777")
 
 
-def tried(value: str, last: str, before: str) -> Callable[[], Iterable[str]]:
-    """The hints beside a value that went backwards."""
-    one = meter(register(last=last, before=Decimal(before), decimals=3))
+def tried(value: str, last: str, before: str, decimals: int = 3) -> Callable[[], Iterable[str]]:
+    """The hints beside a value that cannot follow the last one."""
+    known = register(last=last, before=Decimal(before), before_at=datetime(2022, 8, 31, tzinfo=UTC), decimals=decimals)
+    one = meter(known, ratio="40")
     return lambda: [hint.code for hint in hints(verdict({"A+": value}, one), [OTHER])]
 
 
@@ -56,6 +64,16 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "meter_removed": said({"A+": "1500"}, meter(register(), removed_on=date(2022, 10, 24))),
     "meter_not_installed": said({"A+": "1500"}, meter(register(), installed_on=date(2022, 11, 1))),
     "verification_expired": said({"A+": "1500"}, meter(register(), verify_by=date(2022, 10, 24))),
+    "point_closed": said({"A+": "1500"}, meter(register(last="1430"), point_closed_on=date(2022, 10, 24))),
+    "agreement_closed": said({"A+": "1500"}, meter(register(last="1430"), agreement_closed_on=date(2022, 10, 24))),
+    "power_exceeded": said({"A+": "2430"}, meter(register(last="1430"), max_power=Decimal(1))),
+    "intervals_missing_for_category": lambda: [
+        problem.code for problem in verdict({"A+": "1500"}, meter(register(last="1430"), price_category=3), profile()).problems
+    ],
+    "estimated_too_long": guessed,
+    "zones_differ": said(
+        {"A+": "1100", "A+:day": "60", "A+:night": "70"}, meter(register(last="1000"), register("A+:day", "0"), register("A+:night", "0"))
+    ),
     "window_not_open": said({"A+": "1500"}, arrival=datetime(2022, 9, 1, tzinfo=UTC)),
     "window_closed": said({"A+": "1500"}, arrival=datetime(2022, 12, 1, tzinfo=UTC)),
     "counted_later": lambda: [
@@ -85,6 +103,9 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "maybe_thousandth": tried("12.512", "12400", "12300"),
     "maybe_exchanged": tried("12", "90000", "89950"),
     "maybe_other_meter": tried("5010", "9000", "8950"),
+    "maybe_digit_extra": tried("128710", "12800", "12740", 0),
+    "maybe_comma_lost": tried("12861417", "12800", "12740", 0),
+    "maybe_ratio_inside": tried("34440", "800", "740", 0),
     "maybe_zones_swapped": lambda: [hint.code for hint in hints(verdict({"A+:day": "5001", "A+:night": "9048"}, ZONES), [])],
     **{code: partial(closing, gap) for code, gap in dict(generated(len(GAPS), 1)).items()},
 }

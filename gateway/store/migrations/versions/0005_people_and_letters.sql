@@ -81,6 +81,8 @@ create unique index submission_fingerprint on submission (utility_id, fingerprin
 -- What a person lets pass is compared once more with what is believed by then.
 grant update (value, previous, consumption) on reading to metergate_app, metergate_worker;
 
+alter table register add column season numeric[], add column estimated smallint default 0 not null;
+
 grant select, insert, update on link, hidden_meter, letter, sync to metergate_app, metergate_worker;
 grant delete on external_id to metergate_app, metergate_worker;
 grant usage on all sequences in schema public to metergate_app, metergate_worker;
