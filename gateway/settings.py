@@ -124,6 +124,13 @@ class Links(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
                 raise ValueError(f"confirm_url: {utility}: a web address with {{secret}} in it once is wanted")
 
 
+class Reminders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When reminders are written. `hour`: of the day in the zone of each profile. `look`: seconds between two looks at the clock."""
+
+    hour: Annotated[int, msgspec.Meta(ge=0, le=23)] = 9
+    look: Span = 60.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings.
 
@@ -139,6 +146,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sftp: Sftp = Sftp()
     limits: Limits = Limits()
     worker: Worker = Worker()
+    reminders: Reminders = Reminders()
     links: Links = Links()
     targets: dict[str, dict[str, dict[str, Any]]] = {}
 

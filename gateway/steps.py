@@ -43,8 +43,8 @@ STEPS: Final = (
 )
 """Every step of the line, in order: between any two of them the process may die."""
 
-CHANNEL_STEPS: Final = ("soap.decoded", "soap.answered")
-"""Steps that only one channel has, around those of `receive`; each channel's own crash tests come past them."""
+CHANNEL_STEPS: Final = ("soap.decoded", "soap.answered", "remind.written", "remind.committed")
+"""Steps beside the line: of one channel, around those of `receive`, and of reminders; crash tests of their own come past them."""
 
 
 def step(name: str, **facts: object) -> None:

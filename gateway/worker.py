@@ -1,10 +1,10 @@
-"""The worker: translates files that wait, pushes what is due into billing, fetches its master data, and mends what a dead worker left."""
+"""The worker: translates files, pushes what is due, writes reminders, fetches master data, and mends what a dead worker left."""
 
 import logging
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from threading import Condition, Event, Lock, Thread
 from time import monotonic
@@ -16,7 +16,7 @@ from gateway.domain.problems import Misconfigured, Unavailable
 from gateway.domain.profile import MAIL
 from gateway.mapping import Format
 from gateway.outbound import Target
-from gateway.pipeline import mastering
+from gateway.pipeline import mastering, reminding
 from gateway.pipeline.mastering import Source
 from gateway.pipeline.verdicts import Patience
 from gateway.registry import build
@@ -48,6 +48,7 @@ class Worker:
         self._waiting: dict[str, str] = {}
         self._sources: dict[tuple[str, str], Source] = {}
         self._connecting = Lock()
+        self._reminded: dict[tuple[int, str], date] = {}
 
     def connect(self) -> dict[int, Target]:
         """Find the targets that have deliveries, build those not built yet, and return them all; one set wrong is in nobody else's way."""
@@ -149,21 +150,31 @@ class Worker:
                 claims.heartbeat(connection, flying, lease=self.lease, skew=self.skew)
         return False
 
+    def remind(self) -> bool:
+        """Write the reminders of today once their hour has come; False when there are none that were not written before."""
+        now = datetime.now(UTC) + self.skew
+        return reminding.remind(self.store, now, hour=self.settings.reminders.hour, done=self._reminded) > 0
+
     def run_until_idle(self) -> int:
         """Do all that is due now, in this thread; return how many steps were taken."""
         steps = 0
         while True:
             busy = (
-                self.translate_one() or self.reap_one() or self.release_some() or any(self.deliver_one(target) for target in self.connect())
+                self.translate_one()
+                or self.reap_one()
+                or self.release_some()
+                or any(self.deliver_one(target) for target in self.connect())
+                or self.remind()
+                or self.fetch_one()
             )
-            busy = busy or self.fetch_one()
             if not busy:
                 return steps
             steps += 1
 
     def run(self, stop: Event) -> None:
-        """Work until `stop`: a translator, a reaper, a heart, a listener, one who fetches, and per target as many senders as it allows
-        calls, at most two.
+        """Work until `stop`: a translator, a reaper, a heart, a listener, one who fetches, one who reminds, and senders.
+
+        A target has as many senders as it allows calls, at most two.
 
         Two senders a target are the sweet spot on two cores (docs/ledger.md); more calls at once come from more workers.
         """
@@ -175,6 +186,7 @@ class Worker:
             self._thread("reap", self.reap_one, bell, stop, pause=settings.reap),
             self._thread("release", self.release_some, bell, stop, pause=settings.poll),
             self._thread("fetch", partial(self.fetch_one, lambda: not stop.is_set()), bell, stop, pause=settings.reap),
+            self._thread("remind", self.remind, bell, stop, pause=self.settings.reminders.look),
             self._thread("heartbeat", self.beat, bell, stop, pause=settings.heartbeat),
         ]
         for thread in threads:

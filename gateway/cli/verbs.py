@@ -1,6 +1,7 @@
 """Every verb with its options, as argparse knows them."""
 
 import argparse
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _config, _doubts, _links, _running, _database):
+    for add in (_offline, _portal, _registry, _config, _reminders, _doubts, _links, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -173,6 +174,13 @@ def _config(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
         verb.add_argument("--utility", required=True, help="code of the utility" + ("; made when it is new" if verb is brought else ""))
 
 
+def _reminders(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    verb = _verb(verbs, "reminders", "gateway.cli.reminders:reminders", "write the reminders of today, or show those of a day", everywhere)
+    verb.add_argument("--dry-run", action="store_true", help="say who would get what and why, and write nothing")
+    verb.add_argument("--on", type=_day, default=None, metavar="DATE", help="with --dry-run: of that day, YYYY-MM-DD (default: today)")
+    verb.add_argument("--utility", default="", help="code of the utility (default: all)")
+
+
 def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     doubt = _group(verbs, "doubt", "deliveries that a person must decide about", everywhere)
     told = _verb(doubt, "list", "gateway.cli.doubts:waiting", "what is in doubt or dead, since when, and billing's last answer", everywhere)
@@ -247,6 +255,13 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535 is wanted")
     return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day: 2022-10-21 is one") from None
 
 
 def _zone(name: str) -> str:

@@ -26,7 +26,10 @@ _REFUSED = frozenset({_S.REJECTED, _S.DEAD})
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A register of which a value is expected for a period. `status`, `reading`: of the newest that came, None when none did."""
+    """A register of which a value is expected for a period. `status`, `reading`: of the newest that came, None when none did.
+
+    `service`: what its point measures. `entry_open`: whether billing lets readings in.
+    """
 
     agreement: str
     party: str
@@ -37,6 +40,8 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     register: str
     status: ReadingStatus | None
     reading: UUID | None
+    service: str = ""
+    entry_open: bool = True
 
     @property
     def cover(self) -> Cover:

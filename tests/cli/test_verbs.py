@@ -25,6 +25,7 @@ VERBS = [
     "partner",
     "registry",
     "config",
+    "reminders",
     "doubt",
     "links",
     "up",
