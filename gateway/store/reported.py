@@ -28,17 +28,25 @@ EVER: Final = """exists (select from meter_reading o join submission s on s.id =
   where o.meter_id = m.id and s.utility_id = %(u)s
   and s.credential_id = any(array(select id from credential where utility_id = %(u)s and principal = %(principal)s)))"""
 """That a principal ever reported the meter `m`."""
+_ALL: Final = """m.id = any(array(select distinct o.meter_id from submission s
+  cross join lateral (select meter_id from meter_reading where submission_id = s.id offset 0) o
+  where s.utility_id = %(u)s
+  and s.credential_id = any(array(select id from credential where utility_id = %(u)s and principal = %(principal)s))))"""
+"""The same, for a whole list: by the principal's submissions, each of which finds its rows by an index (`offset 0` keeps it that way),
+whatever share of all readings they are."""
 HIDDEN: Final = """exists (select from hidden_meter h
   where h.utility_id = %(u)s and h.principal = %(viewer)s and h.meter_id = m.id and h.hidden)"""
 """That a viewer hides the meter `m`."""
 
-_METERS: Final = f"""
+
+def _meters(ever: str) -> str:
+    return f"""
 select * from (
   select m.id, m.serial as meter, m.model, a.number as agreement, coalesce(c.name, '') as party, coalesce(l.code, '') as location,
     p.code as point, p.name as point_name, {HIDDEN} as hidden, a.key as agreement_key, p.key as point_key
   from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
   left join party c on c.id = a.party_id left join service_location l on l.id = p.service_location_id
-  where m.utility_id = %(u)s and {EVER} and (%(ids)s::bigint[] is null or a.id = any(%(ids)s::bigint[]))
+  where m.utility_id = %(u)s and {ever} and (%(ids)s::bigint[] is null or a.id = any(%(ids)s::bigint[]))
     and (%(meter)s = '' or m.key = %(meter)s) and (%(agreement)s = '' or a.key = %(agreement)s)) found
 where %(hidden)s::boolean is null or hidden = %(hidden)s
 order by agreement_key, point_key, id"""
@@ -55,7 +63,7 @@ def meters(connection: Connection, sender: Sender, *, hidden: bool | None = None
     `hidden`: only those that are hidden, or are not; `meter`, `agreement`: only of that number.
     """
     rows = connection.exec_driver_sql(
-        _METERS,
+        _meters(EVER if meter else _ALL),
         within(sender)
         | {
             "principal": sender.principal,
