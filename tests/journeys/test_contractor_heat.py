@@ -14,7 +14,7 @@ from gateway.domain.windows import month, shift
 from gateway.postgres import Server as Postgres
 from tests.channels.sftp import Partner, Server, running_drop, wait
 from tests.conftest import fresh_database
-from tests.journeys.ground import enter
+from tests.journeys.ground import enter, get
 from tests.running import Utility
 
 METERS = {"81001": Decimal("812.4"), "81002": Decimal("96.031"), "81003": Decimal("12.5")}
@@ -97,3 +97,21 @@ def test_1_1_a_bad_meter_fails_alone_and_its_cell_is_marked(server: Server, city
     wait(path.exists, "the marked workbook")
     book = openpyxl.load_workbook(io.BytesIO(path.read_bytes()))
     assert any(cell.comment for sheet in book.worksheets for row in sheet.iter_rows() for cell in row)
+
+
+def test_1_2_final_volumes_of_one_s_own_meters_are_seen_and_meters_hidden(server: Server, city: Utility, contractor: Partner) -> None:
+    """F-073, F-074: number and type of the meter, its agreement, the volume that was billed; what is no longer served leaves the list."""
+    contractor.put("архив.csv", file(city))
+    wait(lambda: not contractor.left(), "the file taken")
+    server.work()
+    told = contractor.status("архив.csv", lambda told: {row["status"] for row in told["readings"]} == {"acknowledged"})
+    first = next(row for row in told["readings"] if row["meter"] == "81001")
+    word = {"agreement": "T-81001", "meter": "81001", "period": city.before, "quantity": "heat", "volume": "7.4", "stage": "billed"}
+    assert city.settle(word | {"unit": "Gcal", "method": "meter", "readings": [first["reading"]]}).status_code == 200
+    page = city.partner("read", name="contractor")
+    meters = get(city, "/v1/meters", key=page)["meters"]
+    assert [(one["meter"], one["model"], one["agreement"]) for one in meters] == [(m, "ВКТ-7", f"T-{m}") for m in sorted(METERS)]
+    [past] = get(city, "/v1/history", key=page, meter="81001")["readings"]
+    assert [(value["consumption"], value["settled"]) for value in past["values"] if not value["volume"]] == [("7.5", "7.4")]
+    assert city.call("POST", "/v1/meters/hide", key=page, json={"meter": "81003", "agreement": "T-81003"}).status_code == 200
+    assert [one["meter"] for one in get(city, "/v1/meters", key=page)["meters"]] == ["81001", "81002"]
