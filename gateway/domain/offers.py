@@ -26,18 +26,19 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 def offer(meter: Meter, timing: Timing, day: date) -> Offer:
     """What is taken of a meter on a day of its utility's zone; `timing`: as its profile, service and agreement have it."""
-    openings = open_on(timing, day)
+    now = open_on(timing, day)
+    openings = now or (next_after(timing, day),)
     return Offer(
         meter=meter,
         timing=timing,
-        openings=openings or (next_after(timing, day),),
-        open=bool(openings),
-        problems=tuple(_closed(meter, day)),
+        openings=openings,
+        open=bool(now),
+        problems=tuple(_closed(meter, day, openings)),
     )
 
 
-def _closed(meter: Meter, day: date) -> Iterable[Problem]:
-    if not meter.entry_open:
+def _closed(meter: Meter, day: date, openings: Iterable[Opening]) -> Iterable[Problem]:
+    if not any(meter.entry_in(one.period) for one in openings):
         yield Problem(code="entry_closed", values={"meter": meter.serial})
     if meter.removed_on is not None and meter.removed_on < day:
         yield Problem(code="meter_removed", values={"meter": meter.serial, "day": meter.removed_on.isoformat()})

@@ -34,8 +34,8 @@ _NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
 
 
 def entry_closed(case: Case) -> Iterator[Objection]:
-    """Billing lets no reading in for this object or meter: any status but «Ожидание» (F-046)."""
-    if not case.meter.entry_open and not case.told.unbound:
+    """Billing lets no reading of the period in for this object or meter: any status but «Ожидание» (F-046)."""
+    if not case.meter.entry_in(case.period) and not case.told.unbound:
         yield case.new.where, {"meter": case.meter.serial}
 
 

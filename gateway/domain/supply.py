@@ -1,8 +1,10 @@
 """Whose meter it is: agreements, usage points, meters and registers as the registry knows them."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
@@ -10,6 +12,11 @@ import msgspec
 
 _LOOK_ALIKES: Final = str.maketrans("АВЕКМНОРСТУХІЅЈ‐‑‒–—−", "ABEKMHOPCTYXISJ------")  # the dashes are what word processors make of "-"
 _BLANKS: Final = re.compile("[\\s\u00ad\u200b-\u200f\u2060\ufeff]+")
+
+SYSTEMS: Final = ("1c", "billing", "eic", "portal")
+"""Systems whose codes of agreements, points and meters are kept; `eic` are the codes of the energy market."""
+WAITING: Final = ("ожидание", "очікування", "waiting")
+"""Entry statuses of billing that let readings in (F-046); any other shuts the door."""
 
 
 def key(code: str) -> str:
@@ -61,10 +68,11 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A meter where it stands: its point, object and agreement, its ratio and losses, and all its registers.
 
     `ratio`: Kтт x Kтн. `losses`: signed fraction; `losses_constant`: signed amount a period in the unit of its active energy. They are
-    those of the last of its point's `terms`, which stand in the order of their days. `entry_open`: whether billing lets readings in
-    («Ожидание»). `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its
-    agreement or consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since
-    and until when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw; `point_closed_on`,
+    those of the last of its point's `terms`, which stand in the order of their days. `entry_periods`: whether billing lets readings in, by
+    period, as far as it has said so («Ожидание»); `entry_open` where it has not. A point without a meter is one with an empty serial.
+    `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its agreement or
+    consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since and until
+    when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw; `point_closed_on`,
     `agreement_closed_on`: the last day of its point and its agreement; `price_category`: 1 to 6; None when the registry does not say.
     `closed`: the last period of its agreement that billing has closed, empty while there is none.
     """
@@ -78,6 +86,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     location: str = ""
     location_name: str = ""
     entry_open: bool = True
+    entry_periods: Mapping[str, bool] = MappingProxyType({})
     ratio: Decimal = Decimal(1)
     losses: Decimal = Decimal(0)
     losses_constant: Decimal = Decimal(0)
@@ -102,6 +111,10 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ratio = one.ratio_current * one.ratio_voltage
         return msgspec.structs.replace(self, ratio=ratio, losses=one.losses, losses_constant=one.losses_constant)
 
+    def entry_in(self, period: str) -> bool:
+        """Whether readings of a period are let in at this meter and its object."""
+        return self.entry_periods.get(period, self.entry_open)
+
     def register(self, code: str) -> Register | None:
         """The register of that published code, None when the meter has no such register."""
         for register in self.registers:
@@ -110,18 +123,32 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return None
 
 
+def entry_by_period(*things: tuple[bool, Mapping[str, str]]) -> dict[str, bool]:
+    """Whether readings come in, by period, at things that must all be open: each has its flag, overruled by its statuses of periods."""
+    periods = {period for _, statuses in things for period in statuses}
+    return {
+        period: all(statuses[period].strip().lower() in WAITING if period in statuses else flag for flag, statuses in things)
+        for period in periods
+    }
+
+
 class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One row of a registry file: one register with all that stands above it.
 
-    `party_code`: what tells parties apart, their name when it is empty. `party_tax_number`: INN, or ЕДРПОУ or number of a sole trader.
-    Several e-mails stand in one text, separated by `;`. `signed_on`, `closed_on`: days of the agreement. `window_day`, `party_window_day`:
-    the day that the agreement or its party has for itself in the window of the profile. `max_power`: kW. `service`: as profiles name it.
-    `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a signed fraction, `losses_constant`: a signed amount a period; they count from `since`
-    on, or, without it, as long as the last ones told. `removed_on`: the day a meter was exchanged; it takes no later reading. `scheme`: of
-    the pipes of a heat register's circuit. `initial`: what its first reading is compared with; `final`: the last value of a removed meter.
+    `agreement_ids`, `point_ids`, `meter_ids`: what other systems call them, one code a system in the order of the systems
+    (`1c=2001;eic=62Z...`). `party_code`: what tells parties apart, their name when it is empty. `party_tax_number`: INN, or ЕДРПОУ or
+    number of a sole trader. Several e-mails stand in one text, separated by `;`. `signed_on`, `closed_on`: days of the agreement.
+    `window_day`, `party_window_day`: the day that the agreement or its party has for itself in the window of the profile. `max_power`: kW.
+    `service`: as profiles name it. `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a signed fraction, `losses_constant`: a signed amount a
+    period; they count from `since` on, or, without it, as long as the last ones told. `meter`: empty at a point without one, whose
+    registers hold volumes. `removed_on`: the day a meter was exchanged; it takes no later reading. `scheme`: of the pipes of a heat
+    register's circuit. `initial`: what its first reading is compared with; `final`: the last value of a removed meter. `entry_open`,
+    `location_entry_open`: whether readings come in where billing says nothing of a period; `entry_status`, `location_status`: what it says
+    of `entry_period`.
     """
 
     agreement: str
+    agreement_ids: str = ""
     branch: str = ""
     branch_title: str = ""
     party: str = ""
@@ -138,11 +165,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     location_name: str = ""
     location_address: str = ""
     location_entry_open: bool = True
+    location_status: str = ""
     max_power: Decimal | None = None
     voltage: str = ""
     grid_company: str = ""
     boundary: str = ""
     point: str
+    point_ids: str = ""
     point_name: str = ""
     point_closed_on: date | None = None
     service: str = ""
@@ -151,7 +180,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ratio_voltage: Decimal = Decimal(1)
     losses: Decimal = Decimal(0)
     losses_constant: Decimal = Decimal(0)
-    meter: str
+    meter: str = ""
+    meter_ids: str = ""
     model: str = ""
     installed_on: date | None = None
     removed_on: date | None = None
@@ -165,5 +195,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     initial: Decimal | None = None
     final: Decimal | None = None
     entry_open: bool = True
+    entry_status: str = ""
+    entry_period: str = ""
     last: Decimal | None = None
     last_period: str = ""

@@ -42,7 +42,7 @@ def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: 
     for meter in meters:
         for register in meter.registers:
             row += 1
-            for column, (field, written) in enumerate(_row(meter, register, language).items(), 1):
+            for column, (field, written) in enumerate(_row(meter, register, period, language).items(), 1):
                 _put(sheet, row, column, written, field, register)
     sheet.freeze_panes = "A2"
     sheet.protection.sheet = True
@@ -64,12 +64,12 @@ def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: 
     return packed.getvalue()
 
 
-def _row(meter: Meter, register: Register, language: Language) -> dict[str, str | Decimal | None]:
+def _row(meter: Meter, register: Register, period: str, language: Language) -> dict[str, str | Decimal | None]:
     kind = reading_type(register.code)
     return {
         "location": meter.location,
         "location_name": meter.location_name,
-        "entry": word("entry.open" if meter.entry_open else "entry.closed", language),
+        "entry": word("entry.open" if meter.entry_in(period) else "entry.closed", language),
         "meter": meter.serial,
         "point_name": meter.point_name,
         "quantity": word(f"quantity.{kind.quantity}", language),

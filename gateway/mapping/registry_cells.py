@@ -6,10 +6,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from gateway.domain import eic
 from gateway.domain.profile import SERVICES
 from gateway.domain.readings import REGISTERS
+from gateway.domain.supply import SYSTEMS
 from gateway.domain.windows import month
-from gateway.mapping.cells import text_code, typed_number
+from gateway.mapping.cells import CellError, text_code, typed_number
 
 SCHEMES: Final = ("supply", "return", "open", "dead_end", "circulation", "make_up")
 """How the pipes of a heat input run: supply, return, open, hot water dead-end or circulating, make-up."""
@@ -109,11 +111,26 @@ def _emails(text: str) -> str:
     return ";".join(found)
 
 
+def _ids(text: str) -> str:
+    """Codes by system, each system once, in the order of the systems. Raises CellError for a code that is none."""
+    found: dict[str, str] = {}
+    for one in filter(None, map(str.strip, text.split(";"))):
+        system, _, code = (part.strip() for part in one.partition("="))
+        system = system.lower()
+        if system not in SYSTEMS or not code or system in found:
+            raise WrongError("; ".join(f"{system}=…" for system in SYSTEMS))
+        found[system] = text_code(code.upper() if system == "eic" else code)
+        if system == "eic" and not eic.valid(found[system]):
+            raise CellError("eic_invalid", code)
+    return ";".join(f"{system}={found[system]}" for system in sorted(found))
+
+
 READERS: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("agreement", "branch", "location", "point", "meter", "party_code"), text_code),
     **dict.fromkeys(("party", "branch_title", "location_name", "location_address", "point_name", "model"), _title),
-    **dict.fromkeys(("voltage", "grid_company", "boundary"), _title),
+    **dict.fromkeys(("voltage", "grid_company", "boundary", "entry_status", "location_status"), _title),
     **dict.fromkeys(("party_emails", "agreement_emails"), _emails),
+    **dict.fromkeys(("agreement_ids", "point_ids", "meter_ids"), _ids),
     "party_tax_number": _tax,
     **dict.fromkeys(("party_window_day", "window_day"), _places(1, 31)),
     "price_category": _places(1, 6),
@@ -129,5 +146,5 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
     "service": _one_of(*SERVICES),
     "losses": _losses,
     **dict.fromkeys(("entry_open", "location_entry_open"), _open),
-    "last_period": _period,
+    **dict.fromkeys(("last_period", "entry_period"), _period),
 }

@@ -17,7 +17,7 @@ from gateway.mapping.cells import CellError
 from gateway.mapping.registry_cells import READERS, WrongError
 
 COLUMNS: Final = Line.__struct_fields__
-REQUIRED: Final = ("agreement", "point", "meter", "register", "digits")
+REQUIRED: Final = ("agreement", "point", "register", "digits")
 _SHOWN: Final = 40
 _LONGEST: Final = 65_536
 _object: Final = msgspec.json.Decoder(dict[str, str | int | float | bool | None])
@@ -151,7 +151,9 @@ _BESIDE: Final = (
     ("last_period", ("last",)),
     ("last", ("last_period",)),
     ("branch", ("branch_title",)),
-    ("location", ("location_name", "location_address", "max_power", "voltage", "grid_company", "boundary")),
+    ("location", ("location_name", "location_address", "max_power", "voltage", "grid_company", "boundary", "location_status")),
+    ("meter", ("meter_ids", "model", "admitted_on", "verified_on", "verify_by")),
+    ("entry_period", ("entry_status", "location_status")),
     ("removed_on", ("final",)),
 )
 """A column that must say something where one of these does."""

@@ -92,6 +92,8 @@ def _said(clash: Clash, numbers: "array[int]") -> Problem:
     number, earlier = numbers[clash.row], str(numbers[clash.earlier])
     if clash.kind == "row":
         return Problem(code="registry_twice", where=f"line {number}, register", values={"register": clash.field, "earlier": earlier})
+    if clash.kind == "id":
+        return Problem(code="registry_id_taken", where=f"line {number}, {clash.field}", values={"column": clash.field, "earlier": earlier})
     return Problem(code="registry_contradicts", where=f"line {number}, {clash.field}", values={"column": clash.field, "earlier": earlier})
 
 

@@ -65,7 +65,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     past = _Past(connection, known)
     stored = _stored(connection, entries, known, profiles)
-    around = [one.meter for same in known.values() for one in same]
+    around = [*{one.meter.id: one.meter for same in known.values() for one in same}.values()]
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)

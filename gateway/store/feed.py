@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.domain.supply import Line, key
-from gateway.store.feed_parts import CIRCUITS, KEYS, PARTS, Part
+from gateway.store.feed_parts import CIRCUITS, KEYS, NAMED, PARTS, Named, Part
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -50,7 +50,8 @@ _FIRST_DAY: Final = date(1900, 1, 1)
 
 def stage(connection: Connection, utility_id: int, lines: Iterable[Line]) -> int:
     """Put rows where the database can compare them, as they come; return how many. They are gone with the transaction."""
-    columns = {"n": "int"} | _TYPES | {f"{name}_key": "text" for name in KEYS} | {"since_day": "date"}
+    columns = {"n": "int"} | _TYPES | {f"{name}_key": "text" for name in KEYS}
+    columns |= {f"{named.kind}_ids_key": "text" for named in NAMED} | {"since_day": "date"}
     connection.exec_driver_sql("drop table if exists line")
     connection.exec_driver_sql(
         f"create temporary table line ({', '.join(f'{name} {kind}' for name, kind in columns.items())}) on commit drop"
@@ -90,12 +91,19 @@ def _text(number: int, line: Line) -> str:
     code = told[_PARTY] = line.party_code or line.party
     keyed = (line.agreement, line.branch, code, line.location, line.point, line.meter)
     told += [key(value) if value else "" for value in keyed]
+    told += [_folded(codes) if codes else "" for codes in (line.agreement_ids, line.point_ids, line.meter_ids)]
     told.append(line.since or _FIRST_DAY)
     cells = [
         cell and cell.translate(_ESCAPES) if isinstance(cell, str) else "\\N" if cell is None else str(cell)  # a text is the common case
         for cell in told
     ]
     return f"{number}\t" + "\t".join(cells) + "\n"
+
+
+def _folded(codes: str) -> str:
+    """Codes of other systems as they are matched: `1c=2001;eic=62Z...` with each code folded."""
+    told = (one.partition("=") for one in codes.split(";"))
+    return ";".join(f"{system}={key(code)}" for system, _, code in told)
 
 
 _PARTY: Final = FIELDS.index("party_code")
@@ -106,6 +114,20 @@ def _present(connection: Connection) -> list[Part]:
     told = ", ".join(f"coalesce(bool_or({part.filled}), false)" for part in PARTS)
     found = connection.exec_driver_sql(f"select {told} from line l").one()
     return [part for part, there in zip(PARTS, found, strict=True) if there]
+
+
+def _told(connection: Connection) -> list[Named]:
+    """The kinds of things of which a staged row tells codes of other systems."""
+    told = ", ".join(f"exists(select from line where {one.kind}_ids <> '')" for one in NAMED)
+    found = connection.exec_driver_sql(f"select {told}").one()
+    return [one for one, there in zip(NAMED, found, strict=True) if there]
+
+
+def _named(connection: Connection, utility_id: int) -> list[Named]:
+    """The same, with those of which the registry knows codes already."""
+    known = connection.exec_driver_sql("select distinct kind from external_id where utility_id = %(u)s", {"u": utility_id}).scalars().all()
+    told = _told(connection)
+    return [one for one in NAMED if one in told or one.kind in known]
 
 
 def clashes(connection: Connection, limit: int) -> list[Clash]:
@@ -134,7 +156,7 @@ def contradicting(connection: Connection) -> Iterator[str]:
     return (rows for *_, rows in _clashing(connection))
 
 
-_ROW: Final = "agreement_key, point_key, meter_key, register, since_day"
+_ROW: Final = "agreement_key, point_key, meter_key, register, since_day, entry_period"
 
 
 def _clashing(connection: Connection) -> Iterator[tuple[str, str, str]]:
@@ -146,6 +168,10 @@ def _clashing(connection: Connection) -> Iterator[tuple[str, str, str]]:
         first = f"select distinct on ({keys}) {', '.join(dict.fromkeys(('n', *part.key, *part.sources)))} from line l where {part.filled}"
         rows = f"from line l join ({first} order by {keys}, n) f using ({keys}) where l.n > f.n and ({met})"
         yield part.kind, f"array_remove(array[{', '.join(differ)}], null)", rows
+    for named in _told(connection):
+        first = f"select distinct on (i.folded) i.folded, l.n, row({named.key}) as thing from {named.codes} order by i.folded, l.n"
+        other = f"f.thing <> row({named.key}) and l.n > f.n"
+        yield "id", f"array['{named.kind}_ids']", f"from {named.codes} join ({first}) f using (folded) where {other}"
     first = f"select {_ROW}, min(n) as n from line group by {_ROW} having count(*) > 1"
     yield "row", "array[register]", f"from line l join ({first}) f using ({_ROW}) where l.n > f.n"
 
@@ -233,7 +259,8 @@ def retire(connection: Connection, utility_id: int, profile: str, day: date) -> 
 def apply(connection: Connection, utility_id: int, profile: str) -> None:
     """Bring the staged rows in, new or changed. What stays as it was is not written again; a value believed is never overwritten."""
     statements = [part.upsert() for part in _present(connection)]
-    for statement in (*statements, *CIRCUITS):
+    names = [named.upserts() for named in _named(connection, utility_id)]
+    for statement in (*statements, *CIRCUITS, *(gone for gone, _ in names), *(new for _, new in names)):
         connection.exec_driver_sql(statement, {"u": utility_id, "profile": profile})
 
 

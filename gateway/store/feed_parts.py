@@ -11,7 +11,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     `key`: columns of the row that tell it apart. `told`: field -> the column it comes from. `there`: what the registry knows, as rows of
     key and fields. `filled`: which rows tell of one. It stands in `table` by the columns `unique` (`walled`: and its utility), each with
     where it comes from, found by `joins`. A field is written to the column of its name unless `written` says column and value, or nothing.
-    `once`: what is written only when it is new.
+    `once`: what is written only when it is new; `touched`: what a change sets besides.
     """
 
     kind: str
@@ -25,6 +25,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     joins: str = ""
     written: dict[str, tuple[str, str] | None] = {}
     once: dict[str, str] = {}
+    touched: str = ""
 
     @property
     def sources(self) -> list[str]:
@@ -42,7 +43,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         return (
             f"insert into {self.table} as t ({names}) select distinct on ({by}) {values} from line l {self.joins} where {self.filled} "
             f"order by {by}, l.n on conflict ({', '.join([*(['utility_id'] if self.walled else []), *self.unique])}) do update set "
-            f"{', '.join(f'{column} = excluded.{column}' for column in columns)} where ({known}) is distinct from ({came})"
+            f"{', '.join(f'{column} = excluded.{column}' for column in columns)}{self.touched} where ({known}) is distinct from ({came})"
         )
 
 
@@ -58,10 +59,21 @@ KEYS: Final = {
 
 _A: Final = "join agreement a on a.id = p.agreement_id and a.utility_id = %(u)s and a.key in (select agreement_key from line)"
 _OF_AGREEMENT: Final = "join agreement a on a.utility_id = %(u)s and a.key = l.agreement_key"
+_OF_LOCATION: Final = (
+    f"{_OF_AGREEMENT} join service_location o on o.utility_id = %(u)s and o.agreement_id = a.id and o.key = l.location_key"
+)
 _OF_POINT: Final = f"{_OF_AGREEMENT} join usage_point p on p.utility_id = %(u)s and p.agreement_id = a.id and p.key = l.point_key"
 _OF_METER: Final = f"{_OF_POINT} join meter m on m.utility_id = %(u)s and m.usage_point_id = p.id and m.key = l.meter_key"
 CIRCUIT: Final = "coalesce(nullif(split_part({code}, '@', 2), ''), '1')::smallint"
 """The number of the heat input that a register's code names: 2 of `heat@2`."""
+
+
+def ids(kind: str, entity: str, utility: str = "%(u)s") -> str:
+    """The join to what other systems call the things of a kind whose id is `entity`, as a row tells it: `i_KIND.ids`."""
+    return (
+        f"left join (select entity_id, string_agg(system || '=' || code, ';' order by system collate \"C\") as ids from external_id "
+        f"where utility_id = {utility} and kind = '{kind}' group by entity_id) i_{kind} on i_{kind}.entity_id = {entity}"
+    )
 
 
 def _addresses(column: str) -> tuple[str, str]:
@@ -99,11 +111,12 @@ PARTS: Final = (
         kind="agreement",
         key=("agreement_key",),
         told={"number": "agreement", "profile": "%(profile)s::text", "party": "party_key", "branch": "branch_key"}
-        | {"emails": "agreement_emails"}
+        | {"emails": "agreement_emails", "ids": "agreement_ids"}
         | {name: name for name in ("signed_on", "closed_on", "price_category", "window_day")},
         there="select a.key as agreement_key, a.number, a.profile, coalesce(c.key, '') as party, coalesce(b.key, '') as branch, "
-        "array_to_string(a.emails, ';') as emails, a.signed_on, a.closed_on, a.price_category, a.window_day from agreement a "
-        "left join party c on c.id = a.party_id left join branch b on b.id = a.branch_id "
+        "array_to_string(a.emails, ';') as emails, a.signed_on, a.closed_on, a.price_category, a.window_day, "
+        f"coalesce(i_agreement.ids, '') as ids from agreement a left join party c on c.id = a.party_id "
+        f"left join branch b on b.id = a.branch_id {ids('agreement', 'a.id')} "
         "where a.utility_id = %(u)s and a.key in (select agreement_key from line)",
         table="agreement",
         unique={"key": "l.agreement_key"},
@@ -114,6 +127,7 @@ PARTS: Final = (
             "party": ("party_id", "c.id"),
             "branch": ("branch_id", "b.id"),
             "emails": _addresses("agreement_emails"),
+            "ids": None,
         },
     ),
     Part(
@@ -131,13 +145,15 @@ PARTS: Final = (
     Part(
         kind="point",
         key=("agreement_key", "point_key"),
-        told={"code": "point", "name": "point_name", "location": "location_key", "service": "service", "closed_on": "point_closed_on"},
-        there="select a.key as agreement_key, p.key as point_key, p.code, p.name, coalesce(o.key, '') as location, p.service, p.closed_on "
-        f"from usage_point p {_A} left join service_location o on o.id = p.service_location_id",
+        told={"code": "point", "name": "point_name", "location": "location_key", "service": "service", "closed_on": "point_closed_on"}
+        | {"ids": "point_ids"},
+        there="select a.key as agreement_key, p.key as point_key, p.code, p.name, coalesce(o.key, '') as location, p.service, p.closed_on, "
+        f"coalesce(i_point.ids, '') as ids from usage_point p {_A} left join service_location o on o.id = p.service_location_id "
+        f"{ids('point', 'p.id')}",
         table="usage_point",
         unique={"agreement_id": "a.id", "key": "l.point_key"},
         joins=f"{_OF_AGREEMENT} left join service_location o on o.utility_id = %(u)s and o.agreement_id = a.id and o.key = l.location_key",
-        written={"location": ("service_location_id", "o.id")},
+        written={"location": ("service_location_id", "o.id"), "ids": None},
     ),
     Part(
         kind="terms",
@@ -154,13 +170,15 @@ PARTS: Final = (
     Part(
         kind="meter",
         key=("agreement_key", "point_key", "meter_key"),
-        told={"serial": "meter"}
+        told={"serial": "meter", "ids": "meter_ids"}
         | {name: name for name in ("entry_open", "model", "installed_on", "removed_on", "admitted_on", "verified_on", "verify_by")},
         there="select a.key as agreement_key, p.key as point_key, m.key as meter_key, m.serial, m.entry_open, m.model, m.installed_on, "
-        f"m.removed_on, m.admitted_on, m.verified_on, m.verify_by from meter m join usage_point p on p.id = m.usage_point_id {_A}",
+        f"m.removed_on, m.admitted_on, m.verified_on, m.verify_by, coalesce(i_meter.ids, '') as ids "
+        f"from meter m join usage_point p on p.id = m.usage_point_id {_A} {ids('meter', 'm.id')}",
         table="meter",
         unique={"usage_point_id": "p.id", "key": "l.meter_key"},
         joins=_OF_POINT,
+        written={"ids": None},
     ),
     Part(
         kind="register",
@@ -177,6 +195,32 @@ PARTS: Final = (
         written={"scheme": None},
         once={"last": "l.last", "last_period": "l.last_period"},
     ),
+    Part(
+        kind="location_status",
+        key=("agreement_key", "location_key", "entry_period"),
+        told={"status": "location_status"},
+        there="select a.key as agreement_key, p.key as location_key, e.period as entry_period, e.status from entry_status e "
+        f"join service_location p on p.id = e.entity_id {_A} where e.kind = 'location'",
+        filled="l.location_status <> '' and l.location_key <> ''",
+        table="entry_status",
+        unique={"kind": "'location'::text", "entity_id": "o.id", "period": "l.entry_period"},
+        walled=False,
+        joins=_OF_LOCATION,
+        touched=", told_at = now()",
+    ),
+    Part(
+        kind="entry_status",
+        key=("agreement_key", "point_key", "meter_key", "entry_period"),
+        told={"status": "entry_status"},
+        there="select a.key as agreement_key, p.key as point_key, m.key as meter_key, e.period as entry_period, e.status "
+        f"from entry_status e join meter m on m.id = e.entity_id join usage_point p on p.id = m.usage_point_id {_A} where e.kind = 'meter'",
+        filled="l.entry_status <> ''",
+        table="entry_status",
+        unique={"kind": "'meter'::text", "entity_id": "m.id", "period": "l.entry_period"},
+        walled=False,
+        joins=_OF_METER,
+        touched=", told_at = now()",
+    ),
 )
 
 CIRCUITS: Final = (
@@ -189,3 +233,40 @@ where l.scheme <> '' order by m.id, l.register, l.n
 on conflict (meter_id, number) do update set scheme = excluded.scheme where t.scheme <> excluded.scheme""",
 )
 """Heat inputs stand apart from their registers; a scheme that a row no longer tells is emptied."""
+
+
+class Named(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of thing that other systems have codes for. `entity`: its id, found by `joins`; `key`: what tells it apart in a row."""
+
+    kind: str
+    key: str
+    entity: str
+    joins: str
+
+    @property
+    def codes(self) -> str:
+        """Every code that a row l tells of it: what was told (`SYSTEM=code`) beside the same folded."""
+        told = ", ".join(f"string_to_array(l.{self.kind}_ids{folded}, ';')" for folded in ("", "_key"))
+        return f"line l cross join lateral unnest({told}) as i(told, folded)"
+
+    def upserts(self) -> tuple[str, str]:
+        """The statements that take back the codes that a row no longer tells, and bring in those it tells, whoever had them."""
+        gone = (
+            f"delete from external_id e using line l {self.joins} where e.utility_id = %(u)s and e.kind = '{self.kind}' "
+            f"and e.entity_id = {self.entity} and not e.system || '=' || e.code = any(string_to_array(l.{self.kind}_ids, ';'))"
+        )
+        return (
+            gone,
+            f"""insert into external_id as t (utility_id, system, kind, key, code, entity_id)
+select distinct on (i.folded) %(u)s, split_part(i.told, '=', 1), '{self.kind}', substr(i.folded, strpos(i.folded, '=') + 1),
+  substr(i.told, strpos(i.told, '=') + 1), {self.entity} from {self.codes} {self.joins} order by i.folded, l.n
+on conflict (utility_id, system, kind, key) do update set code = excluded.code, entity_id = excluded.entity_id
+where (t.code, t.entity_id) is distinct from (excluded.code, excluded.entity_id)""",
+        )
+
+
+NAMED: Final = (
+    Named(kind="agreement", key="l.agreement_key", entity="a.id", joins=_OF_AGREEMENT),
+    Named(kind="point", key="l.agreement_key, l.point_key", entity="p.id", joins=_OF_POINT),
+    Named(kind="meter", key="l.agreement_key, l.point_key, l.meter_key", entity="m.id", joins=_OF_METER),
+)

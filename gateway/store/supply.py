@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.domain.supply import Meter, Register, Terms, key
+from gateway.domain.supply import SYSTEMS, Meter, Register, Terms, entry_by_period, key
 from gateway.store.rows import array
 
 
@@ -24,13 +24,16 @@ class Known(msgspec.Struct, gc=False):
     point_key: str
     location_key: str
     profile: str
+    point_id: int
 
 
 _METERS = """
-select m.id, m.serial, m.key, m.entry_open and coalesce(l.entry_open, true) as entry_open,
+select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as location_open,
+  (select array_agg(e.kind || ' ' || e.period || ' ' || e.status) from entry_status e where (e.kind = 'meter' and e.entity_id = m.id)
+    or (e.kind = 'location' and e.entity_id = l.id)) as statuses,
   p.code as point, p.key as point_key, p.name as point_name, coalesce(l.code, '') as location, coalesce(l.key, '') as location_key,
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
-  p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
+  p.id as point_id, p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at is not null) as closed,
   l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
@@ -44,7 +47,7 @@ join point_terms t on t.usage_point_id = p.id join register r on r.meter_id = m.
 
 def lock_meters(connection: Connection, utility_id: int, serials: Iterable[str]) -> dict[str, list[Known]]:
     """Find the meters of these numbers, by key, and hold their registers until the transaction ends, in the order of their ids."""
-    keys = sorted({key(serial) for serial in serials if serial})
+    keys = sorted({code for code in map(key, serials) if code})
     found: dict[str, list[Known]] = {}
     if keys:
         rows = connection.exec_driver_sql(
@@ -53,6 +56,8 @@ def lock_meters(connection: Connection, utility_id: int, serials: Iterable[str])
         )
         for known in _gather(rows.all()):
             found.setdefault(known.key, []).append(known)
+    if len(found) < len(keys):
+        _lock_named(connection, utility_id, [code for code in keys if code not in found], found)
     return found
 
 
@@ -77,6 +82,30 @@ def lock_points(connection: Connection, utility_id: int, points: Iterable[str]) 
     return found
 
 
+def _lock_named(connection: Connection, utility_id: int, keys: Sequence[str], found: dict[str, list[Known]]) -> None:
+    """Look for numbers that no meter has among the codes of other systems; one of a point means the meters that hang there."""
+    codes = connection.exec_driver_sql(
+        "select key, kind, entity_id from external_id where utility_id = %(u)s and system = any(%(systems)s::text[]) "
+        "and kind = any('{meter,point}') and key = any(%(keys)s::text[])",
+        {"u": utility_id, "systems": array(SYSTEMS, "text"), "keys": array(keys, "text")},
+    ).all()
+    if not codes:
+        return
+    ids = {kind: array((code.entity_id for code in codes if code.kind == kind), "bigint") for kind in ("meter", "point")}
+    rows = connection.exec_driver_sql(
+        _METERS + "where m.utility_id = %(u)s and (m.id = any(%(meter)s::bigint[]) "
+        "or (m.usage_point_id = any(%(point)s::bigint[]) and m.removed_on is null)) order by m.id, t.since, r.id for no key update of r",
+        {"u": utility_id, **ids},
+    )
+    same = {one.meter.id: one for others in found.values() for one in others}
+    named = [same.setdefault(one.meter.id, one) for one in _gather(rows.all())]
+    for code in codes:
+        for one in named:
+            there = one.meter.id if code.kind == "meter" else one.point_id
+            if there == code.entity_id and not any(one is other for other in found.setdefault(code.key, [])):
+                found[code.key].append(one)
+
+
 def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[Known]:
     """Every meter of an agreement in the order of objects and points: what a template lists."""
     rows = connection.exec_driver_sql(
@@ -91,20 +120,22 @@ def _gather(rows: Iterable[Any]) -> list[Known]:
     found: list[Known] = []
     for _, own in groupby(rows, itemgetter(0)):
         first, *more = own
-        terms = [Terms(*first[24:29])]
-        registers = [_register(*first[29:])]
+        terms = [Terms(*first[27:32])]
+        registers = [_register(*first[32:])]
         for row in more:
-            if row[24] != terms[-1].since:
-                terms.append(Terms(*row[24:29]))
-            if row[24] == terms[0].since:
-                registers.append(_register(*row[29:]))
+            if row[27] != terms[-1].since:
+                terms.append(Terms(*row[27:32]))
+            if row[27] == terms[0].since:
+                registers.append(_register(*row[32:]))
         found.append(_known(first, terms, tuple(registers)))
     return found
 
 
 def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) -> Known:
-    (id_, serial, own, entry_open, point, point_key, point_name, location, location_key, location_name, *more) = row[:24]
-    agreement_id, agreement, agreement_key, profile, service, window_day, *days = more
+    (id_, serial, own, entry_open, location_open, statuses, point, point_key, point_name, location, location_key, location_name, *more) = (
+        row[:27]
+    )
+    agreement_id, agreement, agreement_key, profile, point_id, service, window_day, *days = more
     last = terms[-1]
     meter = Meter(
         id=id_,
@@ -115,7 +146,8 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         point_name=point_name,
         location=location,
         location_name=location_name,
-        entry_open=entry_open,
+        entry_open=entry_open and location_open,
+        entry_periods=_entry(entry_open, location_open, statuses) if statuses else {},
         ratio=last.ratio_current * last.ratio_voltage,
         losses=last.losses,
         losses_constant=last.losses_constant,
@@ -132,7 +164,16 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         window_day=window_day,
         registers=registers,
     )
-    return Known(meter, own, agreement_key, point_key, location_key, profile)
+    return Known(meter, own, agreement_key, point_key, location_key, profile, point_id)
+
+
+def _entry(meter: bool, location: bool, statuses: Iterable[str]) -> dict[str, bool]:  # noqa: FBT001 - two columns of a row
+    """Whether entry is open, by period, by what billing said of the meter and its object (`meter 2024-01 Ожидание`)."""
+    told: dict[str, dict[str, str]] = {"meter": {}, "location": {}}
+    for one in statuses:
+        kind, period, status = one.split(" ", 2)
+        told[kind][period] = status
+    return entry_by_period((meter, told["meter"]), (location, told["location"]))
 
 
 def _register(

@@ -130,3 +130,24 @@ def test_a_feed_of_one_utility_leaves_another_alone(gateway: Gateway, billing: U
 def test_readings_of_a_meter_fed_this_way_are_taken(billing: Utility) -> None:
     fed(billing, f"{HEAD}\n7-1;1;20300109;A+;6;100;{billing.before}")
     assert billing.submit(billing.body({"20300109": "150"})).json()["readings"][0]["status"] == "queued"
+
+
+def test_a_reading_may_name_its_meter_by_the_code_of_another_system(billing: Utility) -> None:
+    head, row = f"{HEAD};meter_ids;point_ids", f"A+;6;100;{billing.before}"
+    fed(billing, f"{head}\n7-1;1;111;{row};1c=2001;\n7-1;2;222;{row};;eic=62Z000000000001B")
+    told = billing.submit(billing.body({"02001": "150", "62z000000000001b": "160", "2002": "1"})).json()["readings"]
+    assert [(one["status"], [problem["code"] for problem in one["problems"]]) for one in told] == [
+        ("queued", []),
+        ("queued", []),
+        ("rejected", ["meter_unknown"]),
+    ]
+    [again] = billing.submit(billing.body({"111": "150"})).json()["readings"]
+    assert [problem["code"] for problem in again["problems"]] == ["duplicate_reading"], "both names mean one register"
+
+
+def test_what_billing_says_of_a_period_opens_and_shuts_the_door(billing: Utility) -> None:
+    head, row = f"{HEAD};entry_open;entry_status;location;location_status;entry_period", f"A+;6;100;{billing.before}"
+    rows = [f"7-1;1;111;{row};false;Ожидание;9;;", f"7-1;2;222;{row};true;;9;Рассчитан;", f"7-1;3;333;{row};true;;8;Ожидание;"]
+    fed(billing, "\n".join([head, *(f"{one}{billing.period}" for one in (part.removesuffix(";") + ";" for part in rows))]))
+    told = billing.submit(billing.body({"111": "150", "222": "150", "333": "150"})).json()["readings"]
+    assert [[problem["code"] for problem in one["problems"]] for one in told] == [["entry_closed"], ["entry_closed"], []]

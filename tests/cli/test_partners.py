@@ -100,7 +100,6 @@ def test_every_problem_is_told_with_its_line_and_nothing_is_changed(on_database:
         "line 5, last: ",
         "line 5, last_period: “2022-13” does not fit the column last_period: YYYY-MM",
         "line 5, losses: “5” does not fit",
-        "line 5, meter: The column meter is empty",
         "line 5, point: The column point is empty",
         "line 5, ratio: “0” does not fit the column ratio: > 0",
         "line 5, register: “A*” does not fit",

@@ -72,6 +72,13 @@ def test_a_meter_closed_for_entry_takes_nothing(*, is_open: bool, fires: bool) -
     assert (judged.status is ReadingStatus.REJECTED) is fires
 
 
+def test_a_period_that_billing_has_closed_takes_nothing_and_another_does() -> None:
+    closed = meter(register(), entry_periods={"2022-10": False})
+    assert "entry_closed" in weights(verdict({"A+": "5"}, closed))
+    assert "entry_closed" not in weights(verdict({"A+": "5"}, meter(register(), entry_open=False, entry_periods={"2022-10": True})))
+    assert "entry_closed" not in weights(verdict({"A+": "5"}, meter(register(), entry_periods={"2022-09": False})))
+
+
 LATER = {"next_period": "2022-11", "next_opens": "2022-11-01", "next_closes": "2022-12-21"}
 
 

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.readings import REGISTERS, consumption, reading_type
-from gateway.domain.supply import key
+from gateway.domain.supply import entry_by_period, key
 from tests.domain.build import meter, register
 
 
@@ -74,3 +74,10 @@ def test_a_published_code_is_read_back() -> None:
 
 def test_nothing_consumed_is_written_without_a_sign() -> None:
     assert [str(consumption(Decimal("0.0"), Decimal("0.0"), Decimal(40))), str(consumption(Decimal(5), Decimal(5)))] == ["0.0", "0"]
+
+
+def test_the_word_of_billing_about_a_period_overrules_the_flag_of_that_thing_alone() -> None:
+    meter = (True, {"2024-01": "Ожидание", "2024-02": "Расчёт"})
+    location = (False, {"2024-01": " очікування", "2024-03": "Ожидание"})
+    assert entry_by_period(meter, location) == {"2024-01": True, "2024-02": False, "2024-03": True}
+    assert entry_by_period((False, {}), (True, {"2024-01": "Ожидание"})) == {"2024-01": False}

@@ -30,6 +30,10 @@ def test_every_column_has_a_reader() -> None:
         ("party_emails", " a@example.com ; b.c@почта.рф;a@example.com;", "a@example.com;b.c@почта.рф"),
         ("agreement_emails", "o'neil+tag@mail.example.com", "o'neil+tag@mail.example.com"),
         ("price_category", "6", 6),
+        ("point_ids", " EIC = 10yua-weps-----0; 1C=2001;", "1c=2001;eic=10YUA-WEPS-----0"),
+        ("meter_ids", "portal=a=b", "portal=a=b"),
+        ("meter", "", ""),
+        ("entry_status", "Ожидание", "Ожидание"),
         ("location_entry_open", "нет", False),
         ("scheme", "dead_end", "dead_end"),
         ("max_power", "0,5", "0.5"),
@@ -37,7 +41,7 @@ def test_every_column_has_a_reader() -> None:
     ],
 )
 def test_a_cell_is_read_as_its_column_wants(column: str, written: str, told: object) -> None:
-    line = read(**{"party": "A", "location": "1", column: written})
+    line = read(**{"party": "A", "location": "1", "entry_period": "2024-01", column: written})
     assert isinstance(line, Line)
     assert msgspec.to_builtins(line)[column] == told or str(getattr(line, column)) == told
 
@@ -52,6 +56,11 @@ def test_a_cell_is_read_as_its_column_wants(column: str, written: str, told: obj
         ("agreement_emails", "@example.com"),
         ("agreement_emails", "a b@example.com"),
         ("price_category", "7"),
+        ("point_ids", "2001"),
+        ("point_ids", "1c="),
+        ("point_ids", "1c=1;1c=2"),
+        ("point_ids", "sap=1"),
+        ("entry_period", "2024-13"),
         ("price_category", "0"),
         ("location_entry_open", "maybe"),
         ("scheme", "sideways"),
@@ -61,6 +70,11 @@ def test_a_cell_is_read_as_its_column_wants(column: str, written: str, told: obj
 )
 def test_a_cell_that_does_not_fit_its_column_is_a_problem_of_the_row(column: str, written: str) -> None:
     assert read(**{"party": "A", "location": "1", column: written}) == [("registry_cell", column)]
+
+
+@pytest.mark.parametrize("written", ["10YUA-WEPS-----1", "10YUA-WEPS----0", "10YUA-WEPS-----"])
+def test_an_eic_whose_check_sign_is_wrong_is_a_problem_of_the_row(written: str) -> None:
+    assert read(point_ids=f"1c=1;eic={written}") == [("eic_invalid", "point_ids")]
 
 
 @pytest.mark.parametrize(
@@ -74,6 +88,9 @@ def test_a_cell_that_does_not_fit_its_column_is_a_problem_of_the_row(column: str
         ({"initial": "1234567"}, "too_many_digits", "initial"),
         ({"signed_on": "2024-02-01", "closed_on": "2024-01-31"}, "registry_cell", "closed_on"),
         ({"verified_on": "2024-02-01", "verify_by": "2024-01-31"}, "registry_cell", "verify_by"),
+        ({"entry_status": "Ожидание"}, "registry_incomplete", "entry_period"),
+        ({"location_status": "Ожидание", "entry_period": "2024-01"}, "registry_incomplete", "location"),
+        ({"meter": "", "model": "X"}, "registry_incomplete", "meter"),
         ({"register": "A+", "scheme": "open"}, "registry_cell", "register"),
     ],
 )

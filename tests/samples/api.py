@@ -84,6 +84,7 @@ def feeds(utility: Utility) -> dict[str, httpx.Response]:
 
     return {
         "registry_contradicts": fed(f"{head}\n{row}\nF-1;Y;2;F222;A+;6".encode()),
+        "registry_id_taken": fed(f"{head};meter_ids\n{row};1c=1\nF-1;X;2;F222;A+;6;1c=1".encode()),
         "registry_twice": fed(f"{head}\n{row}\n{row}".encode()),
         "registry_encoding": fed(b"\xff"),
         "registry_media": fed(b"", "text/plain"),

@@ -9,7 +9,7 @@ from gateway.mapping.registry_rows import csv_rows
 from tests.samples.api import asked
 
 HEAD = "agreement;point;meter;register;digits;last;last_period"
-CONTRADICTIONS = ("registry_contradicts", "registry_twice", "registry_encoding", "registry_media", "profile_unknown")
+CONTRADICTIONS = ("registry_contradicts", "registry_id_taken", "registry_twice", "registry_encoding", "registry_media", "profile_unknown")
 
 
 def read(*lines: str) -> Callable[[], Iterable[str]]:
@@ -37,8 +37,9 @@ def wide() -> Iterable[str]:
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "coverage_too_wide": wide,
     "registry_cell": read(HEAD, "1;1;1;A*;6;;"),
-    "registry_cell_empty": read(HEAD, "1;1;;A+;6;;"),
+    "registry_cell_empty": read(HEAD, ";1;1;A+;6;;"),
     "registry_cells": read(HEAD, "1;1"),
+    "eic_invalid": read(f"{HEAD};point_ids", "1;1;1;A+;6;;;eic=62Z0000000000001"),
     "registry_column": read(f"{HEAD};colour"),
     "registry_incomplete": read(HEAD, "1;1;1;A+;6;5;"),
     "registry_unreadable": read(HEAD, '1;"1"1;1;A+;6;;'),

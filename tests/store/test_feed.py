@@ -19,6 +19,12 @@ from tests.conftest import Database, case
 
 PROFILE = "legal_entity"
 FILLED: dict[str, Any] = {
+    "agreement_ids": "1c=2001",
+    "point_ids": "billing=7;eic=62Z000000000001B",
+    "meter_ids": "portal=0017",
+    "location_status": "Расчёт",
+    "entry_status": "Ожидание",
+    "entry_period": "2024-02",
     "branch": "7",
     "branch_title": "Северное отделение",
     "party_code": "12",
@@ -58,6 +64,8 @@ FILLED: dict[str, Any] = {
     "last_period": "2024-01",
 }
 """A row with nothing left out."""
+TOLD: dict[str, Any] = {"party_code": "12", "since": date(2024, 1, 1)}
+"""What an export tells even where a row does not."""
 WHERE_ROWS_LIE = "select id, xmin::text, ctid::text from meter union all select id, xmin::text, ctid::text from agreement"
 Record = Callable[[str, int, str], None]
 
@@ -287,3 +295,86 @@ def test_a_large_registry_comes_in_by_columns(connection: Connection, utility: i
         f"staged {staged:.1f} s, checked {checked:.1f} s, all in {done:.1f} s; diff with one change {compared:.1f} s; {memory:.0f} MiB more"
     )
     proof("meters of a registry brought in, then compared", count, told)
+
+
+def test_codes_of_other_systems_are_kept_moved_and_taken_back(connection: Connection, utility: int) -> None:
+    named = [
+        line(0, agreement_ids="1c=2001", point_ids="1c=7;eic=62Z000000000001B", meter_ids="billing=М-1"),
+        line(1, agreement_ids="1c=2001"),
+    ]
+    feed.import_lines(connection, utility, PROFILE, named)
+    assert changes(connection, utility, *named) == []
+    assert [(one.agreement_ids, one.point_ids, one.meter_ids) for one in exported(connection, utility)] == [
+        ("1c=2001", "1c=7;eic=62Z000000000001B", "billing=М-1"),
+        ("1c=2001", "", ""),
+    ]
+    moved = [line(0, agreement_ids="1c=2001", point_ids="1c=7"), line(1, agreement_ids="1c=2001", meter_ids="billing=М-1")]
+    assert [(how, kind, differ) for how, kind, differ in changes(connection, utility, *moved)] == [
+        ("changed", "point", {"ids": "1c=7"}),
+        ("changed", "meter", {"ids": ""}),
+        ("changed", "meter", {"ids": "billing=М-1"}),
+    ]
+    feed.apply(connection, utility, PROFILE)
+    assert changes(connection, utility, *moved) == []
+
+
+def test_a_code_given_to_two_things_is_found(connection: Connection, utility: int) -> None:
+    rows = [
+        line(0, meter_ids="1c=2001"),
+        line(0, register="A-", meter_ids="1c=2001"),
+        line(1, point_ids="1c=2001"),
+        line(2, meter_ids="1c=02001"),
+    ]
+    feed.stage(connection, utility, rows)
+    assert [(one.row, one.earlier, one.kind, one.field) for one in feed.clashes(connection, 9)] == [(3, 0, "id", "meter_ids")]
+    assert feed.drop_clashes(connection) == 1
+
+
+def test_a_meter_is_found_by_the_code_another_system_has_for_it_or_its_point(connection: Connection, utility: int) -> None:
+    rows = [line(0, meter_ids="1c=2001"), line(1, point_ids="eic=62Z000000000001B"), line(2, removed_on=date(2024, 1, 1))]
+    feed.import_lines(connection, utility, PROFILE, [*rows, line(3, point="ИК-1", agreement=line(1).agreement)])
+    found = supply.lock_meters(connection, utility, ["2001", "62z000000000001b", "00000000", "nothing", " "])
+    assert {code: [one.meter.serial for one in those] for code, those in found.items()} == {
+        "0": ["00000000"],
+        "2001": ["00000000"],
+        "62Z000000000001B": ["00000001", "00000003"],
+    }
+    assert found["0"][0] is found["2001"][0], "what one row makes of a meter is what the next row sees, however both call it"
+
+
+def test_what_billing_says_of_a_period_overrules_the_flags(connection: Connection, utility: int) -> None:
+    closed = {"location_status": "Расчёт", "entry_status": "Ожидание", "entry_period": "2024-02"}
+    rows = [line(0, entry_period="2024-01", entry_status="Ожидание", entry_open=False), line(1, **closed), line(2)]
+    feed.import_lines(connection, utility, PROFILE, rows)
+    assert changes(connection, utility, *rows) == []
+    assert {
+        one.meter.serial: [one.meter.entry_in(period) for period in ("2024-01", "2024-02", "2024-03")]
+        for one in supply.meters_of(connection, utility, line(0).agreement)
+    } == {"00000000": [True, False, False], "00000001": [True, False, True], "00000002": [True, False, True]}
+    again = exported(connection, utility)
+    assert [(one.location_status, one.entry_status, one.entry_period) for one in again][1] == ("Расчёт", "Ожидание", "2024-02")
+    assert changes(connection, utility, *again) == []
+    assert feed.clashes(connection, 9) == []
+    assert changes(connection, utility, line(1, **closed | {"location_status": "Ожидание"})) == [
+        ("changed", "location_status", {"status": "Ожидание"})
+    ]
+
+
+def test_an_export_tells_each_status_of_the_period_it_is_of(connection: Connection, utility: int) -> None:
+    later = line(0, **TOLD, location_status="Расчёт", entry_period="2024-03")
+    feed.import_lines(connection, utility, PROFILE, [line(0, **TOLD, entry_status="Расчёт", entry_period="2024-02"), later])
+    again = exported(connection, utility)
+    assert again == [later]
+    assert changes(connection, utility, *again) == []
+
+
+def test_a_point_without_a_meter_is_kept_with_its_volumes(connection: Connection, utility: int) -> None:
+    drains = [line(1, **TOLD, meter="", point="Слив", register=register) for register in ("A+", "volume")]
+    rows = [line(0, **TOLD), *drains]
+    feed.import_lines(connection, utility, PROFILE, rows)
+    assert changes(connection, utility, *rows) == []
+    assert exported(connection, utility) == [*drains, rows[0]]
+    [drain] = [one.meter for one in supply.meters_of(connection, utility, line(0).agreement) if one.key == ""]
+    assert (drain.serial, drain.point, [one.code for one in drain.registers]) == ("", "Слив", ["A+", "volume"])
+    feed.stage(connection, utility, rows[:1])
+    assert [one.point for one in feed.gone(connection, utility, PROFILE)] == ["Слив"]
