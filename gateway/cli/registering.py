@@ -1,4 +1,4 @@
-"""`registry import`, `diff` and `export`: what there is to read, in and out as a file."""
+"""`registry import`, `diff`, `export` and `template`: what there is to read, in and out as a file."""
 
 import argparse
 import sys
@@ -13,7 +13,9 @@ from gateway.cli.common import settings_of
 from gateway.cli.database import database_url
 from gateway.cli.partners import utility_of
 from gateway.domain.problems import Misconfigured, Problem, Rejected
+from gateway.mapping import registry_template
 from gateway.mapping.registry_rows import COLUMNS, csv_rows
+from gateway.mapping.registry_sheet import sheet_rows
 from gateway.pipeline import feeding
 from gateway.store import Connection, Store, feed, feed_export, migrate
 from gateway.store.feed import Change, Gone
@@ -64,6 +66,15 @@ def export(args: argparse.Namespace) -> int:
     return OK
 
 
+def template(args: argparse.Namespace) -> int:
+    """Write an empty registry as a workbook, with a sheet that says what each column holds."""
+    args.file.write_bytes(registry_template.write())
+    return OK
+
+
+_SHEETS = (".xlsx", ".xls")
+
+
 @contextmanager
 def _connection(args: argparse.Namespace) -> Iterator[Connection]:
     with database_url(settings_of(args)) as url:
@@ -80,8 +91,11 @@ def _connection(args: argparse.Namespace) -> Iterator[Connection]:
 def _staged(connection: Connection, utility: int, args: argparse.Namespace) -> bool:
     """Whether the file is staged; otherwise every problem of it is printed. Raises Misconfigured when it is no such file at all."""
     try:
-        with args.file.open(encoding="utf-8-sig", newline="") as file:
-            fed = feeding.stage(connection, utility, csv_rows(file))
+        if args.file.suffix.lower() in _SHEETS:
+            fed = feeding.stage(connection, utility, sheet_rows(args.file.read_bytes(), settings_of(args).limits))
+        else:
+            with args.file.open(encoding="utf-8-sig", newline="") as file:
+                fed = feeding.stage(connection, utility, csv_rows(file))
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{args.file}: not UTF-8 ({error.reason}): save it as CSV UTF-8") from error
     except Rejected as refused:

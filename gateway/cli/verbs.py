@@ -149,6 +149,8 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     ended = _verb(registry, "syncs", "gateway.cli.syncing:last", "how the last fetches of master data ended", everywhere)
     ended.add_argument("--utility", default="", help="code of the utility (default: all)")
     ended.add_argument("--limit", type=int, default=20, help="how many")
+    empty = _verb(registry, "template", "gateway.cli.registering:template", "write an empty registry as a workbook", everywhere)
+    empty.add_argument("file", type=Path, help="where to, a name in .xlsx")
     out = _verb(registry, "export", "gateway.cli.registering:export", "write the registry as a file to bring in again", everywhere)
     out.add_argument("file", type=Path, nargs="?", default=None, help="where to (default: the terminal)")
     out.add_argument("--utility", required=True, help="code of the utility")

@@ -13,6 +13,7 @@ from gateway.inbound.api.life import Decision
 from gateway.inbound.api.links import LinkAsked, LinkBound, LinkConfirmed, Reminders
 from gateway.inbound.api.meters import MeterNamed
 from gateway.inbound.api.periods import Period
+from gateway.inbound.api.registry import MEDIA, WORKBOOK
 from gateway.inbound.api.settle import LIMIT, Outcomes, Word
 from gateway.inbound.auth import ON_BEHALF
 from gateway.inbound.views import SubmissionDetail, SubmissionList
@@ -73,7 +74,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         document["paths"][path][method]["requestBody"] = {"required": True, "content": body}
     components["RegistryRow"] = msgspec.json.schema_components([Line], ref_template="#/components/schemas/{name}")[1]["Line"]
     rows = {"schema": {"$ref": "#/components/schemas/RegistryRow"}}
-    taken = {"text/csv": rows, "application/x-ndjson": rows}
+    taken = dict.fromkeys(MEDIA, rows) | {WORKBOOK: {"schema": {"type": "string", "format": "binary"}}}
     document["paths"]["/v1/registry"]["post"]["requestBody"] = {"required": True, "content": taken}
     for path in ("/v1/readings", "/v1/files"):
         document["paths"][path]["post"].setdefault("parameters", []).append(_KEY)

@@ -59,7 +59,7 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
         names = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
         raise Rejected(_unreadable(1, error)) from error
-    _check_header(names)
+    check_header(names)
     ended = False
     while not ended:
         number = reader.line_num + 1
@@ -71,7 +71,7 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
             yield Row(number, None, (_unreadable(number, error),))
         else:
             if any(map(str.strip, cells)):
-                yield _row(number, dict(zip(names, cells, strict=True))) if len(cells) == len(names) else _uneven(number, cells, names)
+                yield row_of(number, dict(zip(names, cells, strict=True))) if len(cells) == len(names) else _uneven(number, cells, names)
 
 
 def _uneven(number: int, cells: list[str], names: list[str]) -> Row:
@@ -98,7 +98,7 @@ def json_rows(lines: Iterable[str]) -> Iterator[Row]:
             for name in told
             if name not in COLUMNS
         ]
-        row = _row(number, {name: "" if cell is None else _plain(cell) for name, cell in told.items() if name in COLUMNS})
+        row = row_of(number, {name: "" if cell is None else _plain(cell) for name, cell in told.items() if name in COLUMNS})
         yield Row(number, None, (*strange, *row.problems)) if strange else row
 
 
@@ -109,11 +109,13 @@ def _plain(cell: str | float | bool) -> str:  # noqa: FBT001 - a value of JSON
     return f"{Decimal(repr(cell)):f}" if isinstance(cell, float) else str(cell)
 
 
-def _check_header(names: list[str]) -> None:
-    wrong = [Problem(code="registry_column", where="line 1", values={"column": name[:_SHOWN]}) for name in names if name not in COLUMNS]
-    wrong += [Problem(code="column_missing", where="line 1", values={"column": name}) for name in REQUIRED if name not in names]
+def check_header(names: list[str], number: int = 1) -> None:
+    """Raises Rejected when the columns named in line `number` are not those of a registry."""
+    where = f"line {number}"
+    wrong = [Problem(code="registry_column", where=where, values={"column": name[:_SHOWN]}) for name in names if name not in COLUMNS]
+    wrong += [Problem(code="column_missing", where=where, values={"column": name}) for name in REQUIRED if name not in names]
     wrong += [
-        Problem(code="column_repeated", where="line 1", values={"column": name[:_SHOWN]})
+        Problem(code="column_repeated", where=where, values={"column": name[:_SHOWN]})
         for name in sorted(set(names))
         if names.count(name) > 1
     ]
@@ -121,7 +123,8 @@ def _check_header(names: list[str]) -> None:
         raise Rejected(*wrong)
 
 
-def _row(number: int, cells: Mapping[str, str]) -> Row:
+def row_of(number: int, cells: Mapping[str, str]) -> Row:
+    """The row whose cells these are, by column, each as a text."""
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, cell in cells.items():

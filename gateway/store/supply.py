@@ -24,7 +24,7 @@ class Known(msgspec.Struct, gc=False):
     point_key: str
     location_key: str
     profile: str
-    point_id: int
+    point_id: int = 0
 
 
 _METERS = """

@@ -1,11 +1,16 @@
 """POST /v1/registry: rows in, each taken or refused by itself, the same again without effect."""
 
+import io
 from typing import Any
 
 import httpx
 import msgspec
+import openpyxl
 import pytest
 
+from gateway.inbound.api.registry import WORKBOOK
+from gateway.mapping import registry_template
+from gateway.mapping.registry_rows import COLUMNS
 from tests.running import Gateway, Utility
 
 HEAD = "agreement;point;meter;register;digits;last;last_period"
@@ -151,3 +156,17 @@ def test_what_billing_says_of_a_period_opens_and_shuts_the_door(billing: Utility
     fed(billing, "\n".join([head, *(f"{one}{billing.period}" for one in (part.removesuffix(";") + ";" for part in rows))]))
     told = billing.submit(billing.body({"111": "150", "222": "150", "333": "150"})).json()["readings"]
     assert [[problem["code"] for problem in one["problems"]] for one in told] == [["entry_closed"], ["entry_closed"], []]
+
+
+def test_a_workbook_brings_the_same_rows(billing: Utility) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(registry_template.write()))
+    for row, meter in ((2, "00123"), (3, 12345678901234567890)):
+        for column, value in {"agreement": "7-1", "point": meter, "meter": meter, "register": "A+", "digits": 6}.items():
+            book.worksheets[0].cell(row, COLUMNS.index(column) + 1).value = value
+    packed = io.BytesIO()
+    book.save(packed)
+    told = fed(billing, packed.getvalue(), media=WORKBOOK)
+    assert (told["rows"], told["taken"], told["refused"]) == (2, 1, 1)
+    assert [one["code"] for one in told["problems"]] == ["number_too_long", "number_too_long"]
+    assert serials(billing) == ["00123"]
+    assert fed(billing, b"PK\x03\x04 no workbook", 422, WORKBOOK)["code"] == "archive_corrupt"

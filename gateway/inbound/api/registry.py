@@ -16,12 +16,15 @@ from gateway.inbound.auth import key_in, may
 from gateway.inbound.parts import Parts, parts_of
 from gateway.inbound.views import ProblemView, problem_view
 from gateway.mapping.registry_rows import Row, csv_rows, json_rows, text_lines
+from gateway.mapping.registry_sheet import sheet_rows
 from gateway.pipeline import feeding
 from gateway.pipeline.feeding import Fed
 from gateway.store import feed, people
 from gateway.store.people import Sender
 
 _READERS: Final[dict[str, Callable[[Iterable[str]], Iterator[Row]]]] = {"text/csv": csv_rows, "application/x-ndjson": json_rows}
+WORKBOOK: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MEDIA: Final = (*_READERS, WORKBOOK)
 _MEMORY: Final = 4 * 1024 * 1024
 """A feed larger than that waits in a temporary file."""
 
@@ -49,23 +52,25 @@ async def feed_registry(
     profile: Annotated[str, QueryParameter(max_length=63)] = "",
     dry_run: FromQuery[bool] = False,  # noqa: FBT002 - a query parameter
 ) -> Response[bytes]:
-    """Bring rows of a registry in for the agreements of a `profile`, as CSV or a JSON object a line; the columns are those of RegistryRow.
+    """Bring rows of a registry in for the agreements of a `profile`: CSV, a JSON object a line or an .xlsx.
 
-    Each row is taken or refused by itself; the same rows again change nothing. With `dry_run` nothing is kept. Needs a key that may
-    `registry`.
+    The columns are those of RegistryRow. Each row is taken or refused by itself; the same rows again change nothing. With `dry_run`
+    nothing is kept. Needs a key that may `registry`.
     """
     parts = parts_of(request)
     sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
     may(sender, "registry")
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in _READERS:
-        raise Rejected(Problem(code="registry_media", values={"wanted": ", ".join(_READERS)}))
+    if media not in MEDIA:
+        raise Rejected(Problem(code="registry_media", values={"wanted": ", ".join(MEDIA)}))
+    limits = parts.settings.limits
+    most = limits.file_bytes if media == WORKBOOK else limits.registry_bytes
     with tempfile.SpooledTemporaryFile(max_size=_MEMORY) as body:
         size = 0
         async for piece in request.stream():
             size += len(piece)
-            if size > parts.settings.limits.registry_bytes:
-                raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.registry_bytes)}))
+            if size > most:
+                raise Rejected(Problem(code="body_too_large", values={"limit": str(most)}))
             await asyncio.to_thread(body.write, piece)
         body.seek(0)
         fed = await asyncio.to_thread(_feed, parts, sender, profile, body, media, dry_run=dry_run)
@@ -79,7 +84,8 @@ def _feed(parts: Parts, sender: Sender, profile: str, body: IO[bytes], media: st
         if profile not in people.profiles(connection, sender.utility_id):
             raise Rejected(Problem(code="profile_unknown", where="profile", values={"profile": profile}))
         connection.exec_driver_sql("set local statement_timeout = '10min'")
-        fed = feeding.stage(connection, sender.utility_id, _READERS[media](text_lines(body)))
+        rows = sheet_rows(body.read(), parts.settings.limits) if media == WORKBOOK else _READERS[media](text_lines(body))
+        fed = feeding.stage(connection, sender.utility_id, rows)
         if fed.taken and not dry_run:
             feed.apply(connection, sender.utility_id, profile)
     return fed
