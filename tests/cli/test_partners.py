@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 
+from gateway.mapping.registry_rows import COLUMNS
 from gateway.store import Store, people, supply
 from tests.cli.conftest import Command
 from tests.conftest import Database
@@ -108,7 +110,7 @@ def test_every_problem_is_told_with_its_line_and_nothing_is_changed(on_database:
         "line 8: The row has 2 cells and the header 13 columns",
     ):
         assert any(line.startswith(start) for line in said), (start, said)
-    assert len(said) == 16
+    assert len(said) == 15
     store = Store(database.url(), role="owner", pool=1)
     with store.transaction() as connection:
         assert connection.exec_driver_sql("select count(*) from meter").scalar_one() == 0
@@ -135,3 +137,30 @@ def test_a_file_in_another_encoding_is_refused_with_what_to_do(on_database: Comm
     done = on_database("registry", "import", path, "--utility", "factory", "--profile", "legal_entity")
     assert done.returncode == 2
     assert "save it as CSV UTF-8" in done.stderr
+
+
+def test_an_empty_workbook_is_filled_in_brought_in_and_then_changes_nothing(on_database: Command, tmp_path: Path) -> None:
+    path, at = tmp_path / "registry.xlsx", ("--utility", "factory", "--profile", "legal_entity")
+    assert on_database("registry", "template", path).returncode == 0
+    book = openpyxl.load_workbook(path)
+    row = {
+        "agreement": "007",
+        "point": "1",
+        "point_ids": "1c=0017",
+        "meter": "00123",
+        "register": "A+",
+        "digits": 6,
+        "closed_on": "2030-01-31",
+    }
+    for column, value in row.items():
+        book.worksheets[0].cell(2, COLUMNS.index(column) + 1).value = value
+    book.save(path)
+    done = on_database("registry", "import", path, *at)
+    assert (done.returncode, done.stdout) == (0, "Brought in 1 registers of 1 meters at 1 points of 1 agreements at factory.\n")
+    same = on_database("registry", "diff", path, *at)
+    assert (same.returncode, same.stdout, same.stderr) == (0, "", "nothing would change\n")
+    book.worksheets[0].cell(2, COLUMNS.index("meter") + 1).value = 10**16
+    book.save(path)
+    refused = on_database("registry", "import", path, *at)
+    assert refused.returncode == 1
+    assert "line 2, registry!AH2: " in refused.stderr
