@@ -1,6 +1,7 @@
 """`partner add` and `registry import` on a real database."""
 
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -143,7 +144,7 @@ def test_an_empty_workbook_is_filled_in_brought_in_and_then_changes_nothing(on_d
     path, at = tmp_path / "registry.xlsx", ("--utility", "factory", "--profile", "legal_entity")
     assert on_database("registry", "template", path).returncode == 0
     book = openpyxl.load_workbook(path)
-    row = {
+    row: dict[str, Any] = {
         "agreement": "007",
         "point": "1",
         "point_ids": "1c=0017",
