@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from gateway.inbound.api.errors import ErrorDocument
+from gateway.inbound.api.registry import WORKBOOK
 from gateway.inbound.api.settle import Outcomes
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from tests.channels.publish import FOLDER, published
@@ -104,11 +105,14 @@ def test_schemas_use_known_words_and_no_invented_examples(document: dict[str, An
 
 def test_every_body_taken_is_described(document: dict[str, Any]) -> None:
     bodies = {path: operation["requestBody"]["content"] for path, _, operation in operations(document) if "requestBody" in operation}
-    named = {path: {kind: body["schema"]["$ref"].rpartition("/")[2] for kind, body in content.items()} for path, content in bodies.items()}
+    named = {
+        path: {kind: (body["schema"].get("$ref") or body["schema"]["format"]).rpartition("/")[2] for kind, body in content.items()}
+        for path, content in bodies.items()
+    }
     assert named == {
         "/v1/readings": {"application/json": "MeterReadings"},
         "/v1/files": {"multipart/form-data": "FileForm"},
-        "/v1/registry": {"text/csv": "RegistryRow", "application/x-ndjson": "RegistryRow"},
+        "/v1/registry": {"text/csv": "RegistryRow", "application/x-ndjson": "RegistryRow", WORKBOOK: "binary"},
         "/v1/settlements": {"application/json": "Settlements"},
         "/v1/links": {"application/json": "LinkAsked"},
         "/v1/links/confirm": {"application/json": "LinkConfirmed"},
