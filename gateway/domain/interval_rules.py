@@ -65,13 +65,14 @@ def interval_outside_period(case: Case) -> Iterator[Objection]:
 
 
 def interval_in_future(case: Case) -> Iterator[Objection]:
-    """A value of a day that has not begun when it came, in the utility's zone: nobody can have measured it (V-21)."""
-    today = local_day(case.arrival, case.timing.zone)
-    told: set[str] = set()
+    """A value of a day that has not begun when it came, in the utility's zone: nobody can have measured it (V-21); the first is told."""
+    if not case.new.blocks:
+        return
+    last = local_day(case.arrival, case.timing.zone) + timedelta(days=case.profile.plausible.ahead)
     for block in case.new.blocks:
-        if block.register not in told and (day := _ahead(block, today)) is not None:
-            told.add(block.register)
+        if (day := _ahead(block, last)) is not None:
             yield block.where, {"register": block.register, "day": day.isoformat()}
+            return
 
 
 def intervals_differ(case: Case) -> Iterator[Objection]:

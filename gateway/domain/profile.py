@@ -49,9 +49,10 @@ class Plausible(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     `high`, `low`: times the usual consumption a day. `least`: units of the dial that a reading may always differ by.
     `power`: times the power that an object may draw (V-08). `estimated`: so many periods in a row may be estimated (V-20).
     `sum_units`: units of each dial, and `sum_share`: share of the amount, by which two ways to measure one amount may differ (V-12).
-    `spike`: how far the highest value of a day may stand above its third highest, as a share of that one (V-09). `flat`: so many equal
-    values in a row are pointed out (V-15), none with 0. `peak_hours`: hours of the day, by their beginnings, in which power is charged, and
-    `dip`: by which share consumption may sink in them below the hours around them (V-26); without hours nothing is looked for.
+    `ahead`: so many days ahead of their arrival interval values may lie (V-21). `spike`: how far the highest value of a day may stand above
+    its third highest, as a share of that one (V-09). `flat`: so many equal values in a row are pointed out (V-15), none with 0.
+    `peak_hours`: hours of the day, by their beginnings, in which power is charged, and `dip`: by which share consumption may sink in them
+    below the hours around them (V-26); without hours nothing is looked for.
     """
 
     high: Annotated[float, msgspec.Meta(gt=1)] = 5.0
@@ -61,6 +62,7 @@ class Plausible(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     estimated: Annotated[int, msgspec.Meta(ge=0)] = 3
     sum_units: Annotated[float, msgspec.Meta(ge=0)] = 1.0
     sum_share: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.001
+    ahead: Annotated[int, msgspec.Meta(ge=0, le=366)] = 0
     spike: Annotated[float, msgspec.Meta(gt=0)] = 1.8
     flat: Annotated[int, msgspec.Meta(ge=0)] = 6
     peak_hours: tuple[Annotated[int, msgspec.Meta(ge=0, le=23)], ...] = ()

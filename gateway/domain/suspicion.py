@@ -12,7 +12,7 @@ from gateway.domain.interval_rules import intervals_differ
 from gateway.domain.judging import Judged
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import EXACT, REGISTERS
-from gateway.domain.rules import consumption_high, power_exceeded, reading_decreased, rollover_suspected, too_many_digits
+from gateway.domain.rules import consumption_high, litres_suspected, power_exceeded, reading_decreased, rollover_suspected, too_many_digits
 from gateway.domain.supply import Meter, Register
 from gateway.domain.trial import Guess, Neighbour, Suspect, trial
 
@@ -33,7 +33,8 @@ def hints(judged: Judged, around: Sequence[Meter]) -> tuple[Problem, ...]:
     if not codes & _PUT_ON_TRIAL:
         return ()
     causes = (cause for problem in judged.problems if problem.code == intervals_differ.__name__ for cause in _causes(problem, judged.meter))
-    too_high = {problem.where for problem in judged.problems if problem.code in TOO_HIGH}
+    litres = {problem.where for problem in judged.problems if problem.code == litres_suspected.__name__}
+    too_high = {problem.where for problem in judged.problems if problem.code in TOO_HIGH} - litres
     suspects = (value for value in judged.values if value.reading.where in too_high or _fell(value))
     return (*(hint for value in suspects for hint in _explained(value, judged, around)), *causes)
 

@@ -16,6 +16,7 @@ from python_calamine import CalamineWorkbook
 
 from gateway import pipeline, profiles
 from gateway.app import freeze
+from gateway.demo.invented import any_day
 from gateway.domain.supply import Line
 from gateway.mapping import Envelope, formats
 from gateway.pipeline import Post, new_entry
@@ -55,7 +56,7 @@ def registry() -> str:
     lines = [Line(agreement="90034", point=f"P{n}", meter=f"M{n:05d}", register="A+", digits=6) for n in range(SHEETS)]
     with store.transaction() as connection:
         utility = people.ensure_utility(connection, "bench")
-        people.save_document(connection, utility, "profile", PROFILE, profiles.shipped()[PROFILE], "bench")
+        people.save_document(connection, utility, "profile", PROFILE, any_day(profiles.shipped()[PROFILE]), "bench")
         feed.import_lines(connection, utility, PROFILE, lines)
     store.close()
     ground.tidy(name, "agreement", "usage_point", "point_terms", "meter", "register")

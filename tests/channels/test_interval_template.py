@@ -44,7 +44,7 @@ def test_a_filled_template_is_read_for_the_meter_that_it_was_made_for(gateway: G
     gateway.work()
     detail = company.look(told)
     [row] = detail["readings"]
-    assert (row["meter"], row["problems"], row["status"]) == ("2", [], "acknowledged")
+    assert (row["meter"], [one["code"] for one in row["problems"]], row["status"]) == ("2", ["interval_flat"], "acknowledged")
     assert isinstance(read, MeterReading)
     assert total(read.blocks, company.period) == sum(len(block.values) for block in read.blocks) * Decimal("0.125")
 

@@ -160,3 +160,9 @@ def test_a_value_of_a_day_to_come_is_an_error(*, arrival: str, fires: bool) -> N
 def test_days_and_months_to_come_are_found_in_their_blocks(step: Step, on: date, values: list[int | None], told: str | None) -> None:
     problem = found(day(values, on=on, step=step), arrival=f"{OCTOBER:%Y-%m-%d}T12:00:00").get("interval_in_future")
     assert (problem.values["day"] if problem else None) == told
+
+
+def test_how_far_ahead_values_may_lie_stands_in_the_profile() -> None:
+    tomorrow = day(HOURS, on=date(2022, 10, 26))
+    assert "interval_in_future" in found(tomorrow, arrival="2022-10-25T12:00:00")
+    assert "interval_in_future" not in found(tomorrow, by=plausible(ahead=1), arrival="2022-10-25T12:00:00")

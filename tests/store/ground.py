@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Row
 
 from gateway import pipeline, profiles
+from gateway.demo.invented import any_day
 from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
 from gateway.mapping import Envelope, formats
@@ -50,7 +51,7 @@ class Ground:
             if first:
                 connection.exec_driver_sql(first)
             self.utility = people.ensure_utility(connection, "city")
-            people.save_document(connection, self.utility, "profile", "legal_entity", profiles.shipped()["legal_entity"], "test")
+            people.save_document(connection, self.utility, "profile", "legal_entity", any_day(profiles.shipped()["legal_entity"]), "test")
             self.target = ledger.targets(connection, self.utility, ["billing"])["billing"]
         self.sender = self.partner("portal")
         self._posts = 0
