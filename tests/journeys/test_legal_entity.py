@@ -128,7 +128,7 @@ def test_5_2_nothing_is_typed_where_the_object_s_state_is_not_waiting(gateway: G
     """F-046: any state but «Ожидание» locks the field."""
     gateway.rows("update service_location set entry_open = false where utility_id = %(u)s and code = %(c)s", u=firm.id, c=OBJECTS[0])
     [row] = taken(firm.submit(form(WHOLE, firm.period, {"A+": "12442"})))
-    assert (row["status"], codes(row)) == ("rejected", ["entry_closed"])
+    assert (row["status"], codes(row)) == ("rejected", ["entry_closed", "intervals_missing_for_category"])
     meters = get(firm, "/v1/windows", agreement=NUMBER)["meters"]
     assert [[problem["code"] for problem in meter["problems"]] for meter in meters if meter["meter"] == WHOLE] == [["entry_closed"]]
 
