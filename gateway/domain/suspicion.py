@@ -24,7 +24,28 @@ _AROUND: Final = 1000
 """So many meters of the same agreement are asked whether the value might be theirs."""
 
 
-def hints(judged: Judged, around: Sequence[Meter]) -> tuple[Problem, ...]:
+class Around:
+    """The meters of what a sender sent, as they stood before, by agreement and register; put into words when the first suspect shows."""
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        """Nothing is looked at yet."""
+        self._meters = meters
+        self._found: dict[tuple[int, str], list[tuple[int, Neighbour]]] = {}
+
+    def beside(self, meter: Meter, code: str) -> Iterator[Neighbour]:
+        """The same register of other meters of its agreement."""
+        place = meter.agreement_id, code
+        if place not in self._found:
+            theirs = (other for other in self._meters if other.agreement_id == meter.agreement_id)
+            self._found[place] = [
+                (other.id, Neighbour(other.serial, register.code, register.last, usual(register)))
+                for other in islice(theirs, _AROUND)
+                if (register := other.register(code)) is not None and register.last is not None
+            ]
+        return (neighbour for id_, neighbour in self._found[place] if id_ != meter.id)
+
+
+def hints(judged: Judged, around: Around) -> tuple[Problem, ...]:
     """What may explain the values of a reading that cannot follow the last ones; `around`: other meters of what the sender sent.
 
     The likeliest explanation where one stands out, else the best few, each as a hint `maybe_...` at the place of its value.
@@ -63,7 +84,7 @@ def usual(register: Register) -> Decimal | None:
     return EXACT.subtract(register.last, register.before)
 
 
-def _explained(value: Value, judged: Judged, around: Sequence[Meter]) -> Iterator[Problem]:
+def _explained(value: Value, judged: Judged, around: Around) -> Iterator[Problem]:
     typed = value.reading
     if value.previous is None or typed.value < 0 or typed.ratio_applied or typed.losses_applied:
         return
@@ -71,7 +92,7 @@ def _explained(value: Value, judged: Judged, around: Sequence[Meter]) -> Iterato
     suspect = Suspect(
         typed.value, value.previous, Decimal(10) ** known.digits, usual(known), decimals=known.decimals, ratios=_ratios(judged.meter)
     )
-    verdict = trial(suspect, [*_zones(value, judged), *_meters(value, judged.meter, around)])
+    verdict = trial(suspect, [*_zones(value, judged), *around.beside(judged.meter, known.code)])
     for guess in verdict.guesses[: 1 if verdict.likely else None]:
         yield Problem(code=guess.name, where=value.reading.where, severity=Severity.HINT, values=_facts(guess, value, judged.meter))
 
@@ -89,15 +110,6 @@ def _zones(value: Value, judged: Judged) -> Iterator[Neighbour]:
         its = REGISTERS.get(other.register.code)
         if other is not value and kind is not None and its is not None and its.quantity is kind.quantity and other.previous is not None:
             yield Neighbour("", other.register.code, other.previous, usual(other.register), other.reading.value)
-
-
-def _meters(value: Value, meter: Meter, around: Sequence[Meter]) -> Iterator[Neighbour]:
-    """The same register of other meters of the agreement."""
-    others = (other for other in around if other.id != meter.id and other.agreement_id == meter.agreement_id)
-    for other in islice(others, _AROUND):
-        register = other.register(value.register.code)
-        if register is not None and register.last is not None:
-            yield Neighbour(other.serial, register.code, register.last, usual(register))
 
 
 def _ratios(meter: Meter) -> tuple[Decimal, ...]:

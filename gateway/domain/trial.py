@@ -112,6 +112,8 @@ def _guesses(suspect: Suspect, neighbours: Sequence[Neighbour]) -> Iterator[Gues
     if backwards and suspect.value < EXACT.multiply(suspect.previous, _TENTH):
         yield from _weighed("maybe_exchanged", suspect.value, suspect.value, suspect, {})
     for other in neighbours:
+        if other.last > suspect.value:
+            continue
         advance = EXACT.subtract(suspect.value, other.last)
         told = {"last": f"{other.last:f}", "register": other.register}
         if other.meter:

@@ -17,8 +17,8 @@ from gateway.domain.profile import Profile
 from gateway.domain.readings import ESTIMATED, MeterReading
 from gateway.domain.sources import Told, rank, rank_of
 from gateway.domain.status import ReadingStatus
-from gateway.domain.supply import Meter, key
-from gateway.domain.suspicion import hints
+from gateway.domain.supply import key
+from gateway.domain.suspicion import Around, hints
 from gateway.domain.windows import period_of
 from gateway.mapping import Envelope, Format
 from gateway.pipeline import blocks
@@ -65,7 +65,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     past = _Past(connection, known)
     stored = _stored(connection, entries, known, profiles)
-    around = [*{one.meter.id: one.meter for same in known.values() for one in same}.values()]
+    around = Around([*{one.meter.id: one.meter for same in known.values() for one in same}.values()])
     for entry, news in entries:
         for new in news:
             told = _filled(new, entry.envelope)
@@ -130,7 +130,7 @@ def _row(
     profiles: Mapping[str, Profile],
     calendars: Mapping[str, Calendar],
     past: "_Past",
-    around: Sequence[Meter],
+    around: Around,
     stored: Stored,
 ) -> Row:
     if len(found) != 1:

@@ -16,7 +16,7 @@ from gateway.domain.profile import Plausible, Profile
 from gateway.domain.readings import MeterReading, Quality, Reading
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import Meter, Register
-from gateway.domain.suspicion import hints
+from gateway.domain.suspicion import Around, hints
 from tests.domain.build import OCTOBER, meter, profile, register, sent, strict, verdict, weights
 from tests.samples.profiles import NOVEMBER, beside, month
 
@@ -159,7 +159,7 @@ def test_the_multiplier_that_makes_both_agree_is_named(each: str, code: str | No
     """310 x 40 by the dial; days of 400 are right where they contain the ratio."""
     one = meter(register(last="1000"), ratio="40")
     judged = judge(beside(month(each, ratio_applied=True), value="1310"), one, strict(), NOVEMBER)
-    assert [hint.code for hint in hints(judged, [])] == ([code] if code else [])
+    assert [hint.code for hint in hints(judged, Around([]))] == ([code] if code else [])
     assert compared(judge(beside(month("400", ratio_applied=True), value="1310"), one, strict(), NOVEMBER)) is None
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway import texts
 from gateway.domain.judging import judge
 from gateway.domain.status import ReadingStatus
-from gateway.domain.suspicion import hints, usual
+from gateway.domain.suspicion import Around, hints, usual
 from gateway.domain.trial import Neighbour, Suspect, trial
 from tests.conftest import case
 from tests.domain import upwards
@@ -86,12 +86,12 @@ def test_each_cause_of_a_value_too_high_by_hand(suspect: tuple[str, str, str, st
 def test_a_value_too_high_has_its_hint_beside_it() -> None:
     known = register(last="12800", before=Decimal(12740), before_at=datetime(2022, 8, 31, tzinfo=UTC))
     judged = verdict({"A+": "128610"}, meter(known, ratio="40"))
-    [hint] = hints(judged, [])
+    [hint] = hints(judged, Around([]))
     assert (hint.code, hint.where, hint.values["meant"], hint.values["consumption"]) == ("maybe_digit_extra", "at A+", "12860", "2400")
     inside = verdict(
         {"A+": "34440"}, meter(register(last="800", before=Decimal(740), before_at=datetime(2022, 8, 31, tzinfo=UTC)), ratio="40")
     )
-    assert [(hint.code, hint.values["factor"]) for hint in hints(inside, [])] == [("maybe_ratio_inside", "40")]
+    assert [(hint.code, hint.values["factor"]) for hint in hints(inside, Around([]))] == [("maybe_ratio_inside", "40")]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_without_a_usual_consumption_nothing_is_called_likely() -> None:
 def test_a_hint_tells_the_consumption_with_ratio_and_losses() -> None:
     known = register(last="444", digits=6, before=Decimal(432))
     judged = verdict({"A+": "435"}, meter(known, ratio="12000", losses="0.05"))
-    [hint] = hints(judged, [])
+    [hint] = hints(judged, Around([]))
     assert (hint.code, hint.where, hint.severity) == ("maybe_digits_swapped", "at A+", "hint")
     assert hint.values == {"value": "435", "meant": "453", "consumption": "113400"}
     assert judged.status is ReadingStatus.REJECTED
@@ -141,16 +141,16 @@ def test_a_hint_tells_the_consumption_with_ratio_and_losses() -> None:
 def test_the_other_zone_and_the_other_meter_are_asked() -> None:
     day, night = register("A+:day", "9000", before=Decimal(8950)), register("A+:night", "4950", before=Decimal(4900))
     judged = verdict({"A+:day": "5001", "A+:night": "9048"}, meter(day, night))
-    assert [hint.code for hint in hints(judged, [])] == ["maybe_zones_swapped"]
+    assert [hint.code for hint in hints(judged, Around([]))] == ["maybe_zones_swapped"]
     own = meter(register(last="9000", before=Decimal(8950)))
     other = meter(register(last="4950", before=Decimal(4890)), id=2, serial="777")
     stranger = meter(register(last="4950", before=Decimal(4890)), id=3, serial="888", agreement_id=9)
-    [hint] = hints(verdict({"A+": "5010"}, own), [own, other, stranger])
+    [hint] = hints(verdict({"A+": "5010"}, own), Around([own, other, stranger]))
     assert (hint.code, hint.values["other"], hint.values["last"], hint.values["consumption"]) == ("maybe_other_meter", "777", "4950", "60")
 
 
 def test_a_value_that_went_forward_is_not_on_trial() -> None:
-    assert hints(verdict({"A+": "500"}, meter(register(last="444", before=Decimal(400)))), []) == ()
+    assert hints(verdict({"A+": "500"}, meter(register(last="444", before=Decimal(400)))), Around([])) == ()
     assert usual(register(last="444")) is None
     assert usual(register(last="444", before=Decimal(444))) is None
     assert usual(register(last="444", before=Decimal(400))) == 44
@@ -161,4 +161,4 @@ def test_a_declared_product_is_not_on_trial() -> None:
     reading = sent({"A+": "435"}).readings[0]
     product = type(reading)(register="A+", value=reading.value, ratio_applied=True, where="at A+")
     one = meter(register(last="444", before=Decimal(400)), ratio="40")
-    assert hints(judge(sent({}, readings=(product,)), one, strict(), OCTOBER), []) == ()
+    assert hints(judge(sent({}, readings=(product,)), one, strict(), OCTOBER), Around([])) == ()

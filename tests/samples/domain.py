@@ -8,7 +8,7 @@ from functools import partial
 from gateway.domain.coach import Gap, explain
 from gateway.domain.readings import Quality, Reading
 from gateway.domain.supply import Meter
-from gateway.domain.suspicion import hints
+from gateway.domain.suspicion import Around, hints
 from gateway.domain.windows import CutOff
 from tests.domain.build import OCTOBER, meter, profile, register, strict, verdict
 from tests.domain.gaps import CAUSES as GAPS
@@ -51,7 +51,7 @@ def tried(value: str, last: str, before: str, decimals: int = 3) -> Callable[[],
     """The hints beside a value that cannot follow the last one."""
     known = register(last=last, before=Decimal(before), before_at=datetime(2022, 8, 31, tzinfo=UTC), decimals=decimals)
     one = meter(known, ratio="40")
-    return lambda: [hint.code for hint in hints(verdict({"A+": value}, one), [OTHER])]
+    return lambda: [hint.code for hint in hints(verdict({"A+": value}, one), Around([OTHER]))]
 
 
 def closing(gap: Gap) -> Iterable[str]:
@@ -106,6 +106,6 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "maybe_digit_extra": tried("128710", "12800", "12740", 0),
     "maybe_comma_lost": tried("12861417", "12800", "12740", 0),
     "maybe_ratio_inside": tried("34440", "800", "740", 0),
-    "maybe_zones_swapped": lambda: [hint.code for hint in hints(verdict({"A+:day": "5001", "A+:night": "9048"}, ZONES), [])],
+    "maybe_zones_swapped": lambda: [hint.code for hint in hints(verdict({"A+:day": "5001", "A+:night": "9048"}, ZONES), Around([]))],
     **{code: partial(closing, gap) for code, gap in dict(generated(len(GAPS), 1)).items()},
 }
