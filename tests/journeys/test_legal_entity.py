@@ -184,6 +184,23 @@ def test_5_3_hours_are_passed_beside_the_reading_and_the_difference_is_shown(fir
     assert firm.call("GET", f"/v1/submissions/{seen['submission']}/file", key=firm.partner(name="other")).status_code == 404
 
 
+def test_5_3_the_third_category_wants_hours_until_they_have_come(firm: Utility) -> None:
+    """F-083: obligatory in addition, and they may come later; once they are there they must agree with the dial."""
+    [row] = taken(firm.submit(form(WHOLE, firm.period, {"A+": "12442"})))
+    assert (row["status"], codes(row)) == ("queued", ["intervals_missing_for_category"])
+    asked = {"agreement": NUMBER, "meter": WHOLE, "period": firm.period}
+    book = openpyxl.load_workbook(io.BytesIO(firm.call("GET", "/v1/templates/interval_workbook", params=asked).content))
+    for line in book.worksheets[0].iter_rows(min_row=2, min_col=2):
+        for cell in line:
+            cell.value = 0
+    book.worksheets[0]["B2"] = 1
+    look(firm, firm.upload(packed(book), "hours.xlsx", **asked, ratio_applied="false", losses_applied="false"))
+    [row] = taken(firm.submit(form(WHOLE, firm.period, {"A+": "12442.0"})))
+    assert "intervals_missing_for_category" not in codes(row)
+    [row] = taken(firm.submit(form(WHOLE, firm.period, {"A+": "12446"})))
+    assert codes(row) == ["intervals_differ"]
+
+
 def test_7_3_the_history_shows_period_value_zone_consumption_and_source(firm: Utility) -> None:
     """F-097: by agreement or meter, months from and to, as a page and as a workbook."""
     firm.submit(form(WHOLE, firm.period, {"A+": "12442"}))
