@@ -102,8 +102,20 @@ def refusal(method: Linking, asking: Asking, holder: Holder | None) -> Problem |
 def surname_fits(surname: str, name: str) -> bool:
     """Whether a surname is how a holder's name begins, word for word; case, blanks, ё, apostrophes and look-alikes do not matter."""
     typed, words = _name_key(surname), name.split()
+    if not words or _name_key(words[0]) in _FORMS:
+        return bool(typed) and typed == _name_key(name)
     return bool(typed) and any(_name_key("".join(words[:count])) == typed for count in range(1, len(words) + 1))
 
 
 def _name_key(text: str) -> str:
     return key(unicodedata.normalize("NFC", text).upper().translate(_NAME))
+
+
+_FORMS: Final = frozenset(
+    _name_key(form)
+    for form in (
+        *("ООО", "ОАО", "ПАО", "ЗАО", "АО", "НАО", "ТСЖ", "ТСН", "ЖСК", "ЖК", "ГСК", "СНТ", "ИП", "МУП", "ГУП", "ФГУП"),
+        *("ТОВ", "ПРАТ", "ПАТ", "АТ", "ОСББ", "ФОП", "КП", "КНП"),
+    )
+)
+"""What stands before the name of a company or a trader: it is no surname, and such a holder is told by the whole name."""

@@ -155,7 +155,7 @@ def power_exceeded(case: Case) -> Iterator[Objection]:
         since = register.before_at if corrects(case, register) else register.last_at
         if value.previous is None or since is None or case.at <= since or REGISTERS[register.code].unit is not Unit.KWH:
             continue
-        hours = Decimal((case.at - since) / _HOUR)
+        hours = Decimal(max(case.at - since, _DAY) / _HOUR)  # of a value typed when it arrived only the day is known
         ratio = _ONE if value.reading.ratio_applied else case.meter.ratio
         most = EXACT.add(EXACT.multiply(limit, hours), case.meter.ratio)
         energy = EXACT.multiply(EXACT.subtract(value.reading.value, value.previous), ratio)
@@ -313,6 +313,7 @@ RULES: Final[dict[Rule, Severity]] = {
 
 _ONE: Final = Decimal(1)
 _HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 _THOUSAND: Final = Decimal(1000)
 
 

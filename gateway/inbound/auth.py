@@ -61,6 +61,15 @@ async def calling(keyring: Keyring, headers: Headers, action: Action) -> Sender:
     return await asyncio.to_thread(known)
 
 
+async def alone(keyring: Keyring, headers: Headers, action: Action) -> Sender:
+    """Who calls and may do this for the utility itself: what is no affair of a portal's user is refused in his name. Raises Rejected."""
+    if login_in(headers):
+        raise Rejected(Problem(code="login_invalid", where=ON_BEHALF, values={"header": ON_BEHALF}))
+    sender = await asyncio.to_thread(keyring.sender, key_in(headers.get("authorization", "")))
+    may(sender, action)
+    return sender
+
+
 def login_in(headers: Headers) -> str:
     """For whom a portal calls: the login in `X-On-Behalf-Of`, what is not ASCII percent-encoded as UTF-8; empty when there is none.
 

@@ -14,7 +14,7 @@ from gateway.domain.status import ReadingStatus
 from gateway.mapping import Envelope, Format
 from gateway.outbound import Batch, Item, Letter, Receipt, Target
 from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
-from gateway.pipeline.life import decide, handed_in, release, saved, withdraw
+from gateway.pipeline.life import decide, hand_in, release, withdraw
 from gateway.pipeline.loads import Load, loads
 from gateway.pipeline.verdicts import (
     Going,
@@ -51,13 +51,12 @@ __all__ = [
     "Taken",
     "decide",
     "deliver",
-    "handed_in",
+    "hand_in",
     "new_entry",
     "reap",
     "receive",
     "record",
     "release",
-    "saved",
     "settle",
     "translate",
     "withdraw",

@@ -13,7 +13,7 @@ from gateway.domain.status import ReadingStatus, SubmissionStatus
 from gateway.mapping import Envelope, Format
 from gateway.pipeline.arrivals import new_entry
 from gateway.pipeline.weighing import decode, weigh
-from gateway.store import Connection, Store, intake, ledger, life, links, people, readings, submissions
+from gateway.store import Connection, Store, corrections, intake, ledger, life, links, people, readings, submissions
 from gateway.store.intake import Entry
 from gateway.store.life import Standing
 from gateway.store.people import Sender
@@ -23,7 +23,7 @@ _OPEN: Final = (*_UNBELIEVED, ReadingStatus.ACCEPTED, ReadingStatus.QUEUED)
 
 
 def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -> UUID:
-    """Take a reading back before billing has it (F-041); return its submission.
+    """Take a reading back before billing has it (F-041); return its submission. A draft is taken back whole, as it is handed in whole.
 
     Raises Rejected: `not_found` alike for an absent and a foreign one, else why it can no longer be stopped.
     """
@@ -32,15 +32,19 @@ def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -
         mine = found and submissions.one(connection, sender.utility_id, found[0].submission, sender.credential_id, sender.login)
         if not mine:
             raise Rejected(Problem(code="not_found"))
-        readings.hold(connection, [reading], registers=True)
-        [one] = life.standing(connection, sender.utility_id, [reading])
-        if problem := _irrevocable(connection, one):
-            raise Rejected(problem)
-        if not life.take_back(connection, one, actor=sender.principal, reason=reason):
-            raise Rejected(Problem(code="decided_meanwhile"))
-        if life.all_withdrawn(connection, one.submission):
-            life.become(connection, one.submission, SubmissionStatus.WITHDRAWN, actor=sender.principal, reason=reason)
-    return one.submission
+        within = sender.agreement_ids is None or found[0].agreement_id in sender.agreement_ids
+        if not within and found[0].status is not ReadingStatus.REJECTED:
+            raise Rejected(Problem(code="not_found"))
+        draft = found[0].status is ReadingStatus.DRAFT
+        ids = life.of_submission(connection, found[0].submission, ReadingStatus.DRAFT) if draft else [reading]
+        readings.hold(connection, ids, registers=True)
+        for one in life.standing(connection, sender.utility_id, ids):
+            if problem := _irrevocable(connection, one):
+                raise Rejected(problem)
+            if not life.take_back(connection, one, actor=sender.principal, reason=reason):
+                raise Rejected(Problem(code="decided_meanwhile"))
+        corrections.restate(connection, [found[0].submission])
+    return found[0].submission
 
 
 def _irrevocable(connection: Connection, one: Standing) -> Problem | None:
@@ -50,39 +54,46 @@ def _irrevocable(connection: Connection, one: Standing) -> Problem | None:
         code = "sent_already"
     elif one.status in _UNBELIEVED:
         return None
+    elif life.period_closed(connection, one):
+        return Problem(code="period_closed", values={"period": one.period, "meter": ""})
     elif one.blocks:
         code = "intervals_not_withdrawn"
-    elif life.corrects_what_billing_has(connection, one):
+    elif life.corrects(connection, one):
         code = "correction_not_withdrawn"
     elif life.followed(connection, one):
         code = "later_reading_follows"
     return Problem(code=code, values={"period": one.period}) if code else None
 
 
-def saved(store: Store, sender: Sender, submission: UUID) -> Entry:
+def hand_in(store: Store, sender: Sender, submission: UUID) -> Entry:
     """The entry that hands a saved submission in: its very bytes, judged by the moment of handing in (water manual, section 6).
 
-    Raises Rejected: `not_found`, or `not_a_draft` when it was handed in or taken back already.
+    The draft gives way to it first, in a transaction of its own, so that none is handed in that was taken back; whoever gets no answer asks
+    again and finds the first receipt. Raises Rejected: `not_found`, `forbidden`, or `not_a_draft` when it was taken back already.
     """
     with store.transaction(sender.utility_id) as connection:
         draft = submissions.one(connection, sender.utility_id, submission, sender.credential_id, sender.login)
         if draft is None:
             raise Rejected(Problem(code="not_found"))
-        if not draft.envelope.get("draft") or draft.status == SubmissionStatus.WITHDRAWN:
+        rows = life.of_submission(connection, submission, ReadingStatus.DRAFT)
+        readings.hold(connection, rows, registers=False)
+        left = life.of_submission(connection, submission, ReadingStatus.DRAFT)
+        envelope = msgspec.convert(draft.envelope, Envelope)
+        if not envelope.draft or rows != left or draft.status == SubmissionStatus.WITHDRAWN:
             raise Rejected(Problem(code="not_a_draft"))
+        if envelope.source and envelope.source not in sender.scopes:
+            raise Rejected(Problem(code="forbidden", values={"scope": envelope.source}))
         body = submissions.body(connection, sender.utility_id, submission)
-        envelope = msgspec.structs.replace(msgspec.convert(draft.envelope, Envelope), draft=False)
-        sender = links.narrowed(connection, sender, envelope.login)
-    return new_entry(sender, envelope, body or b"", channel=draft.channel)
-
-
-def handed_in(store: Store, sender: Sender, draft: UUID, new: UUID) -> None:
-    """Let a draft give way to the submission that handed it in; doing it again changes nothing."""
-    told = f"sub_{new.hex}"
-    with store.transaction(sender.utility_id) as connection:
-        rows = life.of_submission(connection, draft, ReadingStatus.DRAFT)
+        entry = new_entry(
+            links.narrowed(connection, sender, envelope.login),
+            msgspec.structs.replace(envelope, draft=False),
+            body or b"",
+            channel=draft.channel,
+        )
+        told = f"sub_{entry.id.hex}"
         readings.move(connection, ReadingStatus.SUPERSEDED, [(id_, told) for id_ in rows], actor=sender.principal)
-        life.become(connection, draft, SubmissionStatus.SUPERSEDED, actor=sender.principal, reason=told)
+        life.become(connection, submission, SubmissionStatus.SUPERSEDED, actor=sender.principal, reason=told)
+    return entry
 
 
 def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading: UUID, *, accept: bool, reason: str) -> UUID:
@@ -103,14 +114,14 @@ def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading:
         readings.hold(connection, [reading], registers=True)
         one = _reviewed(connection, sender, reading)
         weigh(connection, sender.utility_id, [(entry, [news[one.ordinal]])])
-        if life.newer_stands(connection, one):
-            raise Rejected(Problem(code="newer_reading_stands", values={"period": one.period}))
         [row] = entry.rows
-        if row.status is not ReadingStatus.ACCEPTED or row.same_as is not None:
+        if row.same_as is None and life.newer_stands(connection, one):
+            raise Rejected(Problem(code="newer_reading_stands", values={"period": one.period}))
+        if row.status is not ReadingStatus.ACCEPTED:
             raise Rejected(*(row.problems or [Problem(code="decided_meanwhile")]))
         if not intake.let_pass(connection, entry, actor=sender.principal, reason=reason):
             raise Rejected(Problem(code="decided_meanwhile"))
-        life.recount(connection, one.submission, accepted=1, in_review=-1)
+        life.recount(connection, one.submission, accepted=1)
     return one.submission
 
 
@@ -119,7 +130,7 @@ def _refuse(store: Store, sender: Sender, reading: UUID, reason: str) -> UUID:
         readings.hold(connection, [reading], registers=False)
         one = _reviewed(connection, sender, reading)
         life.refuse(connection, sender.utility_id, one, reason, actor=sender.principal)
-        life.recount(connection, one.submission, rejected=1, in_review=-1)
+        life.recount(connection, one.submission, rejected=1)
     return one.submission
 
 

@@ -15,6 +15,7 @@ from gateway.domain.judging import Judged, judge
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
 from gateway.domain.readings import ESTIMATED, MeterReading
+from gateway.domain.rules import duplicate_reading
 from gateway.domain.sources import Told, rank, rank_of
 from gateway.domain.status import ReadingStatus
 from gateway.domain.supply import key
@@ -162,7 +163,7 @@ def _row(
     if entry.envelope.draft and row.status is not ReadingStatus.REJECTED:
         row.status = ReadingStatus.DRAFT
     if row.status is ReadingStatus.ACCEPTED and judged.values:
-        _believe(row, judged, known, profile, past)
+        _believe(row, judged, known, profile, past, told.source)
     return row
 
 
@@ -200,13 +201,18 @@ def _refused(new: MeterReading, problems: tuple[Problem, ...]) -> Row:
     return Row(id=intake.new_id(), new=new, status=ReadingStatus.REJECTED, period=new.period, problems=new.problems + problems)
 
 
-def _believe(row: Row, judged: Judged, known: Known, profile: Profile, past: "_Past") -> None:
-    """Let an accepted row move the registers it reads, unless it only says again what is believed already."""
+def _believe(row: Row, judged: Judged, known: Known, profile: Profile, past: "_Past", source: str) -> None:
+    """Let an accepted row move the registers it reads, unless it only says again what is believed already.
+
+    What counts more than the reading it repeats corrects it, so that its own rank stands from now on (V-17).
+    """
     first = judged.values[0].register
-    if judged.duplicate and first.last_reading is not None and past.stands(first.last_reading):
-        row.same_as = first.last_reading
-        return
     chain = profile.reading.per_period == "many"
+    if judged.duplicate and first.last_reading is not None and past.stands(first.last_reading):
+        if chain or rank_of(source, judged.new.readings) <= past.rank(first.last_reading):
+            row.same_as = first.last_reading
+            return
+        row.problems = tuple(problem for problem in row.problems if problem.code != duplicate_reading.__name__)
     row.corrects = not chain and any(value.register.last_period >= judged.period for value in judged.values)
     new = {
         value.register.id: believe(

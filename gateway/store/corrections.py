@@ -66,13 +66,14 @@ def supersede(connection: Connection, submissions: Sequence[Sequence[Row]]) -> N
                 if place in corrected:
                     again.setdefault(place, []).append(row)
     olds = connection.exec_driver_sql(
-        "with old as (select id, utility_id, status, revision, meter_id, period from meter_reading "
+        "with old as (select id, utility_id, status, revision, meter_id, period, submission_id from meter_reading "
         "where (meter_id, period, intervals) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
         "and status = any(%(from)s) and same_as is null and not id = any(%(mine)s::uuid[]) order by id for update), "
         "gone as (update meter_reading m set status = 'superseded' from old where m.id = old.id), "
         "told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor) "
         "select utility_id, 'meter_reading', id, status, 'superseded', 'metergate' from old) "
-        "select m.meter_id, m.period, m.intervals, max(m.revision) as revision from meter_reading m "
+        "select m.meter_id, m.period, m.intervals, max(m.revision) as revision, "
+        "(select array_agg(distinct submission_id) from old) as left from meter_reading m "
         "where (m.meter_id, m.period, m.intervals) in "
         "(select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
         "and m.same_as is null and (m.status = any(%(sent)s) or exists (select from delivery_closed c where c.subject_id = m.id)) "
@@ -81,11 +82,13 @@ def supersede(connection: Connection, submissions: Sequence[Sequence[Row]]) -> N
             "meters": [m for m, _, _ in again],
             "periods": [p for _, p, _ in again],
             "natures": [i for _, _, i in again],
-            "from": list(sources(ReadingStatus.SUPERSEDED)),
+            "from": [state for state in sources(ReadingStatus.SUPERSEDED) if state is not ReadingStatus.DRAFT],
             "sent": [*QUEUED_ONCE],
             "mine": array((row.id for rows in submissions for row in rows), "uuid"),
         },
-    )
+    ).all()
+    if olds and olds[0].left:
+        restate(connection, olds[0].left)
     newest = {(old.meter_id, old.period, old.intervals): old.revision for old in olds}
     for place, rows in again.items():
         for step, row in enumerate(rows, start=1):
@@ -105,3 +108,30 @@ def _places(row: Row) -> list[tuple[int, str, bool]]:
 def dials(row: Row) -> bool:
     """Whether a dial is read in this row; without blocks it is about nothing else."""
     return not row.new.blocks or any(not value.reading.volume for value in row.values)
+
+
+_RESTATE: Final = """
+with rows as (
+  select m.submission_id as id, count(*) filter (where s.status = 'needs_review') as in_review,
+    count(*) filter (where s.status not in ('superseded', 'withdrawn', 'rejected')) as alive,
+    count(*) filter (where s.status = 'superseded') as superseded, count(*) filter (where s.status = 'withdrawn') as withdrawn
+  from meter_reading m join meter_reading s on s.id = coalesce(m.same_as, m.id) where m.submission_id = any(%(ids)s::uuid[]) group by 1),
+old as (select s.id, s.utility_id, s.status, s.accepted, s.rejected, r.in_review, case
+    when r.alive = 0 and r.superseded > 0 then 'superseded' when r.alive = 0 and r.withdrawn > 0 then 'withdrawn'
+    when s.status = 'draft' then 'draft'
+    when s.accepted > 0 and s.rejected + r.in_review > 0 then 'partly_accepted' when s.accepted > 0 then 'accepted'
+    when r.in_review > 0 then 'in_review' else 'rejected' end as now
+  from submission s join rows r using (id) where s.status <> 'received' order by s.id for update of s),
+told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor)
+  select utility_id, 'submission', id, status, now, 'metergate' from old where status <> now)
+update submission s set in_review = old.in_review, status = old.now from old where s.id = old.id"""
+
+
+def restate(connection: Connection, submissions: Sequence[UUID]) -> None:
+    """Let submissions say what has become of their rows: one of which nothing stands any more is not in the way of the same bytes.
+
+    `accepted` and `rejected` go on counting the verdicts; their rows are locked before, so that two who restate one see each other's.
+    """
+    told = {"ids": array(sorted(submissions), "uuid")}
+    connection.exec_driver_sql("select from submission where id = any(%(ids)s::uuid[]) order by id for update", told)
+    connection.exec_driver_sql(_RESTATE, told)

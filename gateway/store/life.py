@@ -9,9 +9,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from gateway.domain.problems import Problem
-from gateway.domain.status import ReadingStatus, SubmissionStatus, submission_status
-from gateway.store import ledger, readings
-from gateway.store.corrections import Row
+from gateway.domain.status import ReadingStatus, SubmissionStatus
+from gateway.store import readings
+from gateway.store.corrections import Row, restate
 from gateway.store.rows import array
 
 
@@ -84,16 +84,44 @@ def under_way(connection: Connection, reading: UUID) -> bool:
     return row is not None and bool(row.going)
 
 
-def corrects_what_billing_has(connection: Connection, one: Standing) -> bool:
-    """Whether billing took, or may have taken, an earlier reading of this meter and period."""
+def corrects(connection: Connection, one: Standing) -> bool:
+    """Whether an earlier reading of this meter and period gave way to it, or may have: without it none would stand."""
     return bool(
         connection.exec_driver_sql(
             "select exists (select from meter_reading m where m.meter_id = %(m)s and m.period = %(p)s and m.intervals = %(n)s "
-            "and m.id <> %(id)s and m.status = 'superseded' and (exists (select from delivery_closed c where c.subject_id = m.id and "
-            "c.state = %(taken)s) or exists (select from delivery d where d.subject_id = m.id and d.tries > 0)))",
-            {"m": one.meter_id, "p": one.period, "n": one.nature, "id": one.id, "taken": ledger.TAKEN},
+            "and m.id < %(id)s and m.status = 'superseded' and m.same_as is null "
+            "and not exists (select from submission s where s.id = m.submission_id and (s.envelope->>'draft')::boolean))",
+            {"m": one.meter_id, "p": one.period, "n": one.nature, "id": one.id},
         ).scalar_one()
     )
+
+
+def period_closed(connection: Connection, one: Standing) -> bool:
+    """Whether billing has closed its period, or a later one."""
+    return bool(
+        connection.exec_driver_sql(
+            "select exists (select from billing_period where agreement_id = %(a)s and code >= %(p)s and closed_at <= clock_timestamp())",
+            {"a": one.agreement_id, "p": one.period},
+        ).scalar_one()
+    )
+
+
+_HAND_ON: Final = """
+with heir as (select id from meter_reading where same_as = %(id)s and status = 'accepted' order by id limit 1 for update),
+others as (update meter_reading m set same_as = heir.id from heir where m.same_as = %(id)s and m.id <> heir.id),
+risen as (update meter_reading m set same_as = null, status = o.status, hold_until = o.hold_until, revision = o.revision
+  from heir, meter_reading o where m.id = heir.id and o.id = %(id)s returning m.id, m.utility_id, m.status),
+told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason)
+  select utility_id, 'meter_reading', id, 'accepted', status, 'metergate', %(name)s from risen where status <> 'accepted'),
+carried as (update delivery d set subject_id = heir.id from heir where d.subject_id = %(id)s),
+kept as (update register g set last_reading_id = heir.id from heir where g.last_reading_id = %(id)s)
+select id from heir"""
+
+
+def hand_on(connection: Connection, one: Standing) -> bool:
+    """Let another submission that said the same stand in its place: its reading goes to billing instead. False: there is none."""
+    told = {"id": one.id, "name": f"rdg_{one.id.hex}"}
+    return connection.exec_driver_sql(_HAND_ON, told).one_or_none() is not None
 
 
 def followed(connection: Connection, one: Standing) -> bool:
@@ -109,8 +137,9 @@ def followed(connection: Connection, one: Standing) -> bool:
 
 
 _RESTORE: Final = """
-update register g set last = coalesce(h.value, g.before), last_at = h.at, last_reading_id = h.id,
-  last_period = coalesce(h.period, g.last_period), before = coalesce(h.previous, g.before), before_at = null
+update register g set last = coalesce(h.value, g.before), last_at = coalesce(h.at, g.before_at), last_reading_id = h.id,
+  last_period = coalesce(h.period, to_char(to_date(g.last_period, 'YYYY-MM') - interval '1 month', 'YYYY-MM')),
+  before = h.previous, before_at = null
 from register mine left join lateral (
   select r.value, r.previous, m.at, m.id, m.period from meter_reading m
   join reading r on r.meter_reading_id = m.id and r.register = mine.code
@@ -121,8 +150,9 @@ where g.id = mine.id and mine.meter_id = %(m)s and mine.last_reading_id = %(id)s
 
 def take_back(connection: Connection, one: Standing, *, actor: str, reason: str = "") -> bool:
     """Withdraw a reading whose rows are held; its registers stand where they stood before it. False: it may not be withdrawn any more."""
+    heir = hand_on(connection, one)
     moved = readings.move(connection, ReadingStatus.WITHDRAWN, [(one.id, reason)], actor=actor)
-    if moved and one.meter_id is not None:
+    if moved and not heir and one.meter_id is not None:
         connection.exec_driver_sql(_RESTORE, {"id": one.id, "m": one.meter_id, "live": array(readings.BELIEVED, "text")})
     return bool(moved)
 
@@ -132,6 +162,9 @@ def judged_again(connection: Connection, row: Row, *, actor: str, reason: str) -
     moved = readings.move(connection, ReadingStatus.ACCEPTED, [(row.id, reason)], actor=actor)
     if not moved:
         return False
+    if row.same_as is not None:
+        connection.exec_driver_sql("update meter_reading set same_as = %(s)s where id = %(id)s", {"s": row.same_as, "id": row.id})
+        return True
     connection.exec_driver_sql(
         "update reading r set value = n.value, previous = n.previous, consumption = n.consumption "
         "from unnest(%(registers)s::text[], %(values)s::numeric[], %(previous)s::numeric[], %(consumption)s::numeric[]) "
@@ -150,14 +183,13 @@ def judged_again(connection: Connection, row: Row, *, actor: str, reason: str) -
     return True
 
 
-def recount(connection: Connection, submission: UUID, *, accepted: int = 0, in_review: int = 0, rejected: int = 0) -> None:
+def recount(connection: Connection, submission: UUID, *, accepted: int = 0, rejected: int = 0) -> None:
     """Add to a submission's counters what a person has decided, and let its state follow."""
-    row = connection.exec_driver_sql(
-        "update submission set accepted = accepted + %(a)s, in_review = in_review + %(v)s, rejected = rejected + %(r)s "
-        "where id = %(id)s returning accepted, in_review, rejected, status, utility_id",
-        {"a": accepted, "v": in_review, "r": rejected, "id": submission},
-    ).one()
-    become(connection, submission, submission_status(row.accepted, row.in_review, row.rejected))
+    connection.exec_driver_sql(
+        "update submission set accepted = accepted + %(a)s, rejected = rejected + %(r)s where id = %(id)s",
+        {"a": accepted, "r": rejected, "id": submission},
+    )
+    restate(connection, [submission])
 
 
 def become(connection: Connection, submission: UUID, status: SubmissionStatus, *, actor: str = "metergate", reason: str = "") -> None:
@@ -169,14 +201,6 @@ def become(connection: Connection, submission: UUID, status: SubmissionStatus, *
         "select utility_id, 'submission', id, status, %(to)s, %(actor)s, %(reason)s from old",
         {"id": submission, "to": str(status), "actor": actor, "reason": reason},
     )
-
-
-def all_withdrawn(connection: Connection, submission: UUID) -> bool:
-    """Whether nothing of a submission is left: each of its readings was taken back or refused."""
-    return not connection.exec_driver_sql(
-        "select exists (select from meter_reading where submission_id = %(s)s and status not in ('withdrawn', 'rejected'))",
-        {"s": submission},
-    ).scalar_one()
 
 
 def newer_stands(connection: Connection, one: Standing) -> bool:

@@ -34,7 +34,7 @@ select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as loca
   p.code as point, p.key as point_key, p.name as point_name, coalesce(l.code, '') as location, coalesce(l.key, '') as location_key,
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
   p.id as point_id, p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
-  (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at is not null) as closed,
+  (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at <= now()) as closed,
   l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at,

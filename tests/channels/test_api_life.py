@@ -154,12 +154,124 @@ def test_what_billing_has_is_not_taken_back(gateway: Gateway, home: Utility) -> 
     assert code(home.withdraw(told["reading"])) == (409, "sent_already")
 
 
-def test_a_correction_of_what_billing_has_is_not_taken_back(gateway: Gateway, company: Utility) -> None:
-    company.submit(company.body({"1": "150"}))
+def test_a_correction_is_not_taken_back_but_corrected(gateway: Gateway, company: Utility) -> None:
+    """Without it nothing would stand for the period; the first value comes again in its very bytes and counts."""
+    one = company.submit(company.body({"1": "150"}))
     gateway.work()
-    second = first(company.submit(company.body({"1": "160"})))
-    assert code(company.withdraw(second["reading"])) == (409, "correction_not_withdrawn")
-    assert first(company.submit(company.body({"1": "155"})))["status"] == "queued"
+    two = company.submit(company.body({"1": "170"}))
+    assert code(company.withdraw(first(two)["reading"])) == (409, "correction_not_withdrawn")
+    assert company.look(one)["status"] == "superseded"
+    back = company.submit(company.body({"1": "150"}))
+    assert (back.status_code, first(back)["status"], first(back)["revision"]) == (202, "queued", 2)
+    gateway.work()
+    assert (standing(company, two), standing(company, back)) == (["superseded"], ["acknowledged"])
+    assert register(gateway, company)[0] == Decimal(150)
+
+
+def test_what_another_said_as_well_stands_in_the_other_one_s_name(gateway: Gateway, company: Utility) -> None:
+    """Two send 150; the first takes it back. The second's reading goes to billing, once."""
+    mine = company.submit(company.body({"1": "150"}))
+    key = company.partner(name="other")
+    theirs = company.submit(company.body({"1": "150"}), key=key)
+    assert first(theirs)["same_as"] == first(mine)["reading"]
+    assert first(company.withdraw(first(mine)["reading"]))["status"] == "withdrawn"
+    assert register(gateway, company)[0] == Decimal(150)
+    gateway.work()
+    [row] = company.call("GET", f"/v1/submissions/{theirs.json()['submission']}", key=key).json()["readings"]
+    assert (row["status"], row["same_as"]) == ("acknowledged", None)
+    rows = gateway.rows("select subject_id, state from delivery_closed where utility_id = %(u)s", u=company.id)
+    assert [(row.subject_id.hex, row.state) for row in rows] == [(first(theirs)["reading"][4:], 5)]
+
+
+def test_a_register_forgets_what_was_taken_back(gateway: Gateway, home: Utility) -> None:
+    """The usual consumption speaks afterwards as it did before (V-07)."""
+    gateway.rows(
+        "update register set before = 0, before_at = now() - interval '60 days', last_at = now() - interval '30 days', daily = 3 "
+        "where meter_id in (select id from meter where utility_id = %(u)s)",
+        u=home.id,
+    )
+    told = first(home.submit(home.body({"1": "150"})))
+    home.withdraw(told["reading"])
+    wild = first(home.submit(home.body({"1": "99000"})))
+    assert (wild["status"], "consumption_high" in [problem["code"] for problem in wild["problems"]]) == ("needs_review", True)
+
+
+def test_a_draft_is_taken_back_and_handed_in_whole(company: Utility) -> None:
+    saved = company.submit(company.body({"1": "150", "2": "150"}), asked={"draft": "true"})
+    assert [row["status"] for row in company.withdraw(first(saved)["reading"]).json()["readings"]] == ["withdrawn", "withdrawn"]
+    assert code(company.call("POST", f"/v1/submissions/{saved.json()['submission']}/submit")) == (409, "not_a_draft")
+    for value in range(160, 172):
+        saved = company.submit(company.body({"1": str(value), "2": "150"}), asked={"draft": "true"})
+        path = f"/v1/submissions/{saved.json()['submission']}/submit"
+        with ThreadPoolExecutor(2) as pool:
+            taken, handed = pool.submit(company.withdraw, first(saved)["reading"]), pool.submit(company.call, "POST", path)
+            answers = taken.result(), handed.result()
+        assert [answers[0].status_code == 200, answers[1].status_code == 202].count(True) == 1, [one.text for one in answers]
+
+
+def test_readings_of_one_submission_taken_back_at_once_leave_nothing_of_it(home: Utility) -> None:
+    for number in range(8):
+        told = home.submit(home.body({"1": str(150 + number), "2": "150"}, at=f"2026-01-0{number + 1}T00:00:00Z", period=""))
+        rows = told.json()["readings"]
+        if {row["status"] for row in rows} != {"queued"}:
+            continue
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(home.withdraw, [row["reading"] for row in rows]))
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert home.look(told)["status"] == "withdrawn"
+
+
+def test_what_waits_for_a_person_and_is_taken_back_or_corrected_waits_no_more(company: Utility) -> None:
+    one = company.submit(company.body({"1": "90"}))
+    company.withdraw(first(one)["reading"])
+    assert (company.look(one)["status"], company.look(one)["counters"]["in_review"]) == ("withdrawn", 0)
+    assert first(company.submit(company.body({"2": "150"})))["status"] == "queued"
+    two = company.submit(company.body({"2": "90"}))
+    saved = company.submit(company.body({"2": "155"}), asked={"draft": "true"})
+    assert first(company.submit(company.body({"2": "160"})))["status"] == "queued"
+    assert (company.look(two)["status"], company.look(two)["counters"]["in_review"]) == ("superseded", 0)
+    assert company.look(saved)["status"] == "draft", "a draft is its sender's own"
+
+
+def test_of_two_who_say_the_same_doubtful_value_both_may_pass(gateway: Gateway, company: Utility, doubtful: dict[str, Any]) -> None:
+    key = company.partner(name="other")
+    second = company.submit(company.body({"1": "90"}), key=key)
+    assert company.decide(doubtful["reading"], accept=True).status_code == 200
+    assert company.decide(first(second)["reading"], accept=True).status_code == 200
+    gateway.work()
+    [row] = company.call("GET", f"/v1/submissions/{second.json()['submission']}", key=key).json()["readings"]
+    assert (row["status"], row["same_as"]) == ("acknowledged", doubtful["reading"])
+
+
+def test_a_control_reading_that_confirms_the_customer_s_counts_as_control(company: Utility) -> None:
+    company.submit(company.body({"1": "150"}))
+    confirmed = first(company.submit(company.body({"1": "150"}), asked={"source": "control"}))
+    assert (confirmed["status"], confirmed["same_as"]) == ("queued", None)
+    assert [problem["code"] for problem in first(company.submit(company.body({"1": "170"})))["problems"]] == ["outranked"]
+
+
+def test_a_right_that_was_taken_away_is_no_right(company: Utility) -> None:
+    elsewhere = company.meters("7", agreement="A-7")
+    told = first(company.submit(company.body({"1": "150"})))
+    company.gateway.rows(
+        "update credential set agreement_ids = %(ids)s where secret_hash is not null and utility_id = %(u)s", ids=[elsewhere], u=company.id
+    )
+    assert code(company.withdraw(told["reading"])) == (404, "not_found")
+
+
+def test_what_is_the_utility_s_own_affair_is_not_done_in_a_user_s_name(company: Utility) -> None:
+    named = {"X-On-Behalf-Of": "ivan"}
+    for path in ("/v1/periods", "/v1/settlements", "/v1/registry"):
+        assert code(company.call("POST", path, headers=named, content=b"{}")) == (400, "login_invalid")
+    assert code(company.call("GET", "/v1/links", headers=named, params={"login": "petr"})) == (403, "forbidden")
+
+
+def test_a_period_is_closed_when_its_time_has_come(company: Utility) -> None:
+    company.close(company.period, "2099-01-01T00:00:00Z")
+    told = first(company.submit(company.body({"1": "150"})))
+    assert told["status"] == "queued"
+    company.close(company.period)
+    assert code(company.withdraw(told["reading"])) == (409, "period_closed")
 
 
 def test_nobody_takes_back_what_is_another_s(home: Utility) -> None:

@@ -208,3 +208,10 @@ def test_keys_and_utilities_keep_apart(gateway: Gateway, homes: Utility) -> None
 )
 def test_what_is_no_request_is_refused(homes: Utility, method: str, path: str, body: bytes, status: int, code: str) -> None:
     assert said(homes.call(method, path, content=body), status)["code"] == code
+
+
+def test_what_is_no_login_is_refused_and_never_a_fault_of_ours(city: Utility) -> None:
+    for method, path in (("GET", "/v1/links"), ("DELETE", "/v1/links/lnk_1"), ("PUT", "/v1/links/lnk_1/reminders")):
+        answer = city.call(method, f"{path}?login=a%00b", json={"start_days": 1, "end_days": 1} if method == "PUT" else None)
+        assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), path
+    assert city.call("GET", "/v1/windows?agreement=%00").status_code == 404

@@ -135,3 +135,9 @@ def test_the_shipped_profiles_say_how_agreements_are_linked() -> None:
     assert {name for name, profile in PROFILES.items() if profile.link.accounts_per_email} == {"household"}
     assert PROFILES["household"].link.accounts_per_email == 10
     assert {profile.link.confirm_hours for profile in PROFILES.values()} == {24}
+
+
+def test_the_form_of_a_company_is_no_surname() -> None:
+    assert not surname_fits("ТСЖ", "ТСЖ Луч")
+    assert surname_fits("тсж луч", "ТСЖ Луч")
+    assert not surname_fits("", "")

@@ -35,6 +35,13 @@ def test_no_more_energy_than_the_object_can_draw(*, power: str | None, value: st
     assert ("power_exceeded" in weights(verdict({"A+": value}, one, at=at))) is fires
 
 
+def test_of_values_typed_one_after_the_other_only_the_day_is_known() -> None:
+    one = meter(register(last="1000"), max_power=Decimal(10))
+    for value, fires in (("1265", False), ("1266", True)):
+        found = weights(verdict({"A+": value}, one, at=LAST + timedelta(seconds=5)))
+        assert ("power_exceeded" in found) is fires
+
+
 def test_power_is_held_against_the_consumption_with_the_ratio() -> None:
     one, at = meter(register(last="1000"), ratio="100", max_power=Decimal(10)), LAST + timedelta(days=1)
     judged = verdict({"A+": "1004"}, one, at=at)

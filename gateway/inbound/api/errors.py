@@ -28,6 +28,7 @@ STATUS: Final = {
     "intervals_not_withdrawn": 409,
     "correction_not_withdrawn": 409,
     "later_reading_follows": 409,
+    "period_closed": 409,
     "newer_reading_stands": 409,
     "decided_meanwhile": 409,
     "not_a_draft": 409,

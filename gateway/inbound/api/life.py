@@ -13,7 +13,7 @@ from litestar.params import PathParameter, QueryParameter
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.api.submit import ANSWERS, CANONICAL, hand_over, named
+from gateway.inbound.api.submit import ANSWERS, CANONICAL, hand_over
 from gateway.inbound.auth import Action, calling
 from gateway.inbound.parts import Parts, parts_of, read_words, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail
@@ -75,15 +75,12 @@ async def submit_draft(request: Request[Any, Any, Any], submission: Id) -> Respo
     Doing it twice gives the first receipt.
     """
     parts, sender = parts_of(request), await _sender(request, "submit")
-    draft = submission_id(submission)
-    entry = await asyncio.to_thread(pipeline.saved, parts.store, sender, draft)
+    entry = await asyncio.to_thread(pipeline.hand_in, parts.store, sender, submission_id(submission))
     await read_words(parts, sender.utility_id)
     found = []
     if entry.format == CANONICAL and len(entry.body) <= parts.settings.limits.json_bytes:
         found = await asyncio.to_thread(lambda: list(parts.formats[CANONICAL].decode(entry.body, entry.envelope)))
-    answer = await hand_over(request, entry, found)
-    await asyncio.to_thread(pipeline.handed_in, parts.store, sender, draft, submission_id(named(answer.content)))
-    return answer
+    return await hand_over(request, entry, found)
 
 
 @post(

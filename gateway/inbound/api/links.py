@@ -15,7 +15,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Linking
 from gateway.inbound.api.bodies import read_body
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.auth import Action, key_in, may
+from gateway.inbound.auth import Action, key_in, login_in, may
 from gateway.inbound.parts import Parts, parts_of
 from gateway.pipeline import linking
 from gateway.store import Connection, links
@@ -92,7 +92,7 @@ _reminders: Final = msgspec.json.Decoder(Reminders)
 _REFUSALS: Final = refusals(400, 401, 403, 404, 413, 422, 429, 503)
 _ONE: Final = {200: ResponseSpec(LinkView, generate_examples=False, description="The link as it stands")}
 _MANY: Final = {200: ResponseSpec(LinkList, generate_examples=False, description="The links")}
-Whose = Annotated[str, QueryParameter(min_length=1, max_length=200)]
+Whose = Annotated[str, QueryParameter(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 @post("/v1/links", status_code=200, responses=_REFUSALS | _ONE, operation_id="askForLink", tags=["links"])
@@ -163,9 +163,13 @@ async def set_reminders(
 
 
 async def _caller(request: Request[Any, Any, Any], action: Action) -> Sender:
+    """Whose key this is. Raises Rejected when it may not, or speaks for one user and asks about another's links."""
     keyring = parts_of(request).keyring
     sender = await asyncio.to_thread(keyring.sender, key_in(request.headers.get("authorization", "")))
     may(sender, action)
+    told, asked = login_in(request.headers), request.query_params.get("login")
+    if told and asked and told != asked:
+        raise Rejected(Problem(code="forbidden", values={"scope": action}))
     return sender
 
 

@@ -167,7 +167,7 @@ def _interval_template(parts: Parts, sender: Sender, agreement: str, meter: str,
 
 def meters_within(connection: Connection, sender: Sender, agreement: str) -> list[Known]:
     """The meters of an agreement within what a sender may see. Raises Rejected when there are none."""
-    found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() else []
+    found = supply.meters_of(connection, sender.utility_id, agreement) if agreement.strip() and agreement.isprintable() else []
     if sender.agreement_ids is not None:
         found = [known for known in found if known.meter.agreement_id in sender.agreement_ids]
     if not found:

@@ -12,7 +12,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.windows import days_in
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.settle import LIMIT, Code, Outcome, Outcomes
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.auth import alone
 from gateway.inbound.parts import parts_of
 from gateway.inbound.views import problem_view
 from gateway.mapping.json_gate import parse_untrusted_json
@@ -61,8 +61,7 @@ async def post_periods(request: Request[Any, Any, Any]) -> Response[bytes]:
     `closed_at: null` opens it again. Repeats change nothing. Needs a key that may `settle`.
     """
     parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "settle")
+    sender = await alone(parts.keyring, request.headers, "settle")
     body = await request.body()
     if len(body) > parts.settings.limits.json_bytes:
         raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))

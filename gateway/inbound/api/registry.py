@@ -12,7 +12,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.auth import alone
 from gateway.inbound.parts import Parts, parts_of
 from gateway.inbound.views import ProblemView, problem_view
 from gateway.mapping.registry_rows import Row, csv_rows, json_rows, text_lines
@@ -58,8 +58,7 @@ async def feed_registry(
     nothing is kept. Needs a key that may `registry`.
     """
     parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "registry")
+    sender = await alone(parts.keyring, request.headers, "registry")
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media not in MEDIA:
         raise Rejected(Problem(code="registry_media", values={"wanted": ", ".join(MEDIA)}))

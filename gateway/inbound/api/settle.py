@@ -13,7 +13,7 @@ from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.settlement import Method, Settlement, Stage
 from gateway.inbound.api.errors import language_of, refusals
-from gateway.inbound.auth import key_in, may
+from gateway.inbound.auth import alone
 from gateway.inbound.parts import parts_of
 from gateway.inbound.views import ProblemView, problem_view
 from gateway.mapping.json_gate import parse_untrusted_json
@@ -85,8 +85,7 @@ _word: Final = msgspec.json.Decoder(Word)
 async def post_settlements(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell what was calculated or billed. Repeats are harmless; late and out-of-order words never move a status backwards."""
     parts = parts_of(request)
-    sender = await asyncio.to_thread(parts.keyring.sender, key_in(request.headers.get("authorization", "")))
-    may(sender, "settle")
+    sender = await alone(parts.keyring, request.headers, "settle")
     body = await request.body()
     if len(body) > parts.settings.limits.json_bytes:
         raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))

@@ -175,11 +175,6 @@ def _idempotency_key(request: Request[Any, Any, Any]) -> str:
     return key
 
 
-def named(answer: bytes) -> str:
-    """The public name of the submission that an answer is about."""
-    return _location.decode(answer).submission
-
-
 async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outcome) -> Response[bytes]:
     """202 for what is new or comes under a key, 200 with the first receipt for the same bytes once more without one."""
     if isinstance(outcome, Rejected):
@@ -190,5 +185,5 @@ async def _answered(request: Request[Any, Any, Any], entry: Entry, outcome: Outc
         answer = await asyncio.to_thread(first_answer, parts, entry, outcome.submission, language, msgspec.json.encode)
     step("receive.answered")
     status = 200 if isinstance(outcome, Repeated) and not entry.key else 202
-    headers = {"Location": f"/v1/submissions/{named(answer)}"}
+    headers = {"Location": f"/v1/submissions/{_location.decode(answer).submission}"}
     return Response(answer, status_code=status, media_type="application/json", headers=headers)
