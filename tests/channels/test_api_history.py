@@ -57,7 +57,7 @@ def test_each_reading_is_shown_with_whatever_became_of_it_in_the_utilitys_words(
         "period": home.period,
         "status": "queued",
         "source": "api",
-        "source_text": "Через API",
+        "source_text": "Через Личный кабинет",
         "agreement": "A-1",
         "location": "A-1-object",
         "address": "ул. Лермонтова, A-1-object",

@@ -70,8 +70,9 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         f"<tr><td><code>{code}</code><td>{escape(a.get('description', ''))}" for code, a in sorted(operation["responses"].items())
     )
     bodies = operation.get("requestBody", {}).get("content", {})
-    names = {kind: body["schema"]["$ref"].rpartition("/")[2] for kind, body in bodies.items()}
-    takes = "".join(f"<p>Takes <code>{escape(k)}</code>: <a href='#{escape(n)}'>{escape(n)}</a>.</p>" for k, n in names.items())
+    names = {kind: body["schema"].get("$ref", "").rpartition("/")[2] for kind, body in bodies.items()}
+    links = {kind: f": <a href='#{escape(name)}'>{escape(name)}</a>" if name else "" for kind, name in names.items()}
+    takes = "".join(f"<p>Takes <code>{escape(kind)}</code>{link}.</p>" for kind, link in links.items())
     table = takes + (f"<h3>Parameters</h3><table>{rows}</table>" if rows else "")
     text = escape(operation.get("description", "") or operation.get("summary", ""))
     head = f"<h2><span class=m>{method.upper()}</span> <code>{escape(path)}</code></h2><p>{text}</p>"
