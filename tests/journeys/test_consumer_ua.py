@@ -1,12 +1,14 @@
 """Sections I to III of the Ukrainian consumers' manual: the manager's login, the report of a month, its totals and its correction."""
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.domain.supply import Line
 from gateway.domain.windows import days_in
+from gateway.pipeline import reminding
 from tests.journeys.ground import codes, enter, get, report, said, standing, taken
 from tests.running import Gateway, Utility
 
@@ -51,14 +53,21 @@ def page(firm: Utility, meter: str, values: dict[str, tuple[str, str]]) -> bytes
     return report([{"meter": meter, "period": firm.period, "registers": registers}])
 
 
-def test_1_the_manager_registers_a_login_for_the_consumer_and_reminders_go_to_its_e_mail(firm: Utility) -> None:
-    """F-009, F-027, F-120."""
+def test_1_the_manager_registers_a_login_for_the_consumer_and_reminders_go_to_its_e_mail(gateway: Gateway, firm: Utility) -> None:
+    """F-009, F-027, F-120: two days before the month's end a letter names the meters that are missing, and only those."""
     bound = {"login": "luch", "email": "energo@example.org", "party": EDRPOU}
     [link] = said(firm.call("POST", "/v1/links/bindings", json=bound))["links"]
     assert (link["agreement"], link["state"], link["method"]) == (GRID, "linked", "manager")
-    told = said(firm.call("PUT", f"/v1/links/{link['link']}/reminders?login=luch", json={"start_days": 3, "end_days": 2}))
-    assert (told["start_days"], told["end_days"], told["email"]) == (3, 2, "energo@example.org")
+    told = said(firm.call("PUT", f"/v1/links/{link['link']}/reminders?login=luch", json={"start_days": 10, "end_days": 2}))
+    assert (told["start_days"], told["end_days"], told["email"]) == (10, 2, "energo@example.org")
     assert [one["agreement"] for one in get(firm, "/v1/links", login="luch")["links"]] == [GRID]
+    assert firm.submit(page(firm, "2173", FIRST)).status_code == 202
+    end = datetime.combine(days_in(firm.period)[1], time(12), tzinfo=ZoneInfo(firm.profile.zone))
+    for _ in range(2):
+        reminding.remind(gateway.store, end - timedelta(days=2), hour=9, done={})
+    [letter] = gateway.rows('select recipient, kind, "values" as told from letter where utility_id = %(u)s', u=firm.id)
+    assert (letter.recipient, letter.kind) == ("energo@example.org", "remind_end")
+    assert ("100192201" in str(letter.told), "2173" in str(letter.told)) == (True, False)
 
 
 def test_3_the_first_report_declares_both_values_and_adds_up(gateway: Gateway, firm: Utility) -> None:

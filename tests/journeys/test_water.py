@@ -39,9 +39,7 @@ def town(gateway: Gateway) -> Utility:
         last=Decimal("231.000"),
         last_period=made.before,
     )
-    drain = Line(**about, point="2", service="drain", meter="drain", register="volume", digits=6)
-    enter(made, cold, drain)
-    gateway.rows("update meter set serial = '', key = '' where utility_id = %(u)s and serial = 'drain'", u=made.id)
+    enter(made, cold, Line(**about, point="2", service="drain", meter="", register="volume", digits=6))
     return made
 
 
