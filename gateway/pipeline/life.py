@@ -38,6 +38,8 @@ def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -
         draft = found[0].status is ReadingStatus.DRAFT
         ids = life.of_submission(connection, found[0].submission, ReadingStatus.DRAFT) if draft else [reading]
         readings.hold(connection, ids, registers=True)
+        if not ids:
+            raise Rejected(Problem(code="sent_already", values={"period": found[0].period}))
         for one in life.standing(connection, sender.utility_id, ids):
             if problem := _irrevocable(connection, one):
                 raise Rejected(problem)
@@ -78,8 +80,11 @@ def hand_in(store: Store, sender: Sender, submission: UUID) -> Entry:
         rows = life.of_submission(connection, submission, ReadingStatus.DRAFT)
         readings.hold(connection, rows, registers=False)
         left = life.of_submission(connection, submission, ReadingStatus.DRAFT)
+        now = submissions.one(
+            connection, sender.utility_id, submission
+        )  # asked again: it may have been taken back before its rows were held
         envelope = msgspec.convert(draft.envelope, Envelope)
-        if not envelope.draft or rows != left or draft.status == SubmissionStatus.WITHDRAWN:
+        if not envelope.draft or rows != left or now is None or now.status == SubmissionStatus.WITHDRAWN:
             raise Rejected(Problem(code="not_a_draft"))
         if envelope.source and envelope.source not in sender.scopes:
             raise Rejected(Problem(code="forbidden", values={"scope": envelope.source}))
