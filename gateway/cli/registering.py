@@ -1,8 +1,8 @@
-"""`registry import`, `diff`, `export` and `template`: what there is to read, in and out as a file."""
+"""`registry import`, `diff`, `export`, `template` and `history`: what there is to read and what was read before, in and out as a file."""
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,11 +13,11 @@ from gateway.cli.common import settings_of
 from gateway.cli.database import database_url
 from gateway.cli.partners import utility_of
 from gateway.domain.problems import Misconfigured, Problem, Rejected
-from gateway.mapping import registry_template
+from gateway.mapping import history_rows, registry_template
 from gateway.mapping.registry_rows import COLUMNS, csv_rows
 from gateway.mapping.registry_sheet import sheet_rows
-from gateway.pipeline import feeding
-from gateway.store import Connection, Store, feed, feed_export, migrate
+from gateway.pipeline import feeding, recalling
+from gateway.store import Connection, Store, documents, feed, feed_export, migrate
 from gateway.store.feed import Change, Gone
 
 
@@ -72,6 +72,23 @@ def template(args: argparse.Namespace) -> int:
     return OK
 
 
+def history(args: argparse.Namespace) -> int:
+    """Let registers learn what is usual from old values, all of a file or nothing; say every problem with its line."""
+    with _connection(args) as connection:
+        utility = documents.utility(connection, args.utility)
+        with _refused(args, history_rows.COLUMNS), args.file.open(encoding="utf-8-sig", newline="") as file:
+            recalled = recalling.bring(connection, utility, history_rows.history_rows(file), datetime.now(UTC))
+        if not _sound(connection, args, recalled.rows, recalled.problems):
+            return SOME
+        if args.dry_run:
+            connection.rollback()
+    for problem in recalled.warnings:
+        print(f"{args.file}: warning: {problem.where}: {_words(problem)}", file=sys.stderr)
+    learn = "would learn" if args.dry_run else "learned"
+    print(f"{recalled.rows} values of {recalled.registers} registers at {args.utility}; {recalled.changed} of them {learn} something new.")
+    return OK
+
+
 _SHEETS = (".xlsx", ".xls")
 
 
@@ -90,22 +107,34 @@ def _connection(args: argparse.Namespace) -> Iterator[Connection]:
 
 def _staged(connection: Connection, utility: int, args: argparse.Namespace) -> bool:
     """Whether the file is staged; otherwise every problem of it is printed. Raises Misconfigured when it is no such file at all."""
-    try:
+    with _refused(args, COLUMNS):
         if args.file.suffix.lower() in _SHEETS:
             fed = feeding.stage(connection, utility, sheet_rows(args.file.read_bytes(), settings_of(args).limits))
         else:
             with args.file.open(encoding="utf-8-sig", newline="") as file:
                 fed = feeding.stage(connection, utility, csv_rows(file))
+    return _sound(connection, args, fed.rows, fed.problems)
+
+
+@contextmanager
+def _refused(args: argparse.Namespace, columns: Sequence[str]) -> Iterator[None]:
+    """Where a file is read: one that is none of these at all is the operator's to correct."""
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise Misconfigured(f"{args.file}: not UTF-8 ({error.reason}): save it as CSV UTF-8") from error
     except Rejected as refused:
-        raise Misconfigured(f"{args.file}: {' '.join(_words(one) for one in refused.problems)} Columns: {', '.join(COLUMNS)}") from refused
-    for problem in fed.problems:
+        raise Misconfigured(f"{args.file}: {' '.join(_words(one) for one in refused.problems)} Columns: {', '.join(columns)}") from refused
+
+
+def _sound(connection: Connection, args: argparse.Namespace, rows: int, problems: Sequence[Problem]) -> bool:
+    """Whether a file has rows and none of them is wrong; otherwise every problem is printed and all is undone."""
+    for problem in problems:
         print(f"{args.file}: {problem.where}: {_words(problem)}", file=sys.stderr)
-    if not fed.rows:
+    if not rows:
         print(f"{args.file}: there is no row below the header", file=sys.stderr)
-    if fed.problems or not fed.rows:
-        print(f"Nothing was changed: {len(fed.problems) or 1} problems.", file=sys.stderr)
+    if problems or not rows:
+        print(f"Nothing was changed: {len(problems) or 1} problems.", file=sys.stderr)
         connection.rollback()
         return False
     return True

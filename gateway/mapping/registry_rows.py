@@ -1,7 +1,7 @@
 """Rows of a registry as people and programs send them, CSV or a JSON object a line: each is a `Line`, or all that is wrong with it."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
 from functools import partial
@@ -52,6 +52,12 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
 
     Raises Rejected when the header lacks a column, repeats one or has one that nobody knows.
     """
+    for number, cells in csv_cells(lines, COLUMNS, REQUIRED):
+        yield Row(number, None, (cells,)) if isinstance(cells, Problem) else row_of(number, cells)
+
+
+def csv_cells(lines: Iterable[str], columns: Sequence[str], required: Sequence[str]) -> Iterator[tuple[int, dict[str, str] | Problem]]:
+    """The cells of each row by column, or why it cannot be read, with the line it begins in. Raises Rejected for a wrong header."""
     rest = iter(lines)
     head = next(rest, "")
     reader = csv.reader(chain([head], rest), delimiter=max(";\t,", key=head.count), strict=True)
@@ -59,7 +65,7 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
         names = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
         raise Rejected(_unreadable(1, error)) from error
-    check_header(names)
+    check_header(names, columns=columns, required=required)
     ended = False
     while not ended:
         number = reader.line_num + 1
@@ -68,15 +74,15 @@ def csv_rows(lines: Iterable[str]) -> Iterator[Row]:
         except StopIteration:
             ended = True
         except csv.Error as error:
-            yield Row(number, None, (_unreadable(number, error),))
+            yield number, _unreadable(number, error)
         else:
             if any(map(str.strip, cells)):
-                yield row_of(number, dict(zip(names, cells, strict=True))) if len(cells) == len(names) else _uneven(number, cells, names)
+                yield number, dict(zip(names, cells, strict=True)) if len(cells) == len(names) else _uneven(number, cells, names)
 
 
-def _uneven(number: int, cells: list[str], names: list[str]) -> Row:
+def _uneven(number: int, cells: list[str], names: list[str]) -> Problem:
     told = {"count": str(len(cells)), "expected": str(len(names))}
-    return Row(number, None, (Problem(code="registry_cells", where=f"line {number}", values=told),))
+    return Problem(code="registry_cells", where=f"line {number}", values=told)
 
 
 def _unreadable(number: int, error: Exception) -> Problem:
@@ -109,11 +115,11 @@ def _plain(cell: str | float | bool) -> str:  # noqa: FBT001 - a value of JSON
     return f"{Decimal(repr(cell)):f}" if isinstance(cell, float) else str(cell)
 
 
-def check_header(names: list[str], number: int = 1) -> None:
-    """Raises Rejected when the columns named in line `number` are not those of a registry."""
+def check_header(names: list[str], number: int = 1, *, columns: Sequence[str] = COLUMNS, required: Sequence[str] = REQUIRED) -> None:
+    """Raises Rejected when the columns named in line `number` are not these, those of a registry unless told."""
     where = f"line {number}"
-    wrong = [Problem(code="registry_column", where=where, values={"column": name[:_SHOWN]}) for name in names if name not in COLUMNS]
-    wrong += [Problem(code="column_missing", where=where, values={"column": name}) for name in REQUIRED if name not in names]
+    wrong = [Problem(code="registry_column", where=where, values={"column": name[:_SHOWN]}) for name in names if name not in columns]
+    wrong += [Problem(code="column_missing", where=where, values={"column": name}) for name in required if name not in names]
     wrong += [
         Problem(code="column_repeated", where=where, values={"column": name[:_SHOWN]})
         for name in sorted(set(names))
@@ -123,15 +129,17 @@ def check_header(names: list[str], number: int = 1) -> None:
         raise Rejected(*wrong)
 
 
-def row_of(number: int, cells: Mapping[str, str]) -> Row:
-    """The row whose cells these are, by column, each as a text."""
+def read_cells(
+    number: int, cells: Mapping[str, str], readers: Mapping[str, Callable[[str], Any]], required: Iterable[str]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """What the cells of line `number` say by column, empty ones left out, and all that is wrong with them."""
     fields: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, cell in cells.items():
         where, text = f"line {number}, {name}", cell.strip()
         try:
             if text:
-                fields[name] = READERS[name](text)
+                fields[name] = readers[name](text)
         except CellError as error:
             problems.append(error.at(where))
         except WrongError as error:
@@ -139,9 +147,15 @@ def row_of(number: int, cells: Mapping[str, str]) -> Row:
             problems.append(Problem(code="registry_cell", where=where, values=values))
     problems += [
         Problem(code="registry_cell_empty", where=f"line {number}, {name}", values={"column": name})
-        for name in REQUIRED
+        for name in required
         if not cells.get(name, "").strip()
     ]
+    return fields, problems
+
+
+def row_of(number: int, cells: Mapping[str, str]) -> Row:
+    """The row whose cells these are, by column, each as a text."""
+    fields, problems = read_cells(number, cells, READERS, REQUIRED)
     agreement = fields.get("agreement", "")
     if problems:
         return Row(number, None, tuple(problems), agreement)

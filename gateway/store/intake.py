@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 from gateway.domain.cases import Value
 from gateway.domain.problems import Problem
 from gateway.domain.status import ReadingStatus, SubmissionStatus, submission_status
+from gateway.domain.supply import Register
 from gateway.mapping import Envelope
 from gateway.store import intervals, ledger, life
 from gateway.store.columns import EVENT, METER_READING, PROBLEM, READING, SUBMISSION
@@ -271,12 +272,12 @@ def _reading(entry: Entry, ordinal: int, row: Row) -> tuple[object, ...]:
 
 def _move_registers(together: Together, rows: Iterable[Row]) -> None:
     """Keep the last believed values beside each register, so that no history is read when the next reading comes."""
-    moved = {
-        register.id: tuple(getattr(register, name) for name in _REMEMBERED)
-        for row in rows
-        if row.known is not None
-        for register in row.known.meter.registers
-    }
+    remember(together, (register for row in rows if row.known is not None for register in row.known.meter.registers))
+
+
+def remember(together: Together, registers: Iterable[Register]) -> None:
+    """Write what these registers remember, of one that comes twice as it came last."""
+    moved = {register.id: tuple(getattr(register, name) for name in _REMEMBERED) for register in registers}
     if moved:
         columns = zip(*(moved[id_] for id_ in sorted(moved)), strict=True)
         values = {f"r_{name}": array(column, kind) for (name, kind), column in zip(_REMEMBERED.items(), columns, strict=True)}

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -27,7 +27,12 @@ class Known(msgspec.Struct, gc=False):
     point_id: int = 0
 
 
-_METERS = """
+REGISTER: Final = (
+    "r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at, "
+    "r.last_reading_id, r.before, r.before_at, r.daily, array_to_string(r.season, ',', '') as season, r.estimated"
+)
+"""What is read of a register r."""
+_METERS: Final = f"""
 select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as location_open,
   (select array_agg(e.kind || ' ' || e.period || ' ' || e.status) from entry_status e where (e.kind = 'meter' and e.entity_id = m.id)
     or (e.kind = 'location' and e.entity_id = l.id)) as statuses,
@@ -37,8 +42,7 @@ select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as loca
   (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at <= now()) as closed,
   l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
-  r.id as register_id, r.code, r.digits, r.decimals, coalesce(r.last, r.initial) as last, r.last_period, r.last_at,
-  r.last_reading_id, r.before, r.before_at, r.daily, array_to_string(r.season, ',', '') as season, r.estimated
+  {REGISTER}
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
 left join party c on c.id = a.party_id left join service_location l on l.id = p.service_location_id
 join point_terms t on t.usage_point_id = p.id join register r on r.meter_id = m.id
@@ -121,12 +125,12 @@ def _gather(rows: Iterable[Any]) -> list[Known]:
     for _, own in groupby(rows, itemgetter(0)):
         first, *more = own
         terms = [Terms(*first[27:32])]
-        registers = [_register(*first[32:])]
+        registers = [register_of(*first[32:])]
         for row in more:
             if row[27] != terms[-1].since:
                 terms.append(Terms(*row[27:32]))
             if row[27] == terms[0].since:
-                registers.append(_register(*row[32:]))
+                registers.append(register_of(*row[32:]))
         found.append(_known(first, terms, tuple(registers)))
     return found
 
@@ -176,7 +180,7 @@ def _entry(meter: bool, location: bool, statuses: Iterable[str]) -> dict[str, bo
     return entry_by_period((meter, told["meter"]), (location, told["location"]))
 
 
-def _register(
+def register_of(
     id_: int,
     code: str,
     digits: int,
@@ -191,6 +195,7 @@ def _register(
     season: str | None,
     estimated: int,
 ) -> Register:
+    """A register out of the columns of REGISTER."""
     return Register(
         id=id_,
         code=code,

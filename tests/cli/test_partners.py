@@ -1,4 +1,4 @@
-"""`partner add` and `registry import` on a real database."""
+"""`partner add`, `registry import` and `registry history` on a real database."""
 
 from pathlib import Path
 from typing import Any
@@ -165,3 +165,24 @@ def test_an_empty_workbook_is_filled_in_brought_in_and_then_changes_nothing(on_d
     refused = on_database("registry", "import", path, *at)
     assert refused.returncode == 1
     assert "line 2, registry!AH2: " in refused.stderr
+
+
+def test_a_history_is_tried_brought_in_and_refused(on_database: Command, tmp_path: Path) -> None:
+    at, head = ("--utility", "factory"), "agreement;meter;register;date;value"
+    assert on_database("registry", "import", registry(tmp_path, *GOOD), *at, "--profile", "legal_entity").returncode == 0
+    values = ("2022-09-30;35,5", "2022-07-31;20", "2022-08-31;15")
+    path = registry(tmp_path, *(f"7713-02;778899;A+;{value}" for value in values), head=head)
+    told = "3 values of 1 registers at factory; {} of them {} something new.\n"
+    for more, said in (("--dry-run",), told.format(1, "would learn")), ((), told.format(1, "learned")), ((), told.format(0, "learned")):
+        done = on_database("registry", "history", path, *at, *more)
+        assert (done.returncode, done.stdout) == (0, said)
+        assert done.stderr == f"{path}: warning: line 4, value: The reading 15 is lower than the previous one, 20.\n"
+    wrong = on_database("registry", "history", registry(tmp_path, "7713-02;1;A+;2022-09-30;5", head=head), *at)
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "line 2, meter: Meter “1” is not among those" in wrong.stderr
+    twice = on_database("registry", "history", registry(tmp_path, *["7713-02;778899;A+;2022-09-30;5"] * 2, head=head), *at)
+    assert "line 3, date: A+ of this meter has a value of 2022-09-30 in line 2 already." in twice.stderr
+    for args, said in ((at, "Columns: agreement, meter, point, register, date, value"), (("--utility", "nobody"), "nobody")):
+        refused = on_database("registry", "history", registry(tmp_path, head="agreement;meter"), *args)
+        assert refused.returncode == 2
+        assert said in refused.stderr
