@@ -77,14 +77,12 @@ def hand_in(store: Store, sender: Sender, submission: UUID) -> Entry:
         draft = submissions.one(connection, sender.utility_id, submission, sender.credential_id, sender.login)
         if draft is None:
             raise Rejected(Problem(code="not_found"))
+        readings.hold(connection, life.of_submission(connection, submission, ReadingStatus.DRAFT), registers=False)
         rows = life.of_submission(connection, submission, ReadingStatus.DRAFT)
-        readings.hold(connection, rows, registers=False)
-        left = life.of_submission(connection, submission, ReadingStatus.DRAFT)
-        now = submissions.one(
-            connection, sender.utility_id, submission
-        )  # asked again: it may have been taken back before its rows were held
+        # Asked again: it may have been taken back before its rows were held.
+        now = submissions.one(connection, sender.utility_id, submission)
         envelope = msgspec.convert(draft.envelope, Envelope)
-        if not envelope.draft or rows != left or now is None or now.status == SubmissionStatus.WITHDRAWN:
+        if not envelope.draft or now is None or now.status == SubmissionStatus.WITHDRAWN:
             raise Rejected(Problem(code="not_a_draft"))
         if envelope.source and envelope.source not in sender.scopes:
             raise Rejected(Problem(code="forbidden", values={"scope": envelope.source}))

@@ -235,7 +235,7 @@ def test_a_second_value_is_a_correction_and_supersedes_the_first(gateway: Gatewa
     assert (corrected["revision"], corrected["values"][0]["previous"], corrected["values"][0]["consumption"]) == (1, "100", "60")
     assert statuses(company.look(first)) == ["superseded"]
     lines = [(line["entity"], line["from"], line["to"]) for line in company.look(first)["timeline"]]
-    assert lines[-1] == ("meter_reading", "queued", "superseded")
+    assert lines[-2:] == [("meter_reading", "queued", "superseded"), ("submission", "accepted", "superseded")]
     gateway.work()
     assert statuses(company.look(second)) == ["acknowledged"]
     assert statuses(company.look(first)) == ["superseded"]

@@ -123,8 +123,11 @@ def test_other_bytes_under_the_same_name_are_a_new_submission_that_owns_the_name
     [old] = partner.server.rows("select status from meter_reading where submission_id = %(s)s", s=first.removeprefix("sub_"))
     assert old.status == "superseded"
     partner.put("a.json", partner.readings("150"))
-    partner.status("a.json", lambda told: bool(told["submission"] == first))
-    assert partner.submissions() == 2
+    back = partner.status("a.json", lambda told: told["submission"] not in (first, second["submission"]))
+    partner.server.work()
+    told = partner.status("a.json", lambda told: bool(told["readings"]) and told["readings"][0]["status"] == "acknowledged")
+    assert (told["submission"], told["readings"][0]["revision"]) == (back["submission"], 2), "the first value again is the newest word"
+    assert partner.submissions() == 3
 
 
 def test_problems_come_in_the_senders_own_workbook_and_go_with_the_corrected_one(partner: Partner) -> None:
