@@ -208,6 +208,7 @@ def test_a_row_that_names_no_agreement_lets_nobody_be_retired(billing: Billing) 
     assert len(billing.meters()) == 8
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # paramiko's own thread says that the session is cut
 def test_a_fetch_that_is_cut_short_changes_nothing_and_is_soon_tried_again(billing: Billing) -> None:
     billing.offers(*(row for number in range(500) for row in four(f"A-{number}")))
     billing.sshd.cut("read", "before")
