@@ -32,8 +32,7 @@ def withdraw(store: Store, sender: Sender, reading: UUID, *, reason: str = "") -
         mine = found and submissions.one(connection, sender.utility_id, found[0].submission, sender.credential_id, sender.login)
         if not mine:
             raise Rejected(Problem(code="not_found"))
-        within = sender.agreement_ids is None or found[0].agreement_id in sender.agreement_ids
-        if not within and found[0].status is not ReadingStatus.REJECTED:
+        if sender.agreement_ids is not None and found[0].agreement_id not in sender.agreement_ids:
             raise Rejected(Problem(code="not_found"))
         draft = found[0].status is ReadingStatus.DRAFT
         ids = life.of_submission(connection, found[0].submission, ReadingStatus.DRAFT) if draft else [reading]

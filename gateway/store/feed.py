@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from gateway.domain.supply import Line, key
 from gateway.store.feed_parts import CIRCUITS, KEYS, NAMED, PARTS, Named, Part
+from gateway.store.rows import copied
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -39,7 +40,6 @@ class Clash(msgspec.Struct, frozen=True):
 FIELDS: Final = Line.__struct_fields__
 _SQL: Final = {str: "text", int: "smallint", bool: "boolean", date: "date", Decimal: "numeric"}
 _TYPES: Final = {field.name: _SQL[(get_args(field.type) or (field.type,))[0]] for field in msgspec.structs.fields(Line)}
-_CHUNK: Final = 2000
 _BULK: Final = 2000
 """Above so many rows tables are joined as wholes. The planner knows nothing of rows that this transaction has brought, and would look each
 one up: 100,000 meters took seven minutes instead of seconds."""
@@ -58,18 +58,7 @@ def stage(connection: Connection, utility_id: int, lines: Iterable[Line]) -> int
     )
     connection.exec_driver_sql("drop table if exists aside")
     connection.exec_driver_sql("create temporary table aside (agreement_key text) on commit drop")
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - a connection that is open has one
-    count = 0
-    with driver.cursor() as cursor, cursor.copy("copy line from stdin") as copy:
-        texts: list[str] = []
-        for line in lines:
-            texts.append(_text(count, line))
-            count += 1
-            if len(texts) == _CHUNK:
-                copy.write("".join(texts))
-                texts.clear()
-        copy.write("".join(texts))
+    count = copied(connection, "line", (_text(place, line) for place, line in enumerate(lines)))
     connection.exec_driver_sql("analyze line")
     connection.exec_driver_sql(f"set local enable_nestloop = {'off' if count > _BULK else 'on'}")
     connection.exec_driver_sql(_SINCE, {"u": utility_id})

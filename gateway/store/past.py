@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from gateway.domain.recall import OldValue
 from gateway.domain.supply import Register, key
 from gateway.store.intake import remember
-from gateway.store.rows import Together
+from gateway.store.rows import Together, copied
 from gateway.store.supply import REGISTER, register_of
 
 
@@ -47,7 +47,6 @@ class Remembered(msgspec.Struct, frozen=True):
     values: list[Decimal]
 
 
-_CHUNK: Final = 2000
 _BULK: Final = 2000
 """Above so many rows tables are joined as wholes, as `feed` does."""
 _PLACE: Final = "agreement_key, point_key, meter_key, register"
@@ -78,18 +77,7 @@ def stage(connection: Connection, utility_id: int, rows: Iterable[tuple[int, Old
     """Put old values with their lines beside the registry, as they come; return how many. They are gone with the transaction."""
     for statement in _STAGE:
         connection.exec_driver_sql(statement)
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - a connection that is open has one
-    count = 0
-    with driver.cursor() as cursor, cursor.copy("copy old from stdin") as copy:
-        texts: list[str] = []
-        for line, old in rows:
-            texts.append(_text(line, old))
-            count += 1
-            if len(texts) == _CHUNK:
-                copy.write("".join(texts))
-                texts.clear()
-        copy.write("".join(texts))
+    count = copied(connection, "old", (_text(line, old) for line, old in rows))
     connection.exec_driver_sql("analyze old")
     connection.exec_driver_sql(f"set local enable_nestloop = {'off' if count > _BULK else 'on'}")
     connection.exec_driver_sql(_FOUND, {"u": utility_id})

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, CursorResult
 
+_CHUNK: Final = 2000
+"""Rows written to a COPY at once."""
 _QUOTED: Final = ("text", "jsonb")
 
 
@@ -27,6 +29,23 @@ def put(connection: Connection, table: str, types: Mapping[str, str], rows: Sequ
     columns = zip(*rows, strict=True)
     values = {name: array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)}
     return connection.exec_driver_sql(_insert(table, tuple(types.items()), tail), values)
+
+
+def copied(connection: Connection, table: str, texts: Iterable[str]) -> int:
+    """Put rows into a table by COPY, each in its text form with its line feed, as they come; return how many."""
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - a connection that is open has one
+    count = 0
+    with driver.cursor() as cursor, cursor.copy(f"copy {table} from stdin") as copy:
+        chunk: list[str] = []
+        for text in texts:
+            chunk.append(text)
+            count += 1
+            if len(chunk) == _CHUNK:
+                copy.write("".join(chunk))
+                chunk.clear()
+        copy.write("".join(chunk))
+    return count
 
 
 class Together:

@@ -12,12 +12,12 @@ from litestar.params import PathParameter, QueryParameter
 
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
+from gateway.inbound.api.bodies import read_body
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.submit import ANSWERS, CANONICAL, hand_over
 from gateway.inbound.auth import Action, calling
 from gateway.inbound.parts import Parts, parts_of, read_words, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail
-from gateway.mapping.json_gate import parse_untrusted_json
 from gateway.store import life
 from gateway.store.people import Sender
 from gateway.texts import Language
@@ -113,10 +113,7 @@ async def decide_reading(request: Request[Any, Any, Any], reading: Id) -> Respon
     One that passes is judged once more, as its registers stand now; an error found then still refuses it, and nothing is changed.
     """
     parts, sender = parts_of(request), await _sender(request, "review")
-    try:
-        told = parse_untrusted_json(await request.body(), _decision, depth=parts.settings.limits.json_depth)
-    except msgspec.ValidationError as error:
-        raise Rejected(Problem(code="json_shape", values={"reason": str(error)})) from error
+    told = await read_body(request, _decision)
     if not told.reason.strip() or not told.reason.isprintable():
         raise Rejected(Problem(code="reason_unreadable", where="reason"))
     id_ = _reading_id(reading)

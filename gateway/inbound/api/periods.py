@@ -1,6 +1,7 @@
 """POST /v1/periods: billing opens and closes the periods of agreements."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
@@ -10,12 +11,12 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.windows import days_in
+from gateway.inbound.api.bodies import read_body
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.settle import LIMIT, Code, Outcome, Outcomes
 from gateway.inbound.auth import alone
 from gateway.inbound.parts import parts_of
 from gateway.inbound.views import problem_view
-from gateway.mapping.json_gate import parse_untrusted_json
 from gateway.store import periods
 
 
@@ -62,10 +63,7 @@ async def post_periods(request: Request[Any, Any, Any]) -> Response[bytes]:
     """
     parts = parts_of(request)
     sender = await alone(parts.keyring, request.headers, "settle")
-    body = await request.body()
-    if len(body) > parts.settings.limits.json_bytes:
-        raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))
-    words, outcomes = _read(body, parts.settings.limits.json_depth)
+    words, outcomes = _read((await read_body(request, _body)).periods)
 
     def write() -> list[bool | None]:
         with parts.store.transaction(sender.utility_id) as connection:
@@ -82,12 +80,8 @@ async def post_periods(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(msgspec.json.encode(Outcomes(results=told)), media_type="application/json")
 
 
-def _read(body: bytes, depth: int) -> tuple[dict[int, periods.Word], dict[int, tuple[str, Problem | None]]]:
-    """The periods that can be read, by their place, and what is wrong with the others. Raises Rejected for a body that is no list."""
-    try:
-        rows = parse_untrusted_json(body, _body, depth=depth).periods
-    except msgspec.ValidationError as error:
-        raise Rejected(Problem(code="json_shape", values={"reason": str(error)})) from error
+def _read(rows: Sequence[msgspec.Raw]) -> tuple[dict[int, periods.Word], dict[int, tuple[str, Problem | None]]]:
+    """The periods that can be read, by their place, and what is wrong with the others. Raises Rejected for too many."""
     if len(rows) > LIMIT:
         raise Rejected(Problem(code="too_many_readings", values={"limit": str(LIMIT)}))
     words: dict[int, periods.Word] = {}

@@ -1,6 +1,7 @@
 """POST /v1/settlements: billing's later word."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -12,12 +13,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from gateway import pipeline
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.settlement import Method, Settlement, Stage
+from gateway.inbound.api.bodies import read_body
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.auth import alone
 from gateway.inbound.parts import parts_of
 from gateway.inbound.views import ProblemView, problem_view
-from gateway.mapping.json_gate import parse_untrusted_json
-from gateway.settings import Limits
 
 LIMIT: Final = 10_000
 
@@ -86,10 +86,7 @@ async def post_settlements(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Tell what was calculated or billed. Repeats are harmless; late and out-of-order words never move a status backwards."""
     parts = parts_of(request)
     sender = await alone(parts.keyring, request.headers, "settle")
-    body = await request.body()
-    if len(body) > parts.settings.limits.json_bytes:
-        raise Rejected(Problem(code="body_too_large", values={"limit": str(parts.settings.limits.json_bytes)}))
-    words, outcomes = _read(body, parts.settings.limits)
+    words, outcomes = _read((await read_body(request, _body)).settlements)
     results = await asyncio.to_thread(pipeline.settle, parts.store, sender, list(words.values()))
     for index, result in zip(words, results, strict=True):
         outcomes[index] = result
@@ -101,12 +98,8 @@ async def post_settlements(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(msgspec.json.encode(Outcomes(results=told)), media_type="application/json")
 
 
-def _read(body: bytes, limits: Limits) -> tuple[dict[int, Settlement], dict[int, tuple[str, Problem | None]]]:
-    """Read the rows that can be read, by their place, and refuse the others with theirs. Raises Rejected for a body that is no list."""
-    try:
-        rows = parse_untrusted_json(body, _body, depth=limits.json_depth).settlements
-    except msgspec.ValidationError as error:
-        raise Rejected(Problem(code="json_shape", values={"reason": str(error)})) from error
+def _read(rows: Sequence[msgspec.Raw]) -> tuple[dict[int, Settlement], dict[int, tuple[str, Problem | None]]]:
+    """Read the rows that can be read, by their place, and refuse the others with theirs. Raises Rejected for too many."""
     if len(rows) > LIMIT:
         raise Rejected(Problem(code="too_many_readings", values={"limit": str(LIMIT)}))
     words: dict[int, Settlement] = {}
