@@ -61,7 +61,8 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         entries.append((entry, [thing for thing in things if isinstance(thing, MeterReading)]))
     known = supply.lock_meters(connection, utility, {new.meter or entry.envelope.meter for entry, news in entries for new in news})
     if bare := {new.point for _, news in entries for new in news if new.point and not new.meter}:
-        known |= {_at(point): found for point, found in supply.lock_points(connection, utility, bare).items()}
+        known |= {_at(point): found for point, found in supply.lock_points(connection, utility, bare, known).items()}
+    named = _points_named(connection, utility, entries, known)
     profiles = people.profiles(connection, utility) if known else {}
     calendars = people.calendars(connection, utility) if any(one.calendar for one in profiles.values()) else {}
     past = _Past(connection, known)
@@ -71,7 +72,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         for new in news:
             told = _filled(new, entry.envelope)
             try:
-                fitting = _candidates(known, told, entry.sender)
+                fitting = _candidates(known, named, told, entry.sender)
             except Rejected as refusal:
                 entry.rows.append(_refused(told, refusal.problems))
                 continue
@@ -97,7 +98,16 @@ def _at(point: str) -> str:
     return f" {point}"
 
 
-def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sender) -> list[Known]:
+def _points_named(
+    connection: Connection, utility: int, entries: Sequence[tuple[Entry, list[MeterReading]]], known: Mapping[str, list[Known]]
+) -> Mapping[str, set[int]]:
+    """The points that other systems know by the codes told beside a meter, where no meter of that number hangs at a point of that code."""
+    told = {(key(new.meter), key(new.point)) for _, news in entries for new in news if new.point and new.meter}
+    strange = {point for meter, point in told if meter in known and all(one.point_key != point for one in known[meter])}
+    return supply.points_named(connection, utility, sorted(strange))
+
+
+def _candidates(known: Mapping[str, list[Known]], named: Mapping[str, set[int]], new: MeterReading, sender: Sender) -> list[Known]:
     """The meters that the words of the sender fit, within what it may see; the number exactly as written decides between several.
 
     Raises Rejected when such a meter is there, but at another object than the one told (GV-25: an object of another agreement).
@@ -106,9 +116,8 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
     if new.agreement:
         agreement = key(new.agreement)
         found = [one for one in found if one.agreement_key == agreement]
-    if new.point:
-        point = key(new.point)
-        found = [one for one in found if one.point_key == point]
+    if new.point and new.meter:
+        found = _at_point(found, key(new.point), named)
     if sender.agreement_ids is not None:
         found = [one for one in found if one.meter.agreement_id in sender.agreement_ids]
     if new.location:
@@ -121,6 +130,12 @@ def _candidates(known: Mapping[str, list[Known]], new: MeterReading, sender: Sen
         found = there
     exact = [one for one in found if one.meter.serial == new.meter.strip()]
     return exact if len(found) > 1 and len(exact) == 1 else found
+
+
+def _at_point(found: list[Known], point: str, named: Mapping[str, set[int]]) -> list[Known]:
+    """Those that hang at the point of this code, our own before one that another system has for it."""
+    own = [one for one in found if one.point_key == point]
+    return own or [one for one in found if one.point_id in named.get(point, ())]
 
 
 def _row(

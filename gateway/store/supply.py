@@ -1,6 +1,6 @@
 """The registry of meters: looked up by the keys a sender wrote; `feed.py` feeds it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from gateway.domain.supply import SYSTEMS, Meter, Register, Terms, entry_by_period, key
 from gateway.store.rows import array
@@ -73,26 +73,53 @@ def by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Known]:
     return {known.meter.id: known for known in _gather(rows.all())}
 
 
-def lock_points(connection: Connection, utility_id: int, points: Iterable[str]) -> dict[str, list[Known]]:
-    """The same for points without a meter, by the key of the point. Meters are held before them, so nobody waits in a ring."""
-    rows = connection.exec_driver_sql(
-        _METERS + "where m.utility_id = %(u)s and m.key = '' and p.key = any(%(keys)s::text[]) "
-        "order by m.id, t.since, r.id for no key update of r",
-        {"u": utility_id, "keys": array(sorted({key(point) for point in points}), "text")},
-    )
+def lock_points(connection: Connection, utility_id: int, points: Iterable[str], held: Mapping[str, list[Known]]) -> dict[str, list[Known]]:
+    """The same for points without a meter, by the key of the point or of a code that another system has for it.
+
+    Meters are held before them, so nobody waits in a ring; a meter that is among those `held` is the same object here.
+    """
+    keys = sorted({key(point) for point in points})
+    same = {one.meter.id: one for others in held.values() for one in others}
     found: dict[str, list[Known]] = {}
-    for known in _gather(rows.all()):
-        found.setdefault(known.point_key, []).append(known)
+    for one in _lock_bare(connection, utility_id, "p.key = any(%(keys)s::text[])", array(keys, "text")):
+        found.setdefault(one.point_key, []).append(same.setdefault(one.meter.id, one))
+    named = points_named(connection, utility_id, [code for code in keys if code not in found])
+    if named:
+        ids = array(sorted({id_ for of_code in named.values() for id_ in of_code}), "bigint")
+        bare = [same.setdefault(one.meter.id, one) for one in _lock_bare(connection, utility_id, "p.id = any(%(keys)s::bigint[])", ids)]
+        found |= {code: [one for one in bare if one.point_id in of_code] for code, of_code in named.items()}
     return found
+
+
+def _lock_bare(connection: Connection, utility_id: int, which: str, keys: str) -> list[Known]:
+    rows = connection.exec_driver_sql(
+        _METERS + f"where m.utility_id = %(u)s and m.key = '' and {which} order by m.id, t.since, r.id for no key update of r",
+        {"u": utility_id, "keys": keys},
+    )
+    return _gather(rows.all())
+
+
+def points_named(connection: Connection, utility_id: int, keys: Sequence[str]) -> dict[str, set[int]]:
+    """The ids of the points that other systems know by these keys; a code may be one system's for one point and another's for another."""
+    found: dict[str, set[int]] = {}
+    if keys:
+        for code in _codes(connection, utility_id, keys, "point"):
+            found.setdefault(code.key, set()).add(code.entity_id)
+    return found
+
+
+def _codes(connection: Connection, utility_id: int, keys: Iterable[str], *kinds: str) -> Sequence[Row[Any]]:
+    """What other systems call by these keys: `key`, `kind` and `entity_id`."""
+    return connection.exec_driver_sql(
+        "select key, kind, entity_id from external_id where utility_id = %(u)s and system = any(%(systems)s::text[]) "
+        "and kind = any(%(kinds)s::text[]) and key = any(%(keys)s::text[])",
+        {"u": utility_id, "systems": array(SYSTEMS, "text"), "kinds": array(kinds, "text"), "keys": array(keys, "text")},
+    ).all()
 
 
 def _lock_named(connection: Connection, utility_id: int, keys: Sequence[str], found: dict[str, list[Known]]) -> None:
     """Look for numbers that no meter has among the codes of other systems; one of a point means the meters that hang there."""
-    codes = connection.exec_driver_sql(
-        "select key, kind, entity_id from external_id where utility_id = %(u)s and system = any(%(systems)s::text[]) "
-        "and kind = any('{meter,point}') and key = any(%(keys)s::text[])",
-        {"u": utility_id, "systems": array(SYSTEMS, "text"), "keys": array(keys, "text")},
-    ).all()
+    codes = _codes(connection, utility_id, keys, "meter", "point")
     if not codes:
         return
     ids = {kind: array((code.entity_id for code in codes if code.kind == kind), "bigint") for kind in ("meter", "point")}

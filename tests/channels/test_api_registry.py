@@ -150,6 +150,29 @@ def test_a_reading_may_name_its_meter_by_the_code_of_another_system(billing: Uti
     assert [problem["code"] for problem in again["problems"]] == ["duplicate_reading"], "both names mean one register"
 
 
+@pytest.mark.parametrize("code", ["62z000000000001b", "62Z 000 000 000 001 B", "0017", "A-17/2"])
+def test_a_reading_may_name_its_point_by_the_code_of_another_system(billing: Utility, code: str) -> None:
+    """F-027: one number in two places is told apart by the point, whosever code of it is told."""
+    row = f"A+;6;100;{billing.before}"
+    ids = '"1c=A-17/2;billing=17;eic=62Z000000000001B"'
+    fed(billing, f"{HEAD};point_ids\n7-1;1;111;{row};{ids}\n7-2;2;111;{row};billing=18\n7-3;3;222;{row};portal=222")
+    told = billing.submit(billing.body({"111": "150"}, point=code)).json()["readings"]
+    assert [(one["status"], one["agreement"]) for one in told] == [("queued", "7-1")]
+    other = billing.submit(billing.body({"111": "160"}, point="18")).json()["readings"]
+    assert [(one["status"], one["agreement"]) for one in other] == [("queued", "7-2")]
+    strange = billing.submit(billing.body({"111": "170"}, point="222") + b" ").json()["readings"]
+    assert [problem["code"] for problem in strange[0]["problems"]] == ["meter_unknown"], "a code of another point"
+
+
+def test_a_point_without_a_meter_goes_by_the_code_of_another_system(billing: Utility) -> None:
+    fed(billing, f'{HEAD};point_ids\n7-1;1;;A+;6;;;"billing=17;eic=62Z000000000001B"\n7-2;17;;A+;6;;;')
+    registers = [{"register": "A+", "value": "5"}]
+    rows = [{"point": point, "period": billing.period, "registers": registers} for point in ("62z000000000001b", "1", "17")]
+    told = [billing.submit(msgspec.json.encode({"readings": [row]})).json()["readings"][0] for row in rows]
+    assert [(one["status"], one["agreement"]) for one in told] == [("queued", "7-1"), ("accepted", "7-1"), ("queued", "7-2")]
+    assert [problem["code"] for problem in told[1]["problems"]] == ["duplicate_reading"], "both codes mean one point"
+
+
 def test_what_billing_says_of_a_period_opens_and_shuts_the_door(billing: Utility) -> None:
     head, row = f"{HEAD};entry_open;entry_status;location;location_status;entry_period", f"A+;6;100;{billing.before}"
     rows = [f"7-1;1;111;{row};false;Ожидание;9;;", f"7-1;2;222;{row};true;;9;Рассчитан;", f"7-1;3;333;{row};true;;8;Ожидание;"]
