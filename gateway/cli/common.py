@@ -1,6 +1,7 @@
 """What several verbs share: the settings with the options laid over them, the language, tables and problems as people read them."""
 
 import argparse
+import getpass
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway import texts
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Misconfigured, Problem
 from gateway.settings import Settings, load
 
 
@@ -26,6 +27,18 @@ def settings_of(args: argparse.Namespace) -> Settings:
 def language_of(args: Any) -> texts.Language:
     """The language asked for, else the settings' one."""
     return args.lang or settings_of(args).language
+
+
+def one_line(text: str, option: str, longest: int = 500) -> str:
+    """One line that can be read, without the blanks around it. Raises Misconfigured naming the option."""
+    if len(text) > longest or not text.isprintable():
+        raise Misconfigured(f"{option}: one line of at most {longest} characters that can be printed is wanted")
+    return text.strip()
+
+
+def operator(args: argparse.Namespace) -> str:
+    """Who acts, as timelines say it: `--by`, else the login. Raises Misconfigured."""
+    return f"operator:{one_line(args.by, '--by', 200) or getpass.getuser()}"
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

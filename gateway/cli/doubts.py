@@ -1,7 +1,6 @@
 """`doubt list | taken | again | refused`: a person decides about deliveries that nobody knows the end of, and about dead ones."""
 
 import argparse
-import getpass
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from uuid import UUID
 
 from gateway import texts
 from gateway.cli import OK
-from gateway.cli.common import columns, language_of, settings_of
+from gateway.cli.common import columns, language_of, one_line, operator, settings_of
 from gateway.cli.database import database_url
 from gateway.domain.problems import Misconfigured
 from gateway.store import Connection, Store, check_schema, doubts
@@ -17,7 +16,6 @@ from gateway.store.doubts import Doubt
 from gateway.store.ledger import LETTER
 
 _SHOWN = 60
-_LONGEST = 500
 
 
 def waiting(args: argparse.Namespace) -> int:
@@ -35,26 +33,26 @@ def waiting(args: argparse.Namespace) -> int:
 
 def taken(args: argparse.Namespace) -> int:
     """Billing has it."""
-    reference = _line(args.reference, "--reference")
+    reference = one_line(args.reference, "--reference")
     return _decide(args, lambda connection, key, actor: doubts.taken(connection, key, actor=actor, reference=reference))
 
 
 def again(args: argparse.Namespace) -> int:
     """Billing does not have it: send it once more."""
-    reason = _line(args.reason, "--reason")
+    reason = one_line(args.reason, "--reason")
     return _decide(args, lambda connection, key, actor: doubts.again(connection, key, actor=actor, reason=reason))
 
 
 def refused(args: argparse.Namespace) -> int:
     """Billing does not want it."""
-    reason = _line(args.reason, "--reason")
+    reason = one_line(args.reason, "--reason")
     if not reason:
         raise Misconfigured("--reason: the sender is told this text, it cannot be empty")
     return _decide(args, lambda connection, key, actor: doubts.refused(connection, key, actor=actor, reason=reason))
 
 
 def _decide(args: argparse.Namespace, decide: Callable[[Connection, UUID, str], Doubt]) -> int:
-    key, actor = _key(args.key), f"operator:{_line(args.by, '--by') or getpass.getuser()}"
+    key, actor = _key(args.key), operator(args)
     with _store(args) as store, store.transaction() as connection:
         doubt = decide(connection, key, actor)
     about = f"{doubt.period} to {doubt.meter}" if doubt.kind == LETTER else f"meter {doubt.meter}, {doubt.period}"
@@ -94,10 +92,3 @@ def _key(text: str) -> UUID:
         return UUID(hex=text.removeprefix("rdg_").removeprefix("let_"))
     except ValueError:
         raise Misconfigured(f"{text!r} is no key: metergate doubt list shows them, such as rdg_0199…") from None
-
-
-def _line(text: str, option: str) -> str:
-    """One line that can be read. Raises Misconfigured."""
-    if len(text) > _LONGEST or not text.isprintable():
-        raise Misconfigured(f"{option}: one line of at most {_LONGEST} characters that can be printed is wanted")
-    return text.strip()

@@ -1,14 +1,13 @@
 """`links list | bind | end`: an operator looks at who is linked to which agreement, links and unlinks (F-005, F-009, F-027)."""
 
 import argparse
-import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from gateway.cli import OK
-from gateway.cli.common import columns, settings_of
+from gateway.cli.common import columns, one_line, operator, settings_of
 from gateway.cli.database import database_url
 from gateway.domain.problems import Misconfigured
 from gateway.pipeline import linking
@@ -33,11 +32,11 @@ def listed(args: argparse.Namespace) -> int:
 
 def bind(args: argparse.Namespace) -> int:
     """Link a login to an agreement or to all open ones of a consumer."""
-    login = _line(args.login, "LOGIN")
+    login = one_line(args.login, "LOGIN", _LONGEST)
     if not login:
         raise Misconfigured("LOGIN: the portal's name of its user cannot be empty")
     with _operator(args) as (connection, sender):
-        told = {"login": login, "email": _line(args.email, "--email"), "agreement": args.agreement, "party": args.party}
+        told = {"login": login, "email": one_line(args.email, "--email", _LONGEST), "agreement": args.agreement, "party": args.party}
         bound = linking.bind(connection, sender, **told, now=datetime.now(UTC))
     print("\n".join(columns([_HEAD, *map(_row, bound)])))
     return OK
@@ -59,14 +58,14 @@ def end(args: argparse.Namespace) -> int:
 @contextmanager
 def _operator(args: argparse.Namespace) -> Iterator[tuple[Connection, Sender]]:
     """A transaction, and the operator as one who acts for the whole utility. Raises Misconfigured when there is no such utility."""
-    name = _line(args.by, "--by") or getpass.getuser()
+    principal = operator(args)
     with database_url(settings_of(args)) as url:
         store = Store(url, role="owner", pool=1)
         try:
             check_schema(store)
             with store.transaction() as connection:
                 utility = documents.utility(connection, args.utility)
-                yield connection, Sender(credential_id=0, utility_id=utility, principal=f"operator:{name}", scopes=("manage",))
+                yield connection, Sender(credential_id=0, utility_id=utility, principal=principal, scopes=("manage",))
         finally:
             store.close()
 
@@ -87,10 +86,3 @@ def _row(link: Link) -> list[str]:
 
 def _moment(at: datetime) -> str:
     return f"{at.astimezone():%Y-%m-%d %H:%M}"
-
-
-def _line(text: str, option: str) -> str:
-    """One line that can be read. Raises Misconfigured."""
-    if len(text) > _LONGEST or not text.isprintable():
-        raise Misconfigured(f"{option}: one line of at most {_LONGEST} characters that can be printed is wanted")
-    return text.strip()

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _config, _reminders, _doubts, _links, _running, _database):
+    for add in (_offline, _portal, _registry, _config, _reminders, _doubts, _reviews, _links, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -204,6 +204,22 @@ def _doubts(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
             verb.add_argument("--reference", default="", help="billing's own number of it")
         else:
             verb.add_argument("--reason", default="", required=name == "refused", help="why, as the timeline will say it")
+
+
+def _reviews(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    review = _group(verbs, "review", "readings that a person must decide about", everywhere)
+    told = _verb(review, "list", "gateway.cli.reviews:waiting", "what waits for a person, the oldest first, and why", everywhere)
+    told.add_argument("--utility", default="", help="code of the utility (default: all)")
+    told.add_argument("--limit", type=int, default=50, help="how many")
+    told.add_argument("--json", action="store_true", help="print them as JSON")
+    for name, what in (
+        ("accept", "let a reading pass: it is judged once more, as its registers stand now"),
+        ("refuse", "refuse a reading: its sender is told the reason"),
+    ):
+        verb = _verb(review, name, f"gateway.cli.reviews:{name}", what, everywhere)
+        verb.add_argument("reading", help="as the list shows it, rdg_0199…")
+        verb.add_argument("--reason", required=True, help="why, as the timeline will say it")
+        verb.add_argument("--by", default="", metavar="NAME", help="who decides, as the timeline will say it (default: your login)")
 
 
 def _links(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection
 
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Problem, Severity
 from gateway.domain.status import ReadingStatus, SubmissionStatus
 from gateway.store import readings
 from gateway.store.corrections import Row, restate
@@ -221,10 +221,11 @@ def refuse(connection: Connection, utility_id: int, one: Standing, reason: str, 
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading that waits for a person."""
+    """One reading that waits for a person. `utility`: its code."""
 
     id: UUID
     submission: UUID
+    utility: str
     agreement: str
     meter: str
     period: str
@@ -232,17 +233,38 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def in_review(
-    connection: Connection, utility_id: int, agreement_ids: Sequence[int] | None, *, after: UUID | None, limit: int
+    connection: Connection, utility_id: int | None, agreement_ids: Sequence[int] | None, *, after: UUID | None, limit: int
 ) -> list[Waiting]:
-    """Readings that wait for a person, the oldest first, of these agreements or all; later than the reading `after`."""
+    """Readings that wait for a person, the oldest first, of these agreements or all; later than the reading `after`. None: everywhere."""
     rows = connection.exec_driver_sql(
-        "select m.id, m.submission_id, m.agreement, m.meter, m.period, s.received_at from meter_reading m "
-        "join submission s on s.id = m.submission_id join meter e on e.id = m.meter_id join usage_point p on p.id = e.usage_point_id "
-        "where m.utility_id = %(u)s and m.status = 'needs_review' and (%(after)s::uuid is null or m.id > %(after)s) "
+        "select m.id, m.submission_id as submission, u.code as utility, m.agreement, m.meter, m.period, s.received_at "
+        "from meter_reading m join submission s on s.id = m.submission_id join utility u on u.id = m.utility_id "
+        "join meter e on e.id = m.meter_id join usage_point p on p.id = e.usage_point_id "
+        "where m.utility_id = coalesce(%(u)s, m.utility_id) and m.status = 'needs_review' "
+        "and (%(after)s::uuid is null or m.id > %(after)s) "
         "and (%(ids)s::bigint[] is null or p.agreement_id = any(%(ids)s::bigint[])) order by m.id limit %(n)s",
         {"u": utility_id, "ids": None if agreement_ids is None else list(agreement_ids), "after": after, "n": limit},
     )
-    return [Waiting(id=row[0], submission=row[1], agreement=row[2], meter=row[3], period=row[4], received_at=row[5]) for row in rows]
+    return [Waiting(**dict(row)) for row in rows.mappings()]
+
+
+def doubts(connection: Connection, waiting: Sequence[Waiting]) -> dict[UUID, list[Problem]]:
+    """Why each of these readings waits for a person."""
+    found: dict[UUID, list[Problem]] = {one.id: [] for one in waiting}
+    rows = connection.exec_driver_sql(
+        'select meter_reading_id, code, place, severity, "values" from problem where submission_id = any(%(s)s::uuid[]) '
+        "and meter_reading_id = any(%(ids)s::uuid[]) and severity = 'needs_review' order by id",
+        {"s": array({one.submission for one in waiting}, "uuid"), "ids": array(found, "uuid")},
+    )
+    for id_, code, place, severity, values in rows:
+        found[id_].append(Problem(code=code, where=place, severity=Severity(severity), values=values))
+    return found
+
+
+def utility_of(connection: Connection, reading: UUID) -> int | None:
+    """The utility to which a reading belongs, None when there is no such reading."""
+    found = connection.exec_driver_sql("select utility_id from meter_reading where id = %(id)s", {"id": reading}).scalar_one_or_none()
+    return None if found is None else int(found)
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True):

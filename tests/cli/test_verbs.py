@@ -27,6 +27,7 @@ VERBS = [
     "config",
     "reminders",
     "doubt",
+    "review",
     "links",
     "up",
     "serve",
