@@ -25,9 +25,9 @@ def look(body: bytes, limits: Limits) -> None:
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
     kind = kind_of(body)
-    if kind == "xlsx":
+    if kind in ("xlsx", "zip"):
         entries(body, limits)
-    elif kind not in ("xls", "json", "text"):
+    elif kind not in ("xls", "json", "xml", "text"):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
 
 

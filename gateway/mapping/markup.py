@@ -1,5 +1,6 @@
 """The one gate for untrusted XML: size, charset, DOCTYPE, attributes and depth are judged before anyone looks at the content."""
 
+import codecs
 import re
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
@@ -17,6 +18,9 @@ ASIDES: Final = 1_000
 SECTIONS: Final = 100_000
 """How many CDATA sections it may hold: some programs write every text in one."""
 
+AT_ONCE: Final = 100_000
+"""How many of both may stand between one element that is handed out and the next, where a document is read piece by piece."""
+
 _CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1251": "cp1251", "cp1251": "cp1251", "utf-16": "utf-16"}
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DECLARED: Final = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)["']""").match
@@ -28,6 +32,15 @@ _TOO_LARGE: Final = frozenset({45, 110, 114})
 """libxml2's own limits: a comment, a name, anything else of more than 10,000,000 bytes."""
 _DEEPEST: Final = 256
 """Where libxml2 itself stops reading."""
+_PIECE: Final = 65_536
+_PARSER: Final[dict[str, Any]] = {
+    "encoding": "utf-8",
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 def parse_untrusted(
@@ -44,35 +57,111 @@ def parse_untrusted(
     text = _as_utf8(body, charset.strip().lower())
     _check_marks(text, limits.xml_attributes, forbid)
     root = _parsed(text, limits.xml_depth)
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise Rejected(Problem(code="xml_doctype_forbidden"))
+    _refuse_dtd(root)
     for deep in _deeper_than(limits.xml_depth)(root):
         raise _too_deep(limits.xml_depth, f"line {deep.sourceline}")
     return root
 
 
+def stream_untrusted(body: bytes, limits: Limits, tags: Collection[str]) -> "Iterator[etree._Element]":
+    """Parse such a document in flat memory: hand out each element of these tags once it is whole, and last the root.
+
+    What was handed out is emptied as soon as the next one is asked for, and what stands before it is gone. It is as deep as libxml2
+    allows and holds as many elements as its size allows, AT_ONCE at a time. Raises Rejected with one problem that names the line, at
+    any time: nothing of a document may be believed before its end.
+    """
+    if len(body) > limits.file_bytes:
+        raise _too_large("bytes", limits.file_bytes)
+    text, charset = _ascii_like(body)
+    _check_prolog(text)
+    parser = etree.XMLPullParser(events=("end",), tag=tuple(tags), **_PARSER)
+    held = 0
+    try:
+        for piece in _pieces(text, charset):
+            held += piece.count(b"<") + piece.count(b'"') + piece.count(b"'")
+            if held > AT_ONCE:
+                raise _too_large("elements and attributes", AT_ONCE)
+            parser.feed(piece)
+            ended: Any = parser.read_events()
+            for _, element in ended:
+                yield element
+                _forget(element)
+                held = 0
+        root = parser.close()
+    except etree.XMLSyntaxError as error:
+        raise _malformed(error, limits.xml_depth) from error
+    _refuse_dtd(root)
+    yield root
+
+
+def _forget(element: "etree._Element") -> None:
+    element.clear()
+    parent = element.getparent()
+    while parent is not None and element.getprevious() is not None:
+        del parent[0]
+
+
+def _ascii_like(body: bytes) -> tuple[bytes, str]:
+    """The document in a charset in which markup is ASCII, and that charset: `utf-8` or `cp1251`; nothing is decoded that need not be."""
+    start, charset, names = _charset_of(body, "")
+    if charset != "utf-16":
+        return body[start:] if start else body, charset
+    try:
+        return bytes(body).decode("utf-16").encode(), "utf-8"
+    except UnicodeError as error:
+        raise _undecodable(error, names, body) from error
+
+
+def _pieces(text: bytes, charset: str) -> Iterator[bytes]:
+    """The document in UTF-8, a piece at a time. Raises Rejected for bytes that are not in its charset."""
+    decoder = codecs.getincrementaldecoder(charset)()
+    for at in range(0, len(text), _PIECE):
+        piece = bytes(text[at : at + _PIECE])
+        held = decoder.getstate()[0]
+        if not held and piece.isascii():
+            yield piece
+            continue
+        try:
+            yield decoder.decode(piece, final=at + _PIECE >= len(text)).encode()
+        except UnicodeDecodeError as error:
+            raise _encoding(charset, _line(text, at - len(held) + error.start)) from error
+
+
 def _as_utf8(body: bytes, told: str) -> bytes:
     """The same document in UTF-8. Raises Rejected for another charset than the allowed ones, and for bytes that are not in it."""
-    names: list[str] = []
-    mark, by_mark = next(((mark, name) for mark, name in _BOMS if body.startswith(mark)), (b"", ""))
+    start, charset, names = _charset_of(body, told)
     try:
-        head = body[:512].decode("utf-16", "ignore") if by_mark == "utf-16" else body[len(mark) : 512].decode("latin-1")
-        found = _DECLARED(head)
-        names = [name for name in (by_mark, told, found[1].lower() if found else "") if name]
-        charset = _agreed(names)
         if charset == "utf-16":
-            if not by_mark:
-                raise _encoding("UTF-16 without a byte order mark")
             return body.decode("utf-16").encode()
-        bare = body[len(mark) :]
+        bare = body[start:]
         if charset == "utf-8" and not bare.isascii():
             bare.decode()
         elif charset == "cp1251":
             return bare.decode("cp1251").encode()
     except UnicodeError as error:
-        place = error.start if isinstance(error, UnicodeDecodeError) else 0
-        raise _encoding(", ".join(names) or "utf-8", _line(body, place)) from error
+        raise _undecodable(error, names, body) from error
     return bare
+
+
+def _charset_of(body: bytes, told: str) -> tuple[int, str, list[str]]:
+    """How long the byte order mark is, which charset all that speak of one mean, and what they call it. Raises Rejected."""
+    mark, by_mark = next(((mark, name) for mark, name in _BOMS if body.startswith(mark)), (b"", ""))
+    names: list[str] = []
+    try:
+        head = body[:512].decode("utf-16", "ignore") if by_mark == "utf-16" else body[len(mark) : 512].decode("latin-1")
+        found = _DECLARED(head)
+        names = [name for name in (by_mark, told, found[1].lower() if found else "") if name]
+        charset = _agreed(names)
+    except UnicodeError as error:
+        raise _undecodable(error, names, body) from error
+    if charset == "utf-16" and not by_mark:
+        raise _encoding("UTF-16 without a byte order mark")
+    return len(mark), charset, names
+
+
+def _undecodable(error: UnicodeError, names: list[str], body: bytes) -> Rejected:
+    place = error.start if isinstance(error, UnicodeDecodeError) else 0
+    return _encoding(", ".join(names) or "utf-8", _line(body, place))
 
 
 def _agreed(names: list[str]) -> str:
@@ -85,11 +174,21 @@ def _agreed(names: list[str]) -> str:
 
 def _check_marks(text: bytes, attributes: int, forbid: Collection[str]) -> None:
     """Count what costs memory, and look for a DOCTYPE, while all is bytes. Raises Rejected."""
-    if b"\0" in text[:4]:
-        raise _encoding("NUL")
     quotes = text.count(b'"') + text.count(b"'")
     if text.count(b"<") + quotes > MARKS:
         raise _too_large("elements and attributes", MARKS)
+    _check_prolog(text)
+    if "instruction" in forbid and text.count(b"<?") > (_DECLARATION(text) is not None):
+        for place in _instructions(text):
+            raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, place)))
+    if quotes > 2 * attributes and (crowd := _crowded(attributes).search(text)):
+        raise Rejected(Problem(code="xml_too_many_attributes", where=_line(text, crowd.start()), values={"limit": str(attributes)}))
+
+
+def _check_prolog(text: bytes) -> None:
+    """Count what says nothing, and refuse a DOCTYPE. Raises Rejected."""
+    if b"\0" in text[:4]:
+        raise _encoding("NUL")
     asides = text.count(b"<!--") + text.count(b"<?")
     if asides > ASIDES:
         raise _too_large("comments and instructions", ASIDES)
@@ -98,11 +197,11 @@ def _check_marks(text: bytes, attributes: int, forbid: Collection[str]) -> None:
     end = _past_prolog(text)
     if text.startswith(b"<!DOCTYPE", end):
         raise Rejected(Problem(code="xml_doctype_forbidden", where=_line(text, end)))
-    if "instruction" in forbid and text.count(b"<?") > (_DECLARATION(text) is not None):
-        for place in _instructions(text):
-            raise Rejected(Problem(code="xml_instruction_forbidden", where=_line(text, place)))
-    if quotes > 2 * attributes and (crowd := _crowded(attributes).search(text)):
-        raise Rejected(Problem(code="xml_too_many_attributes", where=_line(text, crowd.start()), values={"limit": str(attributes)}))
+
+
+def _refuse_dtd(root: "etree._Element") -> None:
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Rejected(Problem(code="xml_doctype_forbidden"))
 
 
 def _past_prolog(text: bytes) -> int:
@@ -135,19 +234,20 @@ def _end_of(aside: re.Match[bytes], text: bytes) -> int:
 
 
 def _parsed(text: bytes, depth: int) -> "etree._Element":
-    parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True
-    )
     try:
-        return etree.fromstring(text, parser)
+        return etree.fromstring(text, etree.XMLParser(**_PARSER))
     except etree.XMLSyntaxError as error:
-        line = f"line {error.lineno or 1}"
-        if "Excessive depth" in str(error):
-            raise _too_deep(min(depth, _DEEPEST), line) from error
-        if getattr(error, "code", 0) in _TOO_LARGE:
-            raise _too_large("one text or name", 10_000_000, line) from error
-        reason = (error.msg or "").partition(", line ")[0].strip()[:200]
-        raise Rejected(Problem(code="xml_malformed", where=line, values={"reason": reason})) from error
+        raise _malformed(error, depth) from error
+
+
+def _malformed(error: etree.XMLSyntaxError, depth: int) -> Rejected:
+    line = f"line {error.lineno or 1}"
+    if "Excessive depth" in str(error):
+        return _too_deep(min(depth, _DEEPEST), line)
+    if getattr(error, "code", 0) in _TOO_LARGE:
+        return _too_large("one text or name", 10_000_000, line)
+    reason = (error.msg or "").partition(", line ")[0].strip()[:200]
+    return Rejected(Problem(code="xml_malformed", where=line, values={"reason": reason}))
 
 
 @cache

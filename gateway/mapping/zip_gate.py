@@ -101,6 +101,16 @@ def unpack(body: bytes, entry: Entry) -> bytearray:
     return content
 
 
+def peek(body: bytes, entry: Entry, size: int) -> bytes:
+    """The first bytes of an entry, to tell what it is; they may be a lie as its name may be."""
+    if not entry.deflated:
+        return body[entry.start : entry.start + min(size, entry.packed)]
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body[entry.start : entry.start + entry.packed], size)
+    except zlib.error:
+        return b""
+
+
 def _refused(code: str, where: str = "", **values: str) -> Rejected:
     return Rejected(Problem(code=code, where=where[:100], values=values))
 

@@ -50,6 +50,8 @@ MADE: dict[str, Callable[[], bytes]] = {
     "xlsx": xlsx,
     "xls": xls,
     "json": lambda: json.dumps({"readings": [{"meter": 'a"}]\\', "note": "}"}]}, indent=1).encode(),
+    "xml": lambda: b'<?xml version="1.0"?>\r\n<!--App=<message>--><message class="80020"><day>1</day><a/></message >',
+    "xml without a declaration": lambda: b"<message><a>1</a><!-- 2 --></message>",
     "csv": lambda: "прибор;показание\r\n20300109;150\r\n".encode("cp1251"),
 }
 
@@ -72,12 +74,15 @@ def test_a_long_compound_file_is_whole_only_at_its_end() -> None:
     assert not any(whole(body[: len(body) - cut]) for cut in (1, 512, 4096, 300_000, len(body) // 2, len(body) - 600))
 
 
-@pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"<html>", b"MZ\x90", b"<?xml version='1.0'?>", b"\0\1\2", xlsx() + b""])
+@pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"<html>", b"MZ\x90", b"<?xml version='1.0'?><!DOCTYPE a>", b"\0\1\2", xlsx() + b""])
 def test_what_is_refused_anyway_waits_for_nothing(body: bytes) -> None:
     assert missing(body) is None
 
 
-@pytest.mark.parametrize("body", [b"{", b"[1,2", b'{"a": "}', b'{"a": "]}', b"a;b\n1;2", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600])
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[1,2", b'{"a": "}', b'{"a": "]}', b"a;b\n1;2", b"<?xml version='1.0'?>", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600],
+)
 def test_what_lacks_its_end_waits(body: bytes) -> None:
     assert missing(body) is not None or body.startswith(b"\xd0")
 
@@ -96,6 +101,9 @@ GROWING: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]] = {
     "a string without an end": (whole, lambda size: b'["' + b"a" * size + b"]"),
     "brackets": (whole, lambda size: b"[" * size + b"]"),
     "blanks": (whole, lambda size: b"[" + b" " * size + b"x"),
+    "tags": (whole, lambda size: b"<a>" * (size // 3)),
+    "comments": (whole, lambda size: b"<a></a>" + b"<!--" * (size // 4)),
+    "comments before": (whole, lambda size: b"<!--" * (size // 4) + b"<a>"),
     "ends of a zip": (whole, lambda size: b"PK\x03\x04" + b"PK\x05\x06" * (size // 4)),
     "tables in a ring": (whole, compound),
     "backslashes in a name": (lambda name: names.original(name.decode()), lambda size: b"\\" * size),

@@ -2,11 +2,11 @@
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from gateway.domain.problems import Problem
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping.zip_gate import Kind, kind_of
 
 _END_OF_ZIP: Final = b"PK\x05\x06"
 _HEADER: Final = 512
@@ -14,6 +14,12 @@ _LAST_SECTOR: Final = 0xFFFFFFFA
 _PIECE: Final = 262_144
 """Bytes of JSON looked at in one go: nobody else in this process has to wait for more than that."""
 _ESCAPED: Final = re.compile(rb"\\.", re.DOTALL)
+_ROOT: Final = re.compile(rb"""(?:<\?.*?\?>|<!--.*?-->|[^<])*+<([^\s<>/!?"'=]+)""", re.DOTALL)
+_AFTER: Final = re.compile(rb"\s*>(?:\s|<!--.*?-->|<\?.*?\?>)*+", re.DOTALL)
+_LINE_ENDS: Final = (b"\n", b"\r", b"\n\x1a", b"\n\0", b"\r\0")
+"""The last two in UTF-16."""
+_HEAD: Final = 65_536
+"""Within so many bytes the root of an XML file begins."""
 _WORDS: Final = bytes(sorted(set(range(256)) - set(b'"{}[]')))
 
 
@@ -26,21 +32,13 @@ def whole(body: bytes) -> bool:
     """Tell whether nothing is missing at the end of a file.
 
     A zip (xlsx) ends with its directory; a compound file (xls) reaches the end of every sector its tables count; JSON closes its last
-    bracket; any other text ends its last line. What is empty or of a kind nobody takes counts as whole: the door refuses it.
+    bracket, XML its root; any other text ends its last line. What is empty or of a kind nobody takes counts as whole: the door refuses it.
     """
-    if not body:
-        return True
-    match kind_of(body):
-        case "xlsx" | "zip":
-            return _zip_is_whole(body)
-        case "xls":
-            return _compound_is_whole(body)
-        case "json":
-            return _json_is_whole(body)
-        case "text":
-            return body.endswith((b"\n", b"\r", b"\n\x1a"))
-        case _:
-            return True
+    kind = kind_of(body) if body else "binary"
+    if kind == "text" and not body[:_HEAD].lstrip().startswith(b"<"):
+        return body.endswith(_LINE_ENDS)
+    judge = _JUDGES.get(kind)
+    return judge is None or judge(body)
 
 
 def _zip_is_whole(body: bytes) -> bool:
@@ -85,6 +83,16 @@ def _tables(body: bytes, size: int) -> Iterator[int]:
     yield from (sector for sector in told[:count] if sector <= _LAST_SECTOR)
 
 
+def _xml_is_whole(body: bytes) -> bool:
+    """The last tag closes the root. A document type is refused by its reader, whatever follows it."""
+    root = _ROOT.match(body[:_HEAD])
+    if root is None:
+        return b"<!DOCTYPE" in body[:_HEAD]
+    closing = b"</" + root[1]
+    at = body.rfind(closing)
+    return at >= 0 and _AFTER.fullmatch(body, at + len(closing)) is not None
+
+
 def _json_is_whole(body: bytes) -> bool:
     """The brackets outside of strings close exactly at the end; what is wrong inside is its reader's to say."""
     text = body.rstrip()
@@ -101,3 +109,14 @@ def _json_is_whole(body: bytes) -> bool:
         closed += bare.count(b"}") + bare.count(b"]")
         inside ^= len(strings) % 2 == 0
     return not inside and opened <= closed
+
+
+_JUDGES: Final[dict[Kind, Callable[[bytes], bool]]] = {
+    "xlsx": _zip_is_whole,
+    "zip": _zip_is_whole,
+    "xls": _compound_is_whole,
+    "json": _json_is_whole,
+    "xml": _xml_is_whole,
+    "text": _xml_is_whole,
+}
+"""A text comes here only when it begins as XML does."""

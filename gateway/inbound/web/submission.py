@@ -26,8 +26,8 @@ ROWS: Final = 200
 """Rows on one page of a submission."""
 TIMELINE: Final = 300
 """Lines of a timeline that are shown, the last ones."""
-_SUFFIX: Final = {"xlsx": ".xlsx", "xls": ".xls", "json": ".json", "text": ".txt"}
-_UNMARKED: Final = ("", "canonical_json")
+_SUFFIX: Final = {"xlsx": ".xlsx", "xls": ".xls", "json": ".json", "xml": ".xml", "zip": ".zip", "text": ".txt"}
+_UNMARKED: Final = ("", "canonical_json", "maket_80020")
 """Formats that are no table, so nothing of them can be coloured."""
 
 
