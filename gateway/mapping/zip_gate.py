@@ -10,7 +10,7 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected
 from gateway.settings import Limits
 
-Kind = Literal["xlsx", "xls", "zip", "json", "xml", "html", "pdf", "program", "text", "binary"]
+Kind = Literal["xlsx", "xls", "ods", "dbf", "zip", "json", "xml", "html", "pdf", "program", "text", "binary"]
 
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -28,6 +28,10 @@ _MAGIC: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"{", "json"),
     (b"[", "json"),
 )
+_SPREADSHEET: Final = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
+_DBF: Final = struct.Struct("<Bx2B4x2H31xc")
+_DBF_VERSIONS: Final = frozenset({0x03, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8E, 0xCB, 0xF5, 0xFB})
+_DBF_FIELDS: Final = 32
 _PIECE: Final = 16_384
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\r\n\f\x1a"))
 
@@ -48,6 +52,8 @@ def kind_of(body: bytes) -> Kind:
     if not body:
         raise Rejected(Problem(code="file_empty"))
     if body[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
+        if body[30 : 30 + len(_SPREADSHEET)] == _SPREADSHEET:
+            return "ods"
         ends = body[:4096] + body[-65_536:]
         return "xlsx" if b"xl/" in ends or b"[Content_Types].xml" in ends else "zip"
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):  # UTF-16: what spreadsheets save as «Unicode text»
@@ -56,7 +62,18 @@ def kind_of(body: bytes) -> Kind:
     for magic, kind in _MAGIC:
         if head.startswith(magic.lower()):
             return kind
-    return "binary" if any(byte in _CONTROLS for byte in head) or not head else "text"
+    if any(byte in _CONTROLS for byte in head) or not head:
+        return "dbf" if _is_dbf(body) else "binary"
+    return "text"
+
+
+def _is_dbf(body: bytes) -> bool:
+    """A version of dBase III to FoxPro, a month and a day or none, and a header and a record that can be."""
+    if len(body) < _DBF.size + 1:
+        return False
+    version, month, day, header, length, kind = _DBF.unpack_from(body)
+    named = body[_DBF_FIELDS] == 13 or (kind.isalnum() or kind in b"@+") or header <= _DBF_FIELDS + 1
+    return version in _DBF_VERSIONS and month <= 12 and day <= 31 and header > _DBF_FIELDS and length > 0 and named
 
 
 def entries(body: bytes, limits: Limits) -> tuple[Entry, ...]:
