@@ -1,10 +1,10 @@
 """When a reading may be believed: one pure function per rule, its name is the problem's code (product.md V-01..V-22).
 
-Rules about interval values stand in `interval_rules.py`.
+Rules about interval values stand in `interval_rules.py`, about what can physically pass in `limits.py`.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -17,16 +17,15 @@ from gateway.domain.cases import (
     advances,
     allowed,
     beside,
-    corrects,
-    exactly,
     finer,
     span,
     text,
     used,
 )
 from gateway.domain.intervals import exact_sum
+from gateway.domain.limits import flow_exceeded, power_exceeded
 from gateway.domain.problems import Problem, Severity
-from gateway.domain.readings import ESTIMATED, EXACT, REGISTERS, WHOLE, Quality, Quantity, Unit, Zone
+from gateway.domain.readings import ESTIMATED, EXACT, REGISTERS, WHOLE, Quality, Quantity, Zone
 from gateway.domain.supply import Register
 from gateway.domain.windows import CutOff, bounds, day_read, local_day, next_after, open_on, opening, period_of
 
@@ -142,26 +141,6 @@ def rollover_suspected(case: Case) -> Iterator[Objection]:
     for value in case.values:
         if value.previous is not None and value.reading.value < value.previous and _near_rollover(case, value, value.previous):
             yield value.reading.where, _backwards(case, value, value.previous)
-
-
-def power_exceeded(case: Case) -> Iterator[Objection]:
-    """More energy than the object can draw with its greatest power in the hours since the last value, a tenth and a unit more (V-08)."""
-    power = case.meter.max_power
-    if power is None:
-        return
-    limit = EXACT.multiply(power, exactly(case.profile.plausible.power))
-    for value in case.values:
-        register = value.register
-        since = register.before_at if corrects(case, register) else register.last_at
-        if value.previous is None or since is None or case.at <= since or REGISTERS[register.code].unit is not Unit.KWH:
-            continue
-        hours = Decimal(max(case.at - since, _DAY) / _HOUR)  # of a value typed when it arrived only the day is known
-        ratio = _ONE if value.reading.ratio_applied else case.meter.ratio
-        most = EXACT.add(EXACT.multiply(limit, hours), case.meter.ratio)
-        energy = EXACT.multiply(EXACT.subtract(value.reading.value, value.previous), ratio)
-        if energy > most:
-            told = {"value": text(value.reading.value), "consumption": text(energy), "power": text(power)}
-            yield value.reading.where, told | {"most": text(most.quantize(_ONE))}
 
 
 def consumption_high(case: Case) -> Iterator[Objection]:
@@ -296,6 +275,7 @@ RULES: Final[dict[Rule, Severity]] = {
     reading_decreased: Severity.ERROR,
     rollover_suspected: Severity.NEEDS_REVIEW,
     power_exceeded: Severity.ERROR,
+    flow_exceeded: Severity.ERROR,
     consumption_high: Severity.WARNING,
     consumption_low: Severity.HINT,
     zero_consumption: Severity.WARNING,
@@ -311,9 +291,6 @@ RULES: Final[dict[Rule, Severity]] = {
 }
 """Every rule with its weight unless the profile says otherwise."""
 
-_ONE: Final = Decimal(1)
-_HOUR: Final = timedelta(hours=1)
-_DAY: Final = timedelta(days=1)
 _THOUSAND: Final = Decimal(1000)
 
 

@@ -72,7 +72,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     period, as far as it has said so («Ожидание»); `entry_open` where it has not. A point without a meter is one with an empty serial.
     `service`: what is measured, as profiles name it; empty when the registry does not say. `window_day`: the day that its agreement or
     consumer has for itself in the window of its profile, None where the profile's counts. `installed_on`, `removed_on`: since and until
-    when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw; `point_closed_on`,
+    when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw, `max_flow`: m3/h that it can
+    measure; `point_closed_on`,
     `agreement_closed_on`: the last day of its point and its agreement; `price_category`: 1 to 6; None when the registry does not say.
     `closed`: the last period of its agreement that billing has closed, empty while there is none.
     """
@@ -95,6 +96,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     removed_on: date | None = None
     verify_by: date | None = None
     max_power: Decimal | None = None
+    max_flow: Decimal | None = None
     point_closed_on: date | None = None
     agreement_closed_on: date | None = None
     price_category: int | None = None
@@ -138,7 +140,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     `agreement_ids`, `point_ids`, `meter_ids`: what other systems call them, one code a system in the order of the systems
     (`1c=2001;eic=62Z...`). `party_code`: what tells parties apart, their name when it is empty. `party_tax_number`: INN, or ЕДРПОУ or
     number of a sole trader. Several e-mails stand in one text, separated by `;`. `signed_on`, `closed_on`: days of the agreement.
-    `window_day`, `party_window_day`: the day that the agreement or its party has for itself in the window of the profile. `max_power`: kW.
+    `window_day`, `party_window_day`: the day that the agreement or its party has for itself in the window of the profile. `max_power`:
+    kW; `max_flow`: m3/h that the meter can measure.
     `service`: as profiles name it. `ratio`: Kтт, `ratio_voltage`: Kтн, `losses`: a signed fraction, `losses_constant`: a signed amount a
     period; they count from `since` on, or, without it, as long as the last ones told. `meter`: empty at a point without one, whose
     registers hold volumes. `removed_on`: the day a meter was exchanged; it takes no later reading. `scheme`: of the pipes of a heat
@@ -183,6 +186,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     meter: str = ""
     meter_ids: str = ""
     model: str = ""
+    max_flow: Decimal | None = None
     installed_on: date | None = None
     removed_on: date | None = None
     admitted_on: date | None = None

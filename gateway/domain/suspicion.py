@@ -10,14 +10,15 @@ from gateway.domain.cases import Value, text, used
 from gateway.domain.coach import Gap, explain
 from gateway.domain.interval_rules import intervals_differ
 from gateway.domain.judging import Judged
+from gateway.domain.limits import flow_exceeded, power_exceeded
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import EXACT, REGISTERS
-from gateway.domain.rules import consumption_high, litres_suspected, power_exceeded, reading_decreased, rollover_suspected, too_many_digits
+from gateway.domain.rules import consumption_high, litres_suspected, reading_decreased, rollover_suspected, too_many_digits
 from gateway.domain.supply import Meter, Register
 from gateway.domain.trial import Guess, Neighbour, Suspect, trial
 
 BACKWARDS: Final = frozenset({reading_decreased.__name__, rollover_suspected.__name__})
-TOO_HIGH: Final = frozenset({consumption_high.__name__, too_many_digits.__name__, power_exceeded.__name__})
+TOO_HIGH: Final = frozenset({consumption_high.__name__, too_many_digits.__name__, power_exceeded.__name__, flow_exceeded.__name__})
 _PUT_ON_TRIAL: Final = BACKWARDS | TOO_HIGH | {intervals_differ.__name__}
 _MONTH: Final = Decimal(30)
 _AROUND: Final = 1000

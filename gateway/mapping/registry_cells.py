@@ -138,7 +138,7 @@ READERS: Final[dict[str, Callable[[str], Any]]] = {
     **dict.fromkeys(("installed_on", "removed_on", "admitted_on", "verified_on", "verify_by"), _date),
     **dict.fromkeys(("ratio", "ratio_voltage"), _ratio),
     **dict.fromkeys(("losses_constant", "initial", "final", "last"), typed_number),
-    "max_power": _not_negative,
+    **dict.fromkeys(("max_power", "max_flow"), _not_negative),
     "register": _register,
     "scheme": _one_of(*SCHEMES),
     "digits": _places(1, 15),

@@ -169,7 +169,7 @@ _BESIDE: Final = (
     ("last", ("last_period",)),
     ("branch", ("branch_title",)),
     ("location", ("location_name", "location_address", "max_power", "voltage", "grid_company", "boundary", "location_status")),
-    ("meter", ("meter_ids", "model", "admitted_on", "verified_on", "verify_by")),
+    ("meter", ("meter_ids", "model", "max_flow", "admitted_on", "verified_on", "verify_by")),
     ("entry_period", ("entry_status", "location_status")),
     ("removed_on", ("final",)),
 )

@@ -35,7 +35,10 @@ _COLUMNS: Final = {
     "ratio": "t.ratio_current",
     **{name: f"t.{name}" for name in ("ratio_voltage", "losses", "losses_constant")},
     "meter": "m.serial",
-    **{name: f"m.{name}" for name in ("model", "installed_on", "removed_on", "admitted_on", "verified_on", "verify_by", "entry_open")},
+    **{
+        name: f"m.{name}"
+        for name in ("model", "max_flow", "installed_on", "removed_on", "admitted_on", "verified_on", "verify_by", "entry_open")
+    },
     "register": "r.code",
     "location_status": "case when sl.period >= coalesce(sm.period, '') then sl.status else '' end",
     "entry_status": "case when sm.period >= coalesce(sl.period, '') then sm.status else '' end",

@@ -171,9 +171,12 @@ PARTS: Final = (
         kind="meter",
         key=("agreement_key", "point_key", "meter_key"),
         told={"serial": "meter", "ids": "meter_ids"}
-        | {name: name for name in ("entry_open", "model", "installed_on", "removed_on", "admitted_on", "verified_on", "verify_by")},
-        there="select a.key as agreement_key, p.key as point_key, m.key as meter_key, m.serial, m.entry_open, m.model, m.installed_on, "
-        f"m.removed_on, m.admitted_on, m.verified_on, m.verify_by, coalesce(i_meter.ids, '') as ids "
+        | {
+            name: name
+            for name in ("entry_open", "model", "max_flow", "installed_on", "removed_on", "admitted_on", "verified_on", "verify_by")
+        },
+        there="select a.key as agreement_key, p.key as point_key, m.key as meter_key, m.serial, m.entry_open, m.model, m.max_flow, "
+        f"m.installed_on, m.removed_on, m.admitted_on, m.verified_on, m.verify_by, coalesce(i_meter.ids, '') as ids "
         f"from meter m join usage_point p on p.id = m.usage_point_id {_A} {ids('meter', 'm.id')}",
         table="meter",
         unique={"usage_point_id": "p.id", "key": "l.meter_key"},

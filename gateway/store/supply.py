@@ -40,7 +40,7 @@ select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as loca
   coalesce(l.name, '') as location_name, a.id as agreement_id, a.number as agreement, a.key as agreement_key, a.profile,
   p.id as point_id, p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at <= now()) as closed,
-  l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category,
+  l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category, m.max_flow,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   {REGISTER}
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
@@ -146,25 +146,30 @@ def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[K
     return _gather(rows.all())
 
 
+_TERMS: Final = 28
+_REGISTER: Final = _TERMS + 5
+"""Where the terms and the register begin in a row of _METERS."""
+
+
 def _gather(rows: Iterable[Any]) -> list[Known]:
     """Meters out of rows that are ordered by meter, then by terms of its point, then by register."""
     found: list[Known] = []
     for _, own in groupby(rows, itemgetter(0)):
         first, *more = own
-        terms = [Terms(*first[27:32])]
-        registers = [register_of(*first[32:])]
+        terms = [Terms(*first[_TERMS:_REGISTER])]
+        registers = [register_of(*first[_REGISTER:])]
         for row in more:
-            if row[27] != terms[-1].since:
-                terms.append(Terms(*row[27:32]))
-            if row[27] == terms[0].since:
-                registers.append(register_of(*row[32:]))
+            if row[_TERMS] != terms[-1].since:
+                terms.append(Terms(*row[_TERMS:_REGISTER]))
+            if row[_TERMS] == terms[0].since:
+                registers.append(register_of(*row[_REGISTER:]))
         found.append(_known(first, terms, tuple(registers)))
     return found
 
 
 def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) -> Known:
     (id_, serial, own, entry_open, location_open, statuses, point, point_key, point_name, location, location_key, location_name, *more) = (
-        row[:27]
+        row[:_TERMS]
     )
     agreement_id, agreement, agreement_key, profile, point_id, service, window_day, *days = more
     last = terms[-1]
@@ -191,6 +196,7 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         point_closed_on=days[5],
         agreement_closed_on=days[6],
         price_category=days[7],
+        max_flow=days[8],
         service=service,
         window_day=window_day,
         registers=registers,

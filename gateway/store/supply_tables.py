@@ -17,6 +17,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from gateway.store.tables import INSTANT, NOW, ZERO, meta, of_utility, own_id, text_column, wall
 
@@ -133,8 +134,28 @@ meter = Table(
     Column("admitted_on", Date),
     Column("verified_on", Date),
     Column("verify_by", Date),
+    Column("max_flow", Numeric),
     UniqueConstraint("utility_id", "usage_point_id", "key"),
     Index("meter_utility_id_key_idx", "utility_id", "key"),
+)
+meter_act = Table(
+    "meter_act",
+    meta,
+    own_id(),
+    of_utility(),
+    Column("meter_id", BigInteger, ForeignKey("meter.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date),
+    Column("told", JSONB, nullable=False, server_default=text("'{}'")),
+    text_column("note"),
+    Column("actor", Text, nullable=False),
+    Column("at", INSTANT, nullable=False, server_default=NOW),
+    text_column("ended_by"),
+    Column("ended_at", INSTANT),
+    UniqueConstraint("meter_id", "kind", "key"),
 )
 circuit = Table(
     "circuit",

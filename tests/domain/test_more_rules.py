@@ -54,6 +54,21 @@ def test_power_is_held_against_the_consumption_with_the_ratio() -> None:
     assert "power_exceeded" not in weights(verdict({"A+": "1005"}, one, wide, at=at))
 
 
+@pytest.mark.parametrize(
+    ("flow", "value", "fires"),
+    [("2.5", "1067", False), ("2.5", "1068", True), (None, "99999", False)],
+    ids=["at the limit", "above", "no flow known"],
+)
+def test_no_more_water_than_can_run_through_the_meter(*, flow: str | None, value: str, fires: bool) -> None:
+    """24 hours of 2.5 m3/h and a tenth more are 66 m3; the dial may be one unit behind."""
+    one = meter(register("volume", "1000"), max_flow=None if flow is None else Decimal(flow), max_power=Decimal(0))
+    judged = verdict({"volume": value}, one, at=LAST + timedelta(days=1))
+    assert ("flow_exceeded" in weights(judged)) is fires
+    assert (judged.status is ReadingStatus.REJECTED) is fires
+    energy = meter(register(last="1000"), max_flow=Decimal(0))
+    assert "flow_exceeded" not in weights(verdict({"A+": value}, energy, at=LAST + timedelta(days=1))), "energy does not flow"
+
+
 @pytest.mark.parametrize("closed", ["point_closed", "agreement_closed"])
 @pytest.mark.parametrize(
     ("day", "value", "fires"),

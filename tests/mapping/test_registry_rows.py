@@ -37,6 +37,7 @@ def test_every_column_has_a_reader() -> None:
         ("location_entry_open", "нет", False),
         ("scheme", "dead_end", "dead_end"),
         ("max_power", "0,5", "0.5"),
+        ("max_flow", "2,5", "2.5"),
         ("initial", "012 441,5", "12441.5"),
     ],
 )
@@ -65,6 +66,7 @@ def test_a_cell_is_read_as_its_column_wants(column: str, written: str, told: obj
         ("location_entry_open", "maybe"),
         ("scheme", "sideways"),
         ("max_power", "-1"),
+        ("max_flow", "-1"),
         ("signed_on", "31.12.2024"),
     ],
 )

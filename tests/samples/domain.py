@@ -67,6 +67,7 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "point_closed": said({"A+": "1500"}, meter(register(last="1430"), point_closed_on=date(2022, 10, 24))),
     "agreement_closed": said({"A+": "1500"}, meter(register(last="1430"), agreement_closed_on=date(2022, 10, 24))),
     "power_exceeded": said({"A+": "2430"}, meter(register(last="1430"), max_power=Decimal(1))),
+    "flow_exceeded": said({"volume": "2430"}, meter(register("volume", "1430"), max_flow=Decimal(1))),
     "intervals_missing_for_category": lambda: [
         problem.code for problem in verdict({"A+": "1500"}, meter(register(last="1430"), price_category=3), profile()).problems
     ],

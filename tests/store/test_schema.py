@@ -143,7 +143,7 @@ def test_the_page_names_every_table_in_a_sentence(any_database: Database) -> Non
     described = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|$", PAGE.read_text("utf-8"), re.MULTILINE))
     assert sorted(described) == sorted(tables(any_database.url()))
     assert {name: sentence for name, sentence in described.items() if not re.fullmatch(r"[^.]{20,240}\.", sentence)} == {}
-    assert len(described) <= 40
+    assert len(described.keys() - {"alembic_version"}) <= 40, "Alembic's own aside"
 
 
 def test_blocks_and_drop_files_have_five_tables() -> None:

@@ -33,6 +33,8 @@ insert into branch (utility_id, code, key) select id, '1', '1' from utility;
 insert into party (utility_id, code, key) select id, '1', '1' from utility;
 insert into billing_period (utility_id, agreement_id, code, starts, ends)
   select utility_id, id, '2022-10', '2022-09-16', '2022-10-15' from agreement;
+insert into meter_act (utility_id, meter_id, kind, number, key, first_day, actor)
+  select utility_id, id, 'admission', '1', '1', '2022-10-01', 'x' from meter;
 insert into circuit (utility_id, meter_id, number, scheme) select utility_id, id, 1, 'open' from meter;
 insert into external_id (utility_id, system, kind, key, code, entity_id)
   select utility_id, '1c', 'meter', id::text, id::text, id from meter;
