@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
+from operator import eq
 from typing import Final
 
 from gateway.domain.cases import Case, Objection, Rule, allowed, exactly, text
@@ -20,6 +21,11 @@ _ONE: Final = Decimal(1)
 _HOURS: Final = 24
 _TELLING: Final = 4
 """A day of so many different values does not come twice by chance; one of lamps that are on or off does."""
+_NEAR: Final = 1e-9
+"""By which share a first look in floats may err, and never does: what it lets through is judged exactly."""
+
+_Dials = tuple[Decimal, Decimal, int]
+"""What the dials of a quantity advanced, one unit of them, and how many they are."""
 
 
 def interval_count_wrong(case: Case) -> Iterator[Objection]:
@@ -82,11 +88,7 @@ def intervals_differ(case: Case) -> Iterator[Objection]:
     """
     if not case.period or case.profile.reading.per_period == "many" or not (case.amounts or case.stored):
         return
-    for code, where, interval in _wholes(case):
-        dials = _dials(case, code)
-        if dials is None:
-            continue
-        integral, unit, count = dials
+    for code, where, interval, (integral, unit, count) in _wholes(case):
         if abs(EXACT.subtract(integral, interval)) > allowed(case.profile, integral, unit, count):
             told = {"register": code, "integral": text(integral), "interval": text(interval)}
             yield where, told | {"delta": text(EXACT.subtract(integral, interval)), "unit": text(unit)}
@@ -112,7 +114,8 @@ def interval_flat(case: Case) -> Iterator[Objection]:
     if length < 2:
         return
     for code, blocks in case.profiles.items():
-        found = _run(length).search(_in_a_row(blocks))
+        values = _in_a_row(blocks)
+        found = _run(length).search(values) if _may_hang(values, length) else None
         if found is not None:
             block = _block_at(blocks, found.string.count(",", 0, found.start(1)))
             told = {"register": code, "value": text(Decimal(found[1])), "count": str(found[0].lstrip(",").count(",") + 1)}
@@ -145,7 +148,7 @@ def peak_dip(case: Case) -> Iterator[Objection]:
         whole = [block for block in blocks if case.timing.calendar.works(block.day) and _is_regular(block)]
         if not whole or REGISTERS[code].quantity is not Quantity.ACTIVE_RECEIVED:
             continue
-        for first, last in _stretches(hours):
+        for first, last in _may_dip(whole, _stretches(hours), float(floor)):
             around = min(_mean(whole, first - 1, first), _mean(whole, last + 1, last + 2))
             peak = _mean(whole, first, last + 1)
             if 0 <= peak < EXACT.multiply(around, floor):
@@ -169,18 +172,22 @@ RULES: Final[dict[Rule, Severity]] = {
 """Rules that a reading without blocks need not be asked about, with their own weights."""
 
 
-def _wholes(case: Case) -> Iterator[tuple[str, str, Decimal]]:
-    """What interval values come to for the whole period with ratio and losses and without the constant part: by code, with its place."""
+def _wholes(case: Case) -> Iterator[tuple[str, str, Decimal, _Dials]]:
+    """What interval values come to for the whole period with ratio and losses and without the constant part, beside its dials.
+
+    By code, with its place; a code whose dials did not advance in the period, or that has no value for some of it, is not told.
+    """
     meter = case.meter
     for code, blocks in case.amounts.items():
-        if REGISTERS.get(code) is not None and _is_whole(blocks, case.period, case.profile.zone):
+        dials = _dials(case, code) if code in REGISTERS else None
+        if dials is not None and _is_whole(blocks, case.period, case.profile.zone):
             first = blocks[0]
             ratio = _ONE if first.ratio_applied else meter.ratio
             losses = _ZERO if first.losses_applied else meter.losses
-            yield code, first.where, consumption(total(blocks, case.period) or _ZERO, _ZERO, ratio, losses)
+            yield code, first.where, consumption(total(blocks, case.period) or _ZERO, _ZERO, ratio, losses), dials
     for (period, code), amount in case.stored.items():
-        if period == case.period and code not in case.amounts and case.values:
-            yield code, case.new.where, EXACT.subtract(amount, meter.losses_constant if code == WHOLE else _ZERO)
+        if period == case.period and code not in case.amounts and case.values and (dials := _dials(case, code)) is not None:
+            yield code, case.new.where, EXACT.subtract(amount, meter.losses_constant if code == WHOLE else _ZERO), dials
 
 
 def _is_whole(blocks: Sequence[IntervalBlock], period: str, zone: str) -> bool:
@@ -194,7 +201,7 @@ def _is_whole(blocks: Sequence[IntervalBlock], period: str, zone: str) -> bool:
     return sum(len(values) - values.count("") for values in there) == wanted
 
 
-def _dials(case: Case, code: str) -> tuple[Decimal, Decimal, int] | None:
+def _dials(case: Case, code: str) -> _Dials | None:
     """What the dials of a quantity advanced in the period, with ratio and losses, one unit of them, and how many they are.
 
     The register that runs round the clock, else all zones; None where one of them has no advance for this period.
@@ -249,9 +256,11 @@ def _ahead(block: IntervalBlock, today: date) -> date | None:
 
 def _spike(written: str, limit: Decimal) -> tuple[Decimal, Decimal] | None:
     """By which share the highest value exceeds the third highest, and the highest; None where that is within the limit."""
-    values = sorted(map(Decimal, filter(None, written.split(","))))
-    if len(values) < 3 or values[-3] <= 0:
+    told = list(filter(None, written.split(",")))
+    rough = sorted(map(float, told))
+    if len(rough) < 3 or rough[-3] <= 0 or rough[-1] - rough[-3] < rough[-3] * float(limit) * (1 - _NEAR):
         return None
+    values = sorted(map(Decimal, told))
     excess = EXACT.subtract(values[-1], values[-3])
     return (excess / values[-3], values[-1]) if excess > EXACT.multiply(values[-3], limit) else None
 
@@ -260,6 +269,12 @@ def _spike(written: str, limit: Decimal) -> tuple[Decimal, Decimal] | None:
 def _run(length: int) -> re.Pattern[str]:
     """So many equal texts in a row between commas, none of them a zero."""
     return re.compile(rf"(?:^|,)(?!-?0*\.?0*(?:,|$))([^,]++)(?:,\1(?=,|$)){{{length - 1},}}")
+
+
+def _may_hang(values: str, length: int) -> bool:
+    """Whether some value is the same as the one so many places on: a first look that costs no search."""
+    told = values.split(",")
+    return any(map(eq, told, islice(told, length - 1, None)))
 
 
 def _in_a_row(blocks: Sequence[IntervalBlock]) -> str:
@@ -291,6 +306,21 @@ def _stretches(hours: Sequence[int]) -> list[tuple[int, int]]:
     """First and last hour of each run of hours that has an hour of the same day before it and one after it."""
     runs = [[hour for _, hour in group] for _, group in groupby(enumerate(sorted(set(hours))), lambda one: one[1] - one[0])]
     return [(run[0], run[-1]) for run in runs if run[0] > 0 and run[-1] < _HOURS - 1]
+
+
+def _may_dip(blocks: Sequence[IntervalBlock], stretches: Sequence[tuple[int, int]], floor: float) -> list[tuple[int, int]]:
+    """The stretches of hours whose mean may lie so far below the hours around it."""
+    each = 60 // MINUTES[blocks[0].step]
+    sums = list(map(sum, zip(*(map(float, block.written.split(",")) for block in blocks), strict=True)))
+
+    def mean(first: int, end: int) -> float:
+        return sum(sums[first * each : end * each]) / (end - first)
+
+    return [
+        (first, last)
+        for first, last in stretches
+        if mean(first, last + 1) <= min(mean(first - 1, first), mean(last + 1, last + 2)) * floor * (1 + _NEAR)
+    ]
 
 
 def _mean(blocks: Sequence[IntervalBlock], first: int, end: int) -> Decimal:
