@@ -102,7 +102,7 @@ def billing(lasting_billing: Billing) -> Billing:
 @pytest.fixture
 def name() -> str:
     """A name for the files and keys of one test."""
-    return f"b{uuid.uuid4().hex[:8]}"
+    return f"n{uuid.uuid4().hex[:8]}"
 
 
 def row(key: str, meter: str = "1", value: str = "5") -> str:
