@@ -1,7 +1,7 @@
 """The moments of an archive's rows: dates and hours as devices write them, and the places in blocks that they come to."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -147,7 +147,7 @@ def at_ends(moments: Sequence[Moment], others: frozenset[int]) -> bool | None:
     return 24 in own or (first.hour == 1 and last.hour == 0 and last.day > first.day)
 
 
-def place_hours(rows: Iterable[int], moments: Sequence[Moment], zone: str, *, ends: bool) -> Placed:
+def place_hours(rows: Iterable[int], moments: Mapping[int, Moment] | Sequence[Moment], zone: str, *, ends: bool) -> Placed:
     """Put hourly rows into local days; the hour that comes twice in autumn is taken twice, in the order of the rows."""
     placed = Placed({}, [], [])
     for row in rows:
@@ -170,7 +170,7 @@ def place_hours(rows: Iterable[int], moments: Sequence[Moment], zone: str, *, en
     return placed
 
 
-def place_days(rows: Iterable[int], moments: Sequence[Moment], step: Step, zone: str) -> Placed:
+def place_days(rows: Iterable[int], moments: Mapping[int, Moment] | Sequence[Moment], step: Step, zone: str) -> Placed:
     """Put daily rows into months, monthly rows into years."""
     placed = Placed({}, [], [])
     for row in rows:

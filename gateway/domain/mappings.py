@@ -1,0 +1,183 @@
+"""A mapping: how one partner's table is read, as a flat document that an analyst writes and every reading names by its version."""
+
+import codecs
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway.domain.problems import Misconfigured
+from gateway.domain.profile import Name
+from gateway.domain.readings import INTERVALS, REGISTERS, Step
+
+Field = Literal[
+    "meter", "agreement", "location", "point", "period", "day", "clock", "register", "quantity", "zone", "value", "previous", "row_key"
+]
+WHOSE: Final[tuple[Field, ...]] = ("meter", "point")
+"""Columns of which one must be there, unless the meter is told beside the file or by its sheet."""
+Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+"""A column by its number, from 1."""
+Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]
+"""A column by what its header may say; without case, blanks and punctuation, with a unit behind a comma or in brackets or without."""
+
+UNITS: Final[dict[str, tuple[str, Decimal, Decimal]]] = {
+    "Wh": ("kWh", Decimal(1), Decimal(1000)),
+    "kWh": ("kWh", Decimal(1), Decimal(1)),
+    "MWh": ("kWh", Decimal(1000), Decimal(1)),
+    "varh": ("kvarh", Decimal(1), Decimal(1000)),
+    "kvarh": ("kvarh", Decimal(1), Decimal(1)),
+    "Mvarh": ("kvarh", Decimal(1000), Decimal(1)),
+    "l": ("m3", Decimal(1), Decimal(1000)),
+    "m3": ("m3", Decimal(1), Decimal(1)),
+    "Mcal": ("Gcal", Decimal(1), Decimal(1000)),
+    "Gcal": ("Gcal", Decimal(1), Decimal(1)),
+    "GJ": ("Gcal", Decimal(1), Decimal("4.1868")),
+}
+"""Units that a file may use: the register's own unit, by what a value is multiplied and by what it is then divided."""
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the bytes are read. What is left out is told by the file itself.
+
+    `encoding`: name of the encoding of a text or DBF. `delimiter`: of a text. `sheets`: names of the sheets to read; else all that are
+    not hidden. `header`: whether the table has a row of column names; without it every column is told by its number.
+    """
+
+    encoding: str = ""
+    delimiter: Annotated[str, msgspec.Meta(max_length=1)] = ""
+    sheets: tuple[str, ...] = ()
+    header: bool = True
+
+
+class ValueColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A column of values of one register. `volume`: amounts of the period instead of what a dial shows."""
+
+    column: Place | Words
+    register: str
+    unit: str = ""
+    volume: bool = False
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the values contain already (legal-entity manual, figure 14: «Вид показаний»)."""
+
+    ratio: bool = False
+    losses: bool = False
+
+
+class Control(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The last row by which a file vouches for itself; one that is not true refuses the file whole.
+
+    `mark`: what its first cell begins with. `count`: number of its cell that says how many rows there are, 0 for none; the mark itself is
+    no part of it. `sums`: number of the cell that says what a field adds up to. `needed`: whether a file without it is refused.
+    """
+
+    mark: Annotated[str, msgspec.Meta(min_length=1)] = "="
+    count: Annotated[int, msgspec.Meta(ge=0)] = 1
+    sums: dict[Field, Place] = {}
+    needed: bool = True
+
+
+class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole document. `name` is the kind of file that profiles and senders name.
+
+    `layout`: `register` is a row for each meter, or for each of its registers; `series` a row for each interval of time.
+    `columns`: where each field stands, by number or by the words of the header. `values`: columns of values whose register the document
+    knows; without them `value` stands in `columns` with `register`, or with `quantity` and `zone`, beside it.
+    `register`: of values whose row does not say it. `unit`: of all values, else the register's own. `quantities`, `zones`: what the words
+    in such cells mean. `step`, `label`: of a series, what a row lasts and whether its moment is the interval's `start` or `end`; empty:
+    told by the moments.
+    `period_from`: where the period of a reading comes from when no column says it: `told` beside the file, the month of the reading's
+    `day`, or the month `before` it. `noon` is when a reading of a day was taken.
+    `zone_name`: IANA zone of its times, else the utility's. `passed`: first words of rows that are no data. `crosswalk`: document with
+    this partner's codes; `crosswalk_only`: a code that it does not have refuses its meter.
+    """
+
+    name: Name
+    title: str
+    layout: Literal["register", "series"] = "register"
+    file: File = File()
+    across: bool = False
+    columns: dict[Field, Place | Words] = {}
+    values: tuple[ValueColumn, ...] = ()
+    register: str = ""
+    unit: str = ""
+    quantities: dict[str, Words] = {}
+    zones: dict[str, Words] = {}
+    step: Literal["", "PT1H", "P1D"] = ""
+    label: Literal["", "start", "end"] = ""
+    period_from: Literal["told", "day", "before"] = "told"
+    zone_name: str = ""
+    applied: Applied = Applied()
+    passed: tuple[str, ...] = ("итого", "всего", "разом", "усього", "total")
+    control: Control | None = None
+    crosswalk: Name | None = None
+    crosswalk_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself, each with the key that says it."""
+        if self.zone_name:
+            try:
+                ZoneInfo(self.zone_name)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError(f"zone_name: {self.zone_name!r} is not an IANA time zone") from error
+        if self.file.encoding and not _encoding(self.file.encoding):
+            raise ValueError(f"file: there is no encoding {self.file.encoding!r}")
+        if not self.file.header and (named := [place for place in (*self.columns.values(), *_places(self)) if not isinstance(place, int)]):
+            raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
+        _check_values(self)
+
+
+def _check_values(mapping: Mapping) -> None:
+    series = mapping.layout == "series"
+    known = INTERVALS if series else REGISTERS
+    for place, column in enumerate(mapping.values):
+        _check_unit(f"values: {place}", column.register, column.unit, known)
+    if mapping.register:
+        _check_unit("register", mapping.register, mapping.unit, known)
+    if mapping.across and not (series and mapping.register and mapping.file.header):
+        raise ValueError("across: only a series with a header and a `register`")
+    if not mapping.values and not mapping.across and "value" not in mapping.columns:
+        raise ValueError("columns: `value` is missing, and there are no `values`")
+    told = mapping.values or mapping.register or mapping.columns.keys() & {"register", "quantity"}
+    if not told:
+        raise ValueError("register: nothing says which register a value is of")
+    if series and "day" not in mapping.columns:
+        raise ValueError("columns: a series needs `day`")
+    if mapping.period_from != "told" and "day" not in mapping.columns:
+        raise ValueError("period_from: there is no column `day`")
+
+
+def _check_unit(key: str, register: str, unit: str, known: object) -> None:
+    kinds = INTERVALS if known is INTERVALS else REGISTERS
+    if register not in kinds:
+        raise ValueError(f"{key}: there is no register {register!r}")
+    if unit and (unit not in UNITS or UNITS[unit][0] != kinds[register].unit):
+        raise ValueError(f"{key}: {unit!r} is no unit of {register}")
+
+
+def _places(mapping: Mapping) -> tuple[int | tuple[str, ...], ...]:
+    return tuple(column.column for column in mapping.values)
+
+
+def _encoding(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
+
+
+STEPS: Final = {step.value: step for step in (Step.HOUR, Step.DAY)}
+
+_LEARNED: Final = msgspec.json.Decoder(Mapping)
+"""As in `profile.py`: a type is learned on import, before there are threads."""
+
+
+def read_mapping(document: bytes) -> Mapping:
+    """Read a mapping document (TOML). Raises Misconfigured naming the wrong key and its path."""
+    try:
+        return msgspec.toml.decode(document, type=Mapping)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"mapping: {error}") from error

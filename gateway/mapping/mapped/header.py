@@ -1,0 +1,133 @@
+"""Where the fields of a mapping stand in a table: by the words of its header, over one row or two, or by their numbers."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from gateway.domain.mappings import WHOSE, Field
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.problems import Problem
+from gateway.mapping.cells import Cell
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.tables import Table
+
+ROWS: Final = 60
+"""Among so many first rows of a table a header is looked for."""
+_WIDEST: Final = 1024
+_LONGEST: Final = 200
+_unit: Final = re.compile(r"(.+?)\s*[,(\[]\s*[^,()\[\]]+[)\]]?\s*").fullmatch
+"""Words and, behind a comma or in brackets, their unit."""
+
+Slot = tuple[str, int]
+"""What a column is for: a field and 0, or nothing and the number of one of the document's `values`, from 1."""
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The row of a table that its column names stand in, -1 without one, and the column of each thing that a document looks for."""
+
+    row: int
+    slots: Mapping[Slot, int]
+
+    def column(self, field: Field) -> int | None:
+        """The column of a field, None where the table has none."""
+        return self.slots.get((field, 0))
+
+
+def words_of(document: Document) -> dict[str, Slot]:
+    """Every folded word of a document -> what its column is for."""
+    return {fold(word): slot for slot, place in _places(document) if not isinstance(place, int) for word in place}
+
+
+def header_of(table: Table, document: Document) -> Header | None:
+    """The first row that holds all that the document cannot do without, None when there is none; by numbers alone it is before the rows."""
+    if not document.file.header:
+        return Header(-1, {slot: place - 1 for slot, place in _places(document) if isinstance(place, int)})
+    names = words_of(document)
+    for index in range(min(len(table.rows), ROWS)):
+        header = _at(table, index, names, document)
+        if header is not None and not _lacking(header, document):
+            return header
+    return None
+
+
+def missing(table: Table, document: Document) -> list[Problem]:
+    """What the row that looks most like the header lacks; `header_not_found` when no row looks like one."""
+    names = words_of(document)
+    found = [header for index in range(min(len(table.rows), ROWS)) if (header := _at(table, index, names, document)) is not None]
+    best = max(found, key=lambda header: len(header.slots), default=None)
+    if best is None or len(best.slots) < 2:
+        return [Problem(code="header_not_found", where=table.where(0, 0) if table.rows else table.name)]
+    where = table.where(best.row, 0)
+    return [Problem(code="column_missing", where=where, values={"column": name}) for name in _lacking(best, document)]
+
+
+def known(rows: Sequence[Sequence[Cell]], document: Document) -> int:
+    """How many of a document's columns the best of these rows names, 0 when none can be the header; for telling delimiters apart."""
+    table = Table("", False, 0, 0, [list(row) for row in rows[:ROWS]], [])
+    header = header_of(table, document)
+    return len(header.slots) if header is not None else 0
+
+
+def _places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
+    for field, place in document.columns.items():
+        yield (field, 0), place
+    for number, column in enumerate(document.values, 1):
+        yield ("", number), column.column
+
+
+def _at(table: Table, index: int, names: Mapping[str, Slot], document: Document) -> Header | None:
+    row = table.rows[index]
+    if not any(isinstance(cell, str) and cell for cell in row[:_WIDEST]):
+        return None
+    slots: dict[Slot, int] = {slot: place - 1 for slot, place in _places(document) if isinstance(place, int)}
+    above = _carried(table.rows[index - 1]) if index else ()
+    for column, cell in enumerate(row[:_WIDEST]):
+        slot = next((names[words] for words in _readings(cell, above[column] if column < len(above) else "") if words in names), None)
+        if slot is not None:
+            slots.setdefault(slot, column)
+    return Header(index, slots)
+
+
+def _readings(cell: Cell, above: str) -> Iterator[str]:
+    """The words that a cell may be read as: its own, without a unit, and behind those of the cell that spans it above."""
+    if not isinstance(cell, str) or len(cell) > _LONGEST:
+        return
+    told = cell.strip()
+    if told:
+        yield fold(told)
+        if bare := _unit(told):
+            yield fold(bare[1])
+    if above:
+        yield fold(f"{above} {told}")
+
+
+def _carried(row: Sequence[Cell]) -> list[str]:
+    """The cells of a row as they look: a merged cell stands in its first column and is meant for those to its right."""
+    found: list[str] = []
+    last = ""
+    for cell in row[:_WIDEST]:
+        last = cell.strip() if isinstance(cell, str) and len(cell) <= _LONGEST and cell.strip() else last
+        found.append(last)
+    return found
+
+
+def _lacking(header: Header, document: Document) -> list[str]:
+    """The names of columns without which nothing can be read."""
+    wanted: list[Field] = [] if document.values or document.across else ["value"]
+    wanted += [field for field in cast("tuple[Field, ...]", ("day", "register", "quantity")) if field in document.columns]
+    if document.layout == "register":
+        wanted = [field for field in wanted if field != "day"]
+    lacking = [_name(document, (field, 0)) for field in wanted if header.column(field) is None]
+    if document.values and not any(("", number) in header.slots for number, _ in enumerate(document.values, 1)):
+        lacking.append(_name(document, ("", 1)))
+    whose = [field for field in WHOSE if field in document.columns]
+    if whose and all(header.column(field) is None for field in whose):
+        lacking.append(_name(document, (whose[0], 0)))
+    return lacking
+
+
+def _name(document: Document, slot: Slot) -> str:
+    place = document.columns[cast("Field", slot[0])] if slot[0] else document.values[slot[1] - 1].column
+    return str(place) if isinstance(place, int) else place[0]

@@ -1,0 +1,170 @@
+"""Cells of a mapped table as what they mean: codes, exact numbers in the register's unit, periods, days; each with its place."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from gateway.domain.mappings import UNITS, Field
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.problems import Problem
+from gateway.domain.readings import EXACT
+from gateway.domain.windows import month
+from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.heat_moments import Clock, Day, read_clock, read_day
+from gateway.mapping.mapped.header import Header
+from gateway.mapping.tables import Table
+
+_PLACES: Final = Decimal("0.000001")
+_ROUGH: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_NOON: Final = time(12)
+_short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
+
+
+class Rows:
+    """The rows of one table below its header, without those that are no data."""
+
+    def __init__(self, table: Table, header: Header, document: Document) -> None:
+        """Look through them once: totals, repeated headers and the control row are passed over."""
+        self.table, self.header, self.document = table, header, document
+        self.spoilt = {problem.where: problem for problem in table.problems}
+        self.passed = frozenset(map(fold, document.passed))
+        self.control = self._control()
+
+    def numbers(self) -> Iterator[int]:
+        """The rows of data."""
+        first = self.table.rows[self.header.row] if self.header.row >= 0 else None
+        columns = [column for column in self.header.slots.values() if column >= 0]
+        for number in range(self.header.row + 1, len(self.table.rows)):
+            row = self.table.rows[number]
+            if number == self.control or row == first or not any(row[column] != "" for column in columns if column < len(row)):
+                continue
+            if self._first_word(row) not in self.passed:
+                yield number
+
+    def cell(self, row: int, column: int) -> Cell:
+        """A cell as it stands in the file. Raises CellError with the problem of one that cannot be trusted."""
+        cells = self.table.rows[row]
+        if self.spoilt and (problem := self.spoilt.get(self.table.where(row, column))) is not None:
+            raise CellError(problem.code, problem.values.get("value", ""))
+        return cells[column] if column < len(cells) else ""
+
+    def where(self, row: int, column: int) -> str:
+        """The place of a cell as its sender knows it."""
+        return self.table.where(row, column)
+
+    def code(self, row: int, field: Field, problems: list[Problem]) -> str:
+        """The code in a field's cell; what is wrong with it goes to `problems`."""
+        column = self.header.column(field)
+        if column is None:
+            return ""
+        try:
+            return cell_code(self.cell(row, column))
+        except CellError as error:
+            problems.append(error.at(self.where(row, column)))
+            return ""
+
+    def amount(self, row: int, column: int, unit: str, problems: list[Problem]) -> Decimal | None:
+        """The number in a cell, in the register's own unit; None where the cell says that there is none."""
+        try:
+            found = cell_number(self.cell(row, column))
+        except CellError as error:
+            problems.append(error.at(self.where(row, column)))
+            return None
+        return None if found is None else converted(found, unit)
+
+    def day(self, row: int, problems: list[Problem]) -> Day | None:
+        """The day of a row, None where none is told."""
+        column = self.header.column("day")
+        if column is None:
+            return None
+        try:
+            cell = self.cell(row, column)
+        except CellError as error:
+            problems.append(error.at(self.where(row, column)))
+            return None
+        found = None if cell == "" else read_day(cell)
+        if isinstance(found, CellError):
+            problems.append(found.at(self.where(row, column)))
+            return None
+        return found
+
+    def clock(self, row: int, problems: list[Problem]) -> Clock | None:
+        """The hour of a row in a column of its own, None where none is told."""
+        column = self.header.column("clock")
+        if column is None:
+            return None
+        found = read_clock(self.cell(row, column))
+        if isinstance(found, CellError):
+            problems.append(found.at(self.where(row, column)))
+            return None
+        return found
+
+    def period(self, row: int, problems: list[Problem]) -> str:
+        """The period that a row names: `2025-10`, `10.2025`, `октябрь 2025`, `1025` or a day of it; empty where it names none."""
+        column = self.header.column("period")
+        cell = self.cell(row, column) if column is not None else ""
+        if column is None or cell == "":
+            return ""
+        if (period := period_of(cell)) is None:
+            problems.append(CellError("period_invalid", cell).at(self.where(row, column)))
+            return ""
+        return period
+
+    def _control(self) -> int | None:
+        """The last filled row when it begins with the mark of a control row."""
+        if self.document.control is None:
+            return None
+        for number in range(len(self.table.rows) - 1, self.header.row, -1):
+            first = next((cell for cell in self.table.rows[number] if cell != ""), "")
+            if first != "":
+                return number if str(first).startswith(self.document.control.mark) else None
+        return None
+
+    @staticmethod
+    def _first_word(row: list[Cell]) -> str:
+        cell = next((cell for cell in row if cell != ""), "")
+        return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""
+
+
+def converted(value: Decimal, unit: str) -> Decimal:
+    """A value in the register's own unit; one that has to be divided by what leaves no end is rounded half to even at six places."""
+    if not unit:
+        return value
+    _, times, by = UNITS[unit]
+    multiplied = EXACT.multiply(value, times)
+    if by == 1:
+        return multiplied
+    exact = _ROUGH.divide(multiplied, by)
+    return exact if EXACT.multiply(exact, by) == multiplied else exact.quantize(_PLACES, context=_ROUGH)
+
+
+def instant(day: date, clock: Clock | None, zone: str) -> datetime:
+    """When a reading of a day was taken: at its hour when one is told, else at noon."""
+    here = ZoneInfo(zone)
+    if clock is None:
+        return datetime.combine(day, _NOON, here)
+    return (
+        datetime.combine(day, time(clock.hour % 24), here)
+        if clock.hour < 24
+        else datetime.combine(date.fromordinal(day.toordinal() + 1), time(), here)
+    )
+
+
+@lru_cache(maxsize=256)
+def period_of(cell: Cell) -> str | None:
+    """The month that a cell names, `YYYY-MM`; None when it names none."""
+    if isinstance(cell, str):
+        told = cell.strip()
+        if short := _short(told):
+            return f"20{short[2]}-{short[1]}"
+        try:
+            return f"{month(told):%Y-%m}"
+        except ValueError:
+            pass
+    found = read_day(cell)
+    return None if isinstance(found, CellError) else f"{found.day:%Y-%m}"

@@ -1,0 +1,164 @@
+"""Rows of time: a row for each hour or day, columns of values, become blocks of one MeterReading a meter and month."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+
+import msgspec
+
+from gateway.domain.mappings import STEPS
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.problems import Problem
+from gateway.domain.readings import IntervalBlock, MeterReading, Step
+from gateway.domain.readings import written as joined
+from gateway.mapping import Envelope
+from gateway.mapping.cells import CellError, cell_code
+from gateway.mapping.heat_moments import MISSING, Moment, at_ends, labels, moment, place_days, place_hours, step_of
+from gateway.mapping.mapped.partner import Code, Codes
+from gateway.mapping.mapped.reader import Rows
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column of values: its register and unit, and the meter that its header names, empty where the rows name it."""
+
+    place: int
+    register: str
+    unit: str = ""
+    meter: str = ""
+
+
+class Owned(msgspec.Struct):
+    """The rows of one meter: those of each column."""
+
+    code: Code
+    where: str
+    rows: dict[Column, list[int]] = msgspec.field(default_factory=dict)
+    problems: list[Problem] = msgspec.field(default_factory=list)
+
+
+class Times(msgspec.Struct):
+    """The moments of a table's rows, how long each lasts, and the labels that only a beginning or only an end can be."""
+
+    moments: dict[int, Moment]
+    step: Step
+    labels: frozenset[int]
+
+
+class Series:
+    """Reads rows of time into blocks."""
+
+    def __init__(self, document: Document, codes: Codes, envelope: Envelope) -> None:
+        """Nothing is read yet. The zone of the document outranks the one told beside the file."""
+        self.document, self.codes, self.envelope = document, codes, envelope
+        self.zone = document.zone_name or envelope.zone
+
+    def read(self, rows: Rows, told: str = "") -> Iterator[MeterReading]:
+        """What a table says of each meter and month. `told`: whose the table is when no cell says it."""
+        problems: list[Problem] = []
+        times = self._times(rows, problems)
+        for owned in self._owners(rows, times, told).values():
+            owned.problems += problems
+            blocks = [block for column in owned.rows for block in self._blocks(rows, owned, column, times)]
+            yield from self._readings(owned, sorted(blocks, key=lambda block: (block.day.year, block.day.month)))
+
+    def _times(self, rows: Rows, problems: list[Problem]) -> Times:
+        """The moment of every row; a midnight written with the day that it ends (31.10, 23:00, then 31.10, 0:00) is that day's hour 24."""
+        moments: dict[int, Moment] = {}
+        last: Moment | None = None
+        for row in rows.numbers():
+            day, clock = rows.day(row, problems), rows.clock(row, problems)
+            one = None if day is None else moment(day, clock)
+            if not isinstance(one, Moment):
+                continue
+            if last is not None and one.told and not one.hour and last.hour == 23 and last.day == one.day:
+                one = msgspec.structs.replace(one, hour=24)
+            moments[row] = last = one
+        step = STEPS.get(self.document.step) or step_of(list(moments.values())) or Step.HOUR
+        return Times(moments, step, labels(moments.values()))
+
+    def _owners(self, rows: Rows, times: Times, told: str) -> dict[tuple[str, ...], Owned]:
+        """Whose each row and column is."""
+        columns = self._columns(rows)
+        found: dict[tuple[str, ...], Owned] = {}
+        for row in times.moments:
+            wrong: list[Problem] = []
+            meter, point, agreement = (rows.code(row, field, wrong) for field in ("meter", "point", "agreement"))
+            for column in columns:
+                identity = (column.meter or meter or ("" if point else told), point, agreement)
+                owned = found.get(identity)
+                if owned is None:
+                    owned = found[identity] = self._owned(identity, rows.where(row, rows.header.column("meter") or column.place))
+                owned.rows.setdefault(column, []).append(row)
+                owned.problems += wrong
+        return found
+
+    def _owned(self, identity: tuple[str, ...], where: str) -> Owned:
+        code, problem = self.codes.of(*identity)
+        owned = Owned(code, where)
+        if problem is not None:
+            owned.problems.append(msgspec.structs.replace(problem, where=where))
+        if not (code.meter or code.point):
+            owned.problems.append(Problem(code="meter_missing", where=where))
+        return owned
+
+    def _columns(self, rows: Rows) -> list[Column]:
+        document, header = self.document, rows.header
+        if document.across:
+            return list(self._across(rows))
+        told = [(header.slots.get(("", place)), one.register, one.unit) for place, one in enumerate(document.values, 1)]
+        told = told or [(header.column("value"), document.register, "")]
+        return [Column(at, register, unit or document.unit) for at, register, unit in told if at is not None]
+
+    def _across(self, rows: Rows) -> Iterator[Column]:
+        """The columns behind the moment whose header is a meter's number."""
+        taken = set(rows.header.slots.values())
+        for place, cell in enumerate(rows.table.rows[rows.header.row]):
+            if place > min(taken) and place not in taken and cell != "":
+                try:
+                    yield Column(place, self.document.register, self.document.unit, cell_code(cell))
+                except CellError:
+                    continue
+
+    def _blocks(self, rows: Rows, owned: Owned, column: Column, times: Times) -> Iterator[IntervalBlock]:
+        values = {row: rows.amount(row, column.place, column.unit, owned.problems) for row in owned.rows[column]}
+        own = [times.moments[row] for row in values]
+        if times.step is Step.HOUR:
+            ends = self.document.label == "end" or (not self.document.label and bool(at_ends(own, times.labels)))
+            placed = place_hours(values, times.moments, self.zone, ends=ends)
+        else:
+            placed = place_days(values, times.moments, times.step, self.zone)
+        odd = [("moment_repeated", row) for row in placed.twice] + [("hour_nonexistent", row) for row in placed.nowhere if values[row]]
+        for code, row in odd:
+            told = {"register": column.register, "moment": times.moments[row].label(times.step)}
+            owned.problems.append(Problem(code=code, where=rows.where(row, column.place), values=told))
+        applied = self.document.applied
+        for day, slots in sorted(placed.blocks.items()):
+            told_rows = [row for row in slots if row != MISSING]
+            if any(values[row] is not None for row in told_rows):
+                yield IntervalBlock(
+                    register=column.register,
+                    step=times.step,
+                    day=day,
+                    written=joined([values[row] if row != MISSING else None for row in slots]),
+                    ratio_applied=applied.ratio or self.envelope.ratio_applied,
+                    losses_applied=applied.losses or self.envelope.losses_applied,
+                    where=rows.table.span(column.place, min(told_rows), max(told_rows)),
+                )
+
+    def _readings(self, owned: Owned, blocks: Sequence[IntervalBlock]) -> Iterator[MeterReading]:
+        """One for each month; what is wrong with the meter stands with the first."""
+        months: Mapping[str, list[IntervalBlock]] = {
+            month: list(same) for month, same in groupby(blocks, key=lambda block: f"{block.day:%Y-%m}")
+        }
+        problems = tuple(owned.problems)
+        for month, same in (months or ({self.envelope.period: []} if problems else {})).items():
+            yield MeterReading(
+                meter=owned.code.meter,
+                readings=(),
+                agreement=owned.code.agreement or self.envelope.agreement,
+                point=owned.code.point,
+                period=month,
+                where=owned.where,
+                problems=problems,
+                blocks=tuple(same),
+            )
+            problems = ()

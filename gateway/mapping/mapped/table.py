@@ -1,0 +1,77 @@
+"""A table read by a mapping document, as a format of its own: one for every mapping that is shipped or that a utility has."""
+
+from collections.abc import Iterator
+
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
+from gateway.mapping import Envelope, Format
+from gateway.mapping.delimited import is_delimited, read_delimited
+from gateway.mapping.mapped.control import verify
+from gateway.mapping.mapped.header import Header, header_of, known, missing
+from gateway.mapping.mapped.partner import Codes
+from gateway.mapping.mapped.reader import Rows
+from gateway.mapping.mapped.register import Register
+from gateway.mapping.mapped.series import Series
+from gateway.mapping.sheet_owner import named, owner
+from gateway.mapping.tables import Table, look, read_tables
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
+
+
+class Mapped(Format, frozen=True, kw_only=True):
+    """Reads workbooks, delimited texts and DBF by a mapping; a wrong row refuses its meter and no other, a lying control row the file."""
+
+    mapping: Document
+    codes: Codes = Codes()
+    limits: Limits = Limits()
+
+    def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
+        """Tell by its header; a table without one is never guessed at and must be named."""
+        if not body or not self.mapping.file.header:
+            return False
+        if kind_of(body) in ("xlsx", "xls"):
+            return any(header_of(table, self.mapping) is not None for table in self._chosen(look(body, self.limits)))
+        return is_delimited(body, lambda rows: known(rows, self.mapping))
+
+    def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
+        """One MeterReading per meter, period and instant. Raises Rejected when there is no header, no value, or the control row lies."""
+        found = self._headed(self._chosen(self._tables(body)))
+        readings: list[MeterReading] = []
+        for table, header in found:
+            rows = Rows(table, header, self.mapping)
+            if self.mapping.control is not None:
+                verify(rows, self.mapping.control)
+            whose = envelope.meter or _whose(table, header)
+            if self.mapping.layout == "series":
+                readings += Series(self.mapping, self.codes, envelope).read(rows, whose)
+            else:
+                readings += Register(self.mapping, self.codes, envelope).read(rows, whose)
+        if not readings:
+            raise Rejected(Problem(code="nothing_to_take", where=found[0][0].name))
+        problems = [problem for reading in readings for problem in reading.problems]
+        if len(problems) > self.limits.file_problems:
+            limit = str(self.limits.file_problems)
+            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
+        return iter(readings)
+
+    def _tables(self, body: bytes) -> tuple[Table, ...]:
+        if kind_of(body) == "text":
+            return (read_delimited(body, self.limits, lambda rows: known(rows, self.mapping)),)
+        return read_tables(body, self.limits)
+
+    def _chosen(self, tables: tuple[Table, ...]) -> list[Table]:
+        names = self.mapping.file.sheets
+        return [table for table in tables if table.rows and (table.name in names if names else not table.hidden)]
+
+    def _headed(self, tables: list[Table]) -> list[tuple[Table, Header]]:
+        found = [(table, header) for table in tables if (header := header_of(table, self.mapping)) is not None]
+        if not found:
+            raise Rejected(*(missing(tables[0], self.mapping) if tables else [Problem(code="header_not_found")]))
+        return found
+
+
+def _whose(table: Table, header: Header) -> str:
+    """The meter that a cell above the header names, else the sheet's name."""
+    cells = ((row, column) for row in range(header.row) for column in range(len(table.rows[row])))
+    return owner(table, cells).meter or named(table)
