@@ -91,7 +91,7 @@ class Worker:
 
     def translate_one(self) -> bool:
         """Translate one waiting file; False when none waits."""
-        return pipeline.translate(self.store, self.formats, worker=self.name, lease=self.lease, skew=self.skew)
+        return pipeline.translate(self.store, self.formats, self.settings.limits, worker=self.name, lease=self.lease, skew=self.skew)
 
     def deliver_one(self, target_id: int) -> bool:
         """Deliver one batch to a target; False when nothing is due."""

@@ -29,7 +29,7 @@ def export(args: argparse.Namespace) -> int:
     with _connection(args) as connection:
         found = documents.newest(connection, documents.utility(connection, args.utility))
     for one in found.values():
-        path = args.folder / one.kind / f"{one.name}.toml"
+        path = args.folder / one.kind / f"{one.name}{KINDS[one.kind]}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(one.body)
     print(f"Wrote {len(found)} documents of {args.utility} to {args.folder}.")
@@ -70,7 +70,7 @@ def rollback(args: argparse.Namespace) -> int:
     if args.version not in bodies:
         raise Misconfigured(f"{args.kind} {args.name!r} has no version {args.version}; there are 1 to {found[0].version}")
     key = (args.kind, args.name)
-    return _bring(args, {key: bodies[args.version]}, {key: f"{args.kind}/{args.name}.toml version {args.version}"})
+    return _bring(args, {key: bodies[args.version]}, {key: f"{args.kind}/{args.name}{KINDS[args.kind]} version {args.version}"})
 
 
 def _bring(args: argparse.Namespace, bodies: Mapping[Key, bytes], places: Mapping[Key, str]) -> int:
@@ -169,11 +169,12 @@ def _read(place: Path) -> Iterator[tuple[Key, Path]]:
     if not place.is_dir():
         yield (place.parent.name if place.parent.name in KINDS else "profile", place.stem), place
         return
-    strange = [path for path in sorted(place.rglob("*.toml")) if path.parent.parent != place or path.parent.name not in KINDS]
+    told = [path for suffix in sorted(set(KINDS.values())) for path in sorted(place.rglob(f"*{suffix}"))]
+    strange = [path for path in told if path.parent.parent != place or KINDS.get(path.parent.name) != path.suffix]
     if strange:
         raise Misconfigured(f"{', '.join(map(str, strange))}: documents lie in {' and '.join(f'{kind}/' for kind in KINDS)} of the folder")
-    for kind in KINDS:
-        for path in sorted((place / kind).glob("*.toml")):
+    for kind, suffix in KINDS.items():
+        for path in sorted((place / kind).glob(f"*{suffix}")):
             yield (kind, path.stem), path
 
 

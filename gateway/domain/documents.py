@@ -2,18 +2,22 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping as Table
 from datetime import date, datetime, time
 from typing import Any, Final
 
 import msgspec
 
 from gateway.domain.calendars import Calendar, read_calendar
+from gateway.domain.crosswalks import Crosswalk, crosswalk_faults, read_crosswalk
+from gateway.domain.mappings import Mapping, read_mapping
 from gateway.domain.profile import SERVICES, Profile, read_profile
 
-Document = Profile | Calendar
-KINDS: Final = ("calendar", "profile")
-"""Every kind of document, in the order in which they are told: what others name comes first."""
+Document = Profile | Calendar | Mapping | Crosswalk
+KINDS: Final = {"calendar": ".toml", "crosswalk": ".csv", "mapping": ".toml", "profile": ".toml"}
+"""Every kind of document with the ending of its file, in the order in which they are told: what others name comes first."""
+_TYPES: Final = {"calendar": Calendar, "mapping": Mapping, "profile": Profile}
+"""The kinds that are TOML."""
 
 _STAND_INS: Final[dict[str, dict[str, Any]]] = {
     "calendar": {"name": "x"},
@@ -28,6 +32,7 @@ _STAND_INS: Final[dict[str, dict[str, Any]]] = {
         "window": {"kind": "month_end"},
         "reading": {},
     },
+    "mapping": {"name": "x", "title": "", "columns": {"value": 1}, "register": "A+"},
 }
 """What stands in for a key that is missing or wrong, so that the rest of the document is looked at too."""
 _PLACE: Final = re.compile(r" - at `(?:key in )?\$((?:\.\w+)*)")
@@ -43,13 +48,22 @@ class Changed(msgspec.Struct, frozen=True):
     now: str | None
 
 
-def read(kind: str, body: bytes) -> Document:
-    """Read a document of a kind. Raises Misconfigured naming its first fault."""
-    return read_profile(body) if kind == "profile" else read_calendar(body)
+def read(kind: str, name: str, body: bytes) -> Document:
+    """Read a document of a kind; `name` is that of one that does not say its own. Raises Misconfigured naming its first fault."""
+    match kind:
+        case "profile":
+            return read_profile(body)
+        case "mapping":
+            return read_mapping(body)
+        case "crosswalk":
+            return read_crosswalk(body, name)
+    return read_calendar(body)
 
 
 def faults(kind: str, body: bytes) -> list[str]:
     """Everything that is wrong with a document, each with its line or with the path of its key; none when it may be used."""
+    if kind == "crosswalk":
+        return crosswalk_faults(body)
     try:
         table = tomllib.loads(body.decode())
     except UnicodeDecodeError as error:
@@ -65,10 +79,10 @@ def faults(kind: str, body: bytes) -> list[str]:
     return found
 
 
-def _first(kind: str, table: Mapping[str, Any]) -> str:
+def _first(kind: str, table: Table[str, Any]) -> str:
     """The first fault that a table still has, empty when it has none."""
     try:
-        msgspec.convert(table, Profile if kind == "profile" else Calendar, builtin_types=(datetime, date, time))
+        msgspec.convert(table, _TYPES[kind], builtin_types=(datetime, date, time))
     except msgspec.ValidationError as error:
         return str(error)
     return ""
@@ -111,6 +125,8 @@ def _flat(document: Document) -> dict[str, Any]:
             found[path] = frozenset(map(str, value)) if isinstance(value, list | tuple) else _text(value)
 
     found: dict[str, Any] = {}
+    if isinstance(document, Crosswalk):
+        return {link.code: " ".join(filter(None, (link.meter, link.point, link.agreement, link.register))) for link in document.links}
     walk(msgspec.to_builtins(document), "")
     return found
 

@@ -175,6 +175,17 @@ _LEARNED: Final = msgspec.json.Decoder(Mapping)
 """As in `profile.py`: a type is learned on import, before there are threads."""
 
 
+def label(name: str, version: int) -> str:
+    """How a reading names the mapping that made it: `water_register@3`; one that is shipped has no version of its own."""
+    return f"{name}@{version}" if version else name
+
+
+def version_of(label: str) -> tuple[str, int]:
+    """The kind of file and the version of its mapping, 0 where none is named."""
+    name, _, version = label.partition("@")
+    return (name, int(version)) if version.isdecimal() else (label, 0)
+
+
 def read_mapping(document: bytes) -> Mapping:
     """Read a mapping document (TOML). Raises Misconfigured naming the wrong key and its path."""
     try:

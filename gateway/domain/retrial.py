@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.judging import judge
+from gateway.domain.mappings import version_of
 from gateway.domain.profile import Profile
 from gateway.domain.readings import MeterReading, Reading
 from gateway.domain.sources import Source, Told
@@ -55,7 +56,7 @@ def verdict(past: Past, meter: Meter, book: Rulebook) -> Verdict:
     given = past.at not in (past.arrival, period_end(past.period, book.profile.zone))
     new = MeterReading(meter=meter.serial, readings=past.readings, period=past.period, at=past.at if given else None)
     judged = judge(new, _before(meter, past), book.profile, past.arrival, calendar=book.calendar, told=Told(source=past.source))
-    accepted = past.format in book.profile.formats
+    accepted = version_of(past.format)[0] in book.profile.formats
     return Verdict(judged.status if accepted else ReadingStatus.REJECTED, judged.period)
 
 

@@ -1,6 +1,6 @@
 """How a file comes in, whatever its channel: what is refused at the door, and what the channel knows of it beside its bytes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import Final, cast
 
@@ -11,7 +11,7 @@ from gateway.domain.profile import Profile
 from gateway.domain.sources import SOURCES, Source
 from gateway.domain.windows import month
 from gateway.inbound.auth import may
-from gateway.mapping import Envelope, Format
+from gateway.mapping import Envelope
 from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.zip_gate import entries, kind_of
 from gateway.settings import Limits
@@ -42,10 +42,15 @@ def zone_of(profiles: Mapping[str, Profile], default: str) -> str:
     return zones.pop() if len(zones) == 1 else default
 
 
-def envelope(told: Mapping[str, str], formats: Mapping[str, Format], sender: Sender, *, zone: str, file_name: str = "") -> Envelope:
+def kinds(formats: Collection[str], profiles: Mapping[str, Profile]) -> frozenset[str]:
+    """The kinds of file that a sender of this utility may name: those of all utilities, and the mappings that its profiles let in."""
+    return frozenset(formats).union(*(profile.formats for profile in profiles.values()))
+
+
+def envelope(told: Mapping[str, str], kinds: Collection[str], sender: Sender, *, zone: str, file_name: str = "") -> Envelope:
     """What a sender says beside a file: `agreement`, `meter`, `period`, `kind`, the two flags of «Вид показаний», and what `life` reads.
 
-    Raises Rejected with every problem, each at the name of its field.
+    `kinds`: what it may name. Raises Rejected with every problem, each at the name of its field.
     """
     problems = []
     for name in ("agreement", "meter", "period", "kind"):
@@ -60,7 +65,7 @@ def envelope(told: Mapping[str, str], formats: Mapping[str, Format], sender: Sen
             month(period)
         except ValueError:
             problems.append(Problem(code="period_invalid", where="period", values={"period": period[:_SHOWN]}))
-    if kind and "kind" not in unreadable and kind not in formats:
+    if kind and "kind" not in unreadable and kind not in kinds:
         problems.append(Problem(code="format_unknown", where="kind", values={"format": kind[:_SHOWN]}))
     ratio, losses = (_flag(told.get(name, ""), name, problems) for name in ("ratio_applied", "losses_applied"))
     came = _life(told, problems)

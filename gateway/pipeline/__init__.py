@@ -16,6 +16,7 @@ from gateway.outbound import Batch, Item, Letter, Receipt, Target
 from gateway.pipeline.arrivals import Outcome, Post, Raced, Repeated, Replayed, Taken, answer, meet, new_entry
 from gateway.pipeline.life import decide, hand_in, release, withdraw
 from gateway.pipeline.loads import Load, loads
+from gateway.pipeline.translators import translators
 from gateway.pipeline.verdicts import (
     Going,
     Objections,
@@ -30,6 +31,7 @@ from gateway.pipeline.verdicts import (
     withdrawn,
 )
 from gateway.pipeline.weighing import decode, weigh
+from gateway.settings import Limits
 from gateway.steps import step
 from gateway.store import Connection, Store, claims, intake, ledger, letters, links, people, readings, settlements, submissions
 from gateway.store.intake import Entry
@@ -103,6 +105,7 @@ def _by_key(one: tuple[int, Post]) -> str:
 def translate(
     store: Store,
     formats: Mapping[str, Format],
+    limits: Limits,
     *,
     worker: str,
     lease: timedelta,
@@ -116,7 +119,9 @@ def translate(
     submission, utility = held.submission, held.utility_id
     step("translate.claimed", submission=submission.id)
     envelope = msgspec.convert(submission.envelope, Envelope)
-    kind, found = decode(formats, held.body, envelope) if held.takes <= TAKES else ("", [Problem(code="translation_failed")])
+    with store.transaction(utility) as connection:
+        known = translators(connection, utility, formats, limits)
+    kind, found = decode(known, held.body, envelope) if held.takes <= TAKES else ("", [Problem(code="translation_failed")])
     step("translate.decoded", submission=submission.id, rows=len(found))
     with store.transaction(utility) as connection:
         sender = links.narrowed(connection, people.sender_by_id(connection, submission.credential_id), envelope.login)

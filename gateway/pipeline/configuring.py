@@ -10,6 +10,7 @@ from gateway import profiles as shipped
 from gateway.domain import documents as pages
 from gateway.domain.calendars import WEEKDAYS, Calendar
 from gateway.domain.documents import Changed, Document
+from gateway.domain.mappings import Mapping as Table
 from gateway.domain.profile import Profile
 from gateway.domain.readings import Reading
 from gateway.domain.retrial import Past, Retrial, Rulebook, told_otherwise
@@ -85,9 +86,9 @@ def plan(connection: Connection, utility: int, told: Mapping[Key, bytes], format
     faults = [(place, fault) for place, body in told.items() for fault in pages.faults(place[0], body)]
     wrong = {place for place, _ in faults}
     told = dict(told) | _coming_along(told, wrong, known)
-    before = {place: pages.read(place[0], one.body) for place, one in known.items() if not pages.faults(place[0], one.body)}
-    read = {place: pages.read(place[0], body) for place, body in told.items() if place not in wrong}
-    faults += _contradictions(read, {name for kind, name in (*known, *told) if kind == "calendar"}, formats)
+    before = {place: pages.read(*place, one.body) for place, one in known.items() if not pages.faults(place[0], one.body)}
+    read = {place: pages.read(*place, body) for place, body in told.items() if place not in wrong}
+    faults += _contradictions(read, {*known, *told}, formats)
     return Plan(
         faults=faults,
         planned=[] if faults else list(_planned(told, known, before, read)),
@@ -105,24 +106,27 @@ def write(connection: Connection, utility: int, plan: Plan, author: str) -> None
 
 
 def _coming_along(told: Mapping[Key, bytes], wrong: Collection[Key], known: Collection[Key]) -> dict[Key, bytes]:
-    read = (pages.read("profile", body) for place, body in told.items() if place[0] == "profile" and place not in wrong)
+    read = (pages.read(*place, body) for place, body in told.items() if place[0] == "profile" and place not in wrong)
     wanted = {("calendar", one.calendar) for one in read if isinstance(one, Profile)} - {*known, *told}
     documents_ = shipped.calendars()
     return {place: documents_[place[1]] for place in sorted(wanted) if place[1] in documents_}
 
 
-def _contradictions(read: Mapping[Key, Document], calendars: Collection[str], formats: Collection[str]) -> Iterator[tuple[Key, str]]:
+def _contradictions(read: Mapping[Key, Document], there: Collection[Key], formats: Collection[str]) -> Iterator[tuple[Key, str]]:
     """What is wrong with a document beside what stands around it."""
     for place, one in read.items():
         if one.name != place[1]:
             yield place, f"name: {one.name!r} is not the name of its file"
+        if isinstance(one, Table) and one.crosswalk and ("crosswalk", one.crosswalk) not in there:
+            yield place, f"crosswalk: there is no crosswalk {one.crosswalk!r}"
         if isinstance(one, Profile):
-            if one.calendar and one.calendar not in calendars:
+            if one.calendar and ("calendar", one.calendar) not in there:
                 yield place, f"calendar: there is no calendar {one.calendar!r}"
             for strange in sorted(one.severity.keys() - {rule.__name__ for rule in RULES}):
                 yield place, f"severity: {strange!r} is no rule, its weight is fixed"
-            for strange in sorted(set(one.formats) - set(formats)):
-                yield place, f"formats: there is no format {strange!r}; there are {', '.join(sorted(formats))}"
+            known = {*formats, *(name for kind, name in there if kind == "mapping")}
+            for strange in sorted(set(one.formats) - known):
+                yield place, f"formats: there is no format {strange!r}; there are {', '.join(sorted(known))}"
 
 
 def _planned(

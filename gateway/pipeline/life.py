@@ -12,7 +12,9 @@ from gateway.domain.readings import MeterReading
 from gateway.domain.status import ReadingStatus, SubmissionStatus
 from gateway.mapping import Envelope, Format
 from gateway.pipeline.arrivals import new_entry
+from gateway.pipeline.translators import translators
 from gateway.pipeline.weighing import decode, weigh
+from gateway.settings import Limits
 from gateway.store import Connection, Store, corrections, intake, ledger, life, links, people, readings, submissions
 from gateway.store.intake import Entry
 from gateway.store.life import Standing
@@ -98,7 +100,9 @@ def hand_in(store: Store, sender: Sender, submission: UUID) -> Entry:
     return entry
 
 
-def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading: UUID, *, accept: bool, reason: str) -> UUID:
+def decide(
+    store: Store, formats: Mapping[str, Format], limits: Limits, sender: Sender, reading: UUID, *, accept: bool, reason: str
+) -> UUID:
     """Let a reading pass that needed review, or refuse it, with a reason that its sender is told; return its submission.
 
     What passes is judged once more, as the registers stand now: an error found then still refuses it. Raises Rejected.
@@ -106,9 +110,10 @@ def decide(store: Store, formats: Mapping[str, Format], sender: Sender, reading:
     with store.transaction(sender.utility_id) as connection:
         one = _reviewed(connection, sender, reading)
         entry = _entry(connection, sender.utility_id, one.submission, reading)
+        known = translators(connection, sender.utility_id, formats, limits, entry.format)
     if not accept:
         return _refuse(store, sender, reading, reason)
-    _, found = decode(formats, entry.body, entry.envelope)
+    _, found = decode(known, entry.body, entry.envelope)
     news = [thing for thing in found if isinstance(thing, MeterReading)]
     if one.ordinal >= len(news):
         raise Rejected(Problem(code="translation_failed"))

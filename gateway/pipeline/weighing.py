@@ -12,6 +12,7 @@ import msgspec
 from gateway.domain.belief import believe
 from gateway.domain.calendars import Calendar
 from gateway.domain.judging import Judged, judge
+from gateway.domain.mappings import version_of
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.profile import Profile
 from gateway.domain.readings import ESTIMATED, MeterReading
@@ -23,6 +24,7 @@ from gateway.domain.suspicion import Around, hints
 from gateway.domain.windows import period_of
 from gateway.mapping import Envelope, Format
 from gateway.pipeline import blocks
+from gateway.pipeline.translators import named
 from gateway.store import Connection, intake, people, readings, supply
 from gateway.store.corrections import Row
 from gateway.store.intake import Entry
@@ -42,9 +44,9 @@ def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tu
     if not kinds or kinds[0] not in formats:
         return "", [Problem(code="format_unknown")]
     try:
-        return kinds[0], list(formats[kinds[0]].decode(body, envelope))
+        return named(formats, kinds[0]), list(formats[kinds[0]].decode(body, envelope))
     except Rejected as refusal:
-        return kinds[0], list(refusal.problems)
+        return named(formats, kinds[0]), list(refusal.problems)
 
 
 def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, Iterable[Found]]]) -> None:
@@ -167,7 +169,7 @@ def _row(
     row.hold = timedelta(seconds=profile.reading.hold)
     row.known, row.period, row.at, row.values = known, judged.period, judged.at, judged.values + judged.volumes
     row.problems, row.status = judged.problems + hints(judged, around), judged.status
-    if entry.format not in profile.formats:
+    if version_of(entry.format)[0] not in profile.formats:
         row.status = ReadingStatus.REJECTED
         row.problems += (Problem(code="format_not_accepted", where=new.where, values={"format": entry.format}),)
     if row.status is not ReadingStatus.REJECTED and not judged.duplicate and _outranked(judged, told.source, profile, past):

@@ -82,6 +82,15 @@ def newest(connection: Connection, utility_id: int) -> dict[tuple[str, str], Ver
     return {(one.kind, one.name): one for one in _versions(rows)}
 
 
+def of_kind(connection: Connection, utility_id: int, kind: str) -> list[Version]:
+    """The documents of a kind in their newest version, in the order of their names."""
+    rows = connection.exec_driver_sql(
+        _ROWS.replace("select", "select distinct on (name)", 1) + "and kind = %(k)s order by name, version desc",
+        {"u": utility_id, "k": kind},
+    )
+    return list(_versions(rows))
+
+
 def versions(connection: Connection, utility_id: int, kind: str, name: str) -> list[Version]:
     """Every version of a document, newest first. Raises Misconfigured when there is none."""
     rows = connection.exec_driver_sql(

@@ -117,7 +117,8 @@ async def decide_reading(request: Request[Any, Any, Any], reading: Id) -> Respon
     if not told.reason.strip() or not told.reason.isprintable():
         raise Rejected(Problem(code="reason_unreadable", where="reason"))
     id_ = _reading_id(reading)
-    await asyncio.to_thread(pipeline.decide, parts.store, parts.formats, sender, id_, accept=told.accept, reason=told.reason.strip())
+    formats, limits = parts.formats, parts.settings.limits
+    await asyncio.to_thread(pipeline.decide, parts.store, formats, limits, sender, id_, accept=told.accept, reason=told.reason.strip())
     return Response(msgspec.json.encode(Decided(reading=f"rdg_{id_.hex}", accepted=told.accept)), media_type="application/json")
 
 

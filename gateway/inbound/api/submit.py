@@ -147,8 +147,9 @@ async def submit_file(
     body = await data.file.read()
     await read_words(parts, sender.utility_id)
     told = {name: value for name, value in vars(data).items() if name != "file"}
-    zone = arriving.zone_of(parts.profiles[sender.utility_id], parts.settings.zone)
-    envelope = arriving.envelope(told, parts.formats, sender, zone=zone, file_name=arriving.label(data.file.filename))
+    profiles = parts.profiles[sender.utility_id]
+    zone, kinds = arriving.zone_of(profiles, parts.settings.zone), arriving.kinds(parts.formats, profiles)
+    envelope = arriving.envelope(told, kinds, sender, zone=zone, file_name=arriving.label(data.file.filename))
     await asyncio.to_thread(arriving.look, body, parts.settings.limits)
     return await hand_over(request, _entry(request, sender, envelope, body), [])
 

@@ -80,12 +80,13 @@ async def submit_readings(parts: Parts, sender: Sender, message: Message, langua
 async def submit_file(parts: Parts, sender: Sender, message: Message, language: Language) -> bytes:
     """A file is kept as it is, and translated a moment later."""
     may(sender, "submit")
-    zone = arriving.zone_of(parts.profiles[sender.utility_id], parts.settings.zone)
+    profiles = parts.profiles[sender.utility_id]
+    zone, kinds = arriving.zone_of(profiles, parts.settings.zone), arriving.kinds(parts.formats, profiles)
 
     def decoded() -> tuple[Envelope, bytes]:
         contract.check(message.operation)
         told = {field: _told(message, name) for name, field in _FILE.items()}
-        envelope = arriving.envelope(told, parts.formats, sender, zone=zone, file_name=arriving.label(_told(message, "Name")))
+        envelope = arriving.envelope(told, kinds, sender, zone=zone, file_name=arriving.label(_told(message, "Name")))
         body = binascii.a2b_base64(_told(message, "Content"))
         arriving.look(body, parts.settings.limits)
         return envelope, body

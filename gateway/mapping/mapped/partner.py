@@ -1,15 +1,12 @@
-"""A partner's codes beside ours: a small table, brought in as CSV or a workbook, that a mapping names."""
+"""A partner's codes beside ours, as a crosswalk says them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Final
+from collections.abc import Mapping
 
 import msgspec
 
+from gateway.domain.crosswalks import Crosswalk
 from gateway.domain.problems import Problem
 from gateway.domain.supply import key
-
-COLUMNS: Final = ("code", "meter", "point", "agreement", "register")
-"""The columns of a crosswalk. A row with a `register` says what the partner calls one of our registers, every other whose a code is."""
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -36,17 +33,14 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
         return Code(found.meter or ("" if found.point else meter), found.point, found.agreement or agreement), None
 
     def register(self, written: str) -> str:
-        """Our register for the partner's word, the word itself where the table has none."""
+        """Our register for the partner's word, the word itself where the crosswalk has none."""
         return self.registers.get(key(written), written)
 
 
-def codes_of(rows: Iterable[Mapping[str, str]], *, only: bool = False) -> Codes:
-    """The codes of a crosswalk's rows, each with the COLUMNS."""
-    owners: dict[str, Code] = {}
-    registers: dict[str, str] = {}
-    for row in rows:
-        if register := row.get("register", ""):
-            registers[key(row["code"])] = register
-        else:
-            owners[key(row["code"])] = Code(row.get("meter", ""), row.get("point", ""), row.get("agreement", ""))
-    return Codes(owners=owners, registers=registers, only=only)
+def codes_of(crosswalk: Crosswalk, *, only: bool = False) -> Codes:
+    """The codes of a crosswalk by their normalised form."""
+    return Codes(
+        owners={key(link.code): Code(link.meter, link.point, link.agreement) for link in crosswalk.links if not link.register},
+        registers={key(link.code): link.register for link in crosswalk.links if link.register},
+        only=only,
+    )

@@ -23,6 +23,7 @@ class Mapped(Format, frozen=True, kw_only=True):
     """Reads workbooks, delimited texts and DBF by a mapping; a wrong row refuses its meter and no other, a lying control row the file."""
 
     mapping: Document
+    version: int = 0
     codes: Codes = Codes()
     limits: Limits = Limits()
 

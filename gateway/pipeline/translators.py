@@ -1,0 +1,50 @@
+"""Which formats a utility's files may have: those that are shipped, and before them its own mapping documents in their newest version."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from gateway.domain.crosswalks import read_crosswalk
+from gateway.domain.mappings import label, read_mapping, version_of
+from gateway.mapping import Format
+from gateway.mapping.mapped.partner import Codes, codes_of
+from gateway.mapping.mapped.table import Mapped
+from gateway.settings import Limits
+from gateway.store import Connection, documents
+
+
+def translators(connection: Connection, utility: int, shipped: Mapping[str, Format], limits: Limits, kind: str = "") -> dict[str, Format]:
+    """Every format of a utility by its kind, its own first.
+
+    `kind`: one that is wanted; when it names a version (`water_register@3`) that one is among them too.
+    """
+    newest = documents.of_kind(connection, utility, "mapping")
+    if not newest:
+        return dict(shipped)
+    name, version = version_of(kind)
+    wanted = {one.name: one for one in newest}
+    if version and name in wanted:
+        wanted[kind] = next(
+            (one for one in documents.versions(connection, utility, "mapping", name) if one.version == version), wanted[name]
+        )
+    tables = {one.name: one.body for one in documents.of_kind(connection, utility, "crosswalk")}
+    own: dict[str, Format] = {
+        as_: _mapped(one.body, one.version, tables.get(_crosswalk(one.body), b""), limits) for as_, one in wanted.items()
+    }
+    return own | {kind: format_ for kind, format_ in shipped.items() if kind not in own}
+
+
+def named(formats: Mapping[str, Format], kind: str) -> str:
+    """How a submission names the format that made its readings: a mapping of the utility with its version."""
+    format_ = formats.get(kind)
+    return label(format_.mapping.name, format_.version) if isinstance(format_, Mapped) else kind
+
+
+@lru_cache(maxsize=256)
+def _mapped(body: bytes, version: int, table: bytes, limits: Limits) -> Mapped:
+    document = read_mapping(body)
+    codes = codes_of(read_crosswalk(table), only=document.crosswalk_only) if document.crosswalk else Codes()
+    return Mapped(mapping=document, codes=codes, limits=limits, version=version)
+
+
+def _crosswalk(body: bytes) -> str:
+    return read_mapping(body).crosswalk or ""
