@@ -172,7 +172,7 @@ def _read(place: Path) -> Iterator[tuple[Key, Path]]:
     told = [path for suffix in sorted(set(KINDS.values())) for path in sorted(place.rglob(f"*{suffix}"))]
     strange = [path for path in told if path.parent.parent != place or KINDS.get(path.parent.name) != path.suffix]
     if strange:
-        raise Misconfigured(f"{', '.join(map(str, strange))}: documents lie in {' and '.join(f'{kind}/' for kind in KINDS)} of the folder")
+        raise Misconfigured(f"{', '.join(map(str, strange))}: documents lie in {', '.join(f'{kind}/' for kind in KINDS)} of the folder")
     for kind, suffix in KINDS.items():
         for path in sorted((place / kind).glob(f"*{suffix}")):
             yield (kind, path.stem), path

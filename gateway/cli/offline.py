@@ -2,9 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
 import msgspec
 
@@ -14,11 +14,9 @@ from gateway.cli.common import columns, settings_of
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import MeterReading, Quality, Reading, reading_type
 from gateway.domain.windows import month
-from gateway.mapping import Envelope, Format, formats
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping import Envelope, formats
+from gateway.mapping.recognising import recognise
 from gateway.settings import Limits
-
-_SHEETS: Final = (".xlsx", ".xls", ".xlsm", ".xlsb")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,17 +77,6 @@ def print_check(asked: Asked, out: TextIO) -> int:
         weight = texts.word(f"severity.{problem.severity}", asked.language)
         out.write(f"{weight}: {problem.where or asked.path.name}: {text} {todo} [{problem.code}]\n")
     return code
-
-
-def recognise(known: Mapping[str, Format], body: bytes, file_name: str) -> str:
-    """The kind of a file by its bytes. Raises Rejected when none of ours has such bytes."""
-    kind = next((kind for kind, format_ in known.items() if format_.sniff(body, file_name)), None)
-    if kind is not None:
-        return kind
-    seen = kind_of(body)
-    if file_name.lower().endswith(_SHEETS):
-        raise Rejected(Problem(code="file_type_mismatch", values={"kind": seen}))
-    raise Rejected(Problem(code="format_unknown", values={"kind": seen}))
 
 
 def _asked(args: argparse.Namespace) -> Asked:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 LANGUAGES = ("ru", "uk", "en")
-KINDS = ("calendar", "profile")
+KINDS = ("calendar", "crosswalk", "mapping", "profile")
 SCOPES = ("submit", "read", "settle", "registry", "link", "manage", "review", "phone", "control", "automatic")
 _ENDING = "Exit codes: 0 all good, 1 done with problems, 2 refused, unreachable or misconfigured. docs/cli.md tells each verb's."
 

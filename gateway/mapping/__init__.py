@@ -1,6 +1,8 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
+import tomllib
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -56,6 +58,14 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def formats(limits: Limits) -> dict[str, Format]:
-    """Every format of this folder by its kind, held to these limits."""
+    """Every format of this folder by its kind, and every shipped mapping by its name, held to these limits."""
     told = {"limits": msgspec.to_builtins(limits)}
-    return {kind: build(Format, {"kind": kind} | told) for kind in kinds(Format)}
+    mapped = {name: {"kind": f"{__name__}.mapped.table", "mapping": document} for name, document in _shipped().items()}
+    return {name: build(Format, settings | told) for name, settings in ({kind: {"kind": kind} for kind in kinds(Format)} | mapped).items()}
+
+
+def _shipped() -> dict[str, object]:
+    """The mapping documents that are shipped, by name."""
+    folder = files(__name__) / "mapped" / "shipped"
+    documents = sorted((path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda path: path.name)
+    return {path.name.removesuffix(".toml"): tomllib.loads(path.read_text("utf-8")) for path in documents}

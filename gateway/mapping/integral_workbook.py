@@ -13,8 +13,7 @@ from gateway.domain.supply import Meter, key
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns, told
-from gateway.mapping.hour_grid import is_hourly
-from gateway.mapping.tables import Table, letters, read_tables
+from gateway.mapping.tables import Table, letters, look, read_tables
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 from gateway.texts import Language
@@ -32,14 +31,14 @@ class IntegralWorkbook(Format, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
-        """Tell whether this is a workbook, and not one of hours and days; its header is looked for only when it is read."""
-        return bool(body) and kind_of(body) in ("xlsx", "xls") and not is_hourly(body, self.limits)
+        """Tell whether this is a workbook with the header of the integral list."""
+        return bool(body) and kind_of(body) in ("xlsx", "xls") and any(map(COLUMNS.header, _shown(look(body, self.limits))))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter. Raises Rejected when there is no header, no new value, or the template is another's."""
         tables = read_tables(body, self.limits)
         envelope = _meta(tables, envelope)
-        shown = [table for table in tables if not table.hidden and table.rows]
+        shown = _shown(tables)
         headed = [(table, *found) for table in shown if (found := COLUMNS.header(table)) is not None]
         if not headed:
             raise Rejected(Problem(code="header_not_found", where=shown[0].name if shown else ""))
@@ -60,6 +59,10 @@ def template(meters: Sequence[Meter], *, agreement: str, period: str, language: 
     from gateway.mapping.integral_template import write  # noqa: PLC0415 - the writer of workbooks is slow to import and wanted only here
 
     return write(meters, COLUMNS, agreement=agreement, period=period, language=language)
+
+
+def _shown(tables: Sequence[Table]) -> list[Table]:
+    return [table for table in tables if not table.hidden and table.rows]
 
 
 def _meta(tables: tuple[Table, ...], envelope: Envelope) -> Envelope:

@@ -72,6 +72,15 @@ def look(body: bytes, limits: Limits) -> tuple[Table, ...]:
     return _looked.tables
 
 
+def kept(body: bytes) -> tuple[Table, ...]:
+    """What was found of the file that formats have just looked at; empty when none did. Raises Rejected with what it was refused for."""
+    if _looked.body is not body:
+        return ()
+    if _looked.problems:
+        raise Rejected(*_looked.problems)
+    return _looked.tables
+
+
 def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
     """Every worksheet of an xlsx or xls workbook, hidden ones marked. Raises Rejected."""
     if not _looked.at(body, limits):

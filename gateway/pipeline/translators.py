@@ -23,12 +23,11 @@ def translators(connection: Connection, utility: int, shipped: Mapping[str, Form
     name, version = version_of(kind)
     wanted = {one.name: one for one in newest}
     if version and name in wanted:
-        wanted[kind] = next(
-            (one for one in documents.versions(connection, utility, "mapping", name) if one.version == version), wanted[name]
-        )
+        among = documents.versions(connection, utility, "mapping", name)
+        wanted[kind] = next((one for one in among if one.version == version), wanted[name])
     tables = {one.name: one.body for one in documents.of_kind(connection, utility, "crosswalk")}
     own: dict[str, Format] = {
-        as_: _mapped(one.body, one.version, tables.get(_crosswalk(one.body), b""), limits) for as_, one in wanted.items()
+        as_: _mapped(one.body, one.version, tables.get(read_mapping(one.body).crosswalk or "", b""), limits) for as_, one in wanted.items()
     }
     return own | {kind: format_ for kind, format_ in shipped.items() if kind not in own}
 
@@ -44,7 +43,3 @@ def _mapped(body: bytes, version: int, table: bytes, limits: Limits) -> Mapped:
     document = read_mapping(body)
     codes = codes_of(read_crosswalk(table), only=document.crosswalk_only) if document.crosswalk else Codes()
     return Mapped(mapping=document, codes=codes, limits=limits, version=version)
-
-
-def _crosswalk(body: bytes) -> str:
-    return read_mapping(body).crosswalk or ""

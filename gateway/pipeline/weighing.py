@@ -23,6 +23,7 @@ from gateway.domain.supply import key
 from gateway.domain.suspicion import Around, hints
 from gateway.domain.windows import period_of
 from gateway.mapping import Envelope, Format
+from gateway.mapping.recognising import recognise
 from gateway.pipeline import blocks
 from gateway.pipeline.translators import named
 from gateway.store import Connection, intake, people, readings, supply
@@ -40,13 +41,14 @@ _LATELY: Final = timedelta(days=92)
 
 def decode(formats: Mapping[str, Format], body: bytes, envelope: Envelope) -> tuple[str, list[Found]]:
     """Read a file in the format it was said or seen to have; return that format and what was found, problems of the whole among it."""
-    kinds = [envelope.kind] if envelope.kind else [kind for kind, format_ in formats.items() if format_.sniff(body, envelope.file_name)]
-    if not kinds or kinds[0] not in formats:
-        return "", [Problem(code="format_unknown")]
+    kind = envelope.kind
     try:
-        return named(formats, kinds[0]), list(formats[kinds[0]].decode(body, envelope))
+        kind = kind or recognise(formats, body, envelope.file_name)
+        if kind not in formats:
+            return "", [Problem(code="format_unknown", values={"format": kind})]
+        return named(formats, kind), list(formats[kind].decode(body, envelope))
     except Rejected as refusal:
-        return named(formats, kinds[0]), list(refusal.problems)
+        return named(formats, kind), list(refusal.problems)
 
 
 def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, Iterable[Found]]]) -> None:

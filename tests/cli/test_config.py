@@ -168,4 +168,4 @@ def test_folders_that_hold_no_documents_are_named(on_database: Command, tmp_path
     (tmp_path / "out" / "profiles").mkdir(parents=True)
     (tmp_path / "out" / "profiles" / "x.toml").write_text(HOUSEHOLD, "utf-8")
     done = on_database("config", "apply", tmp_path / "out", "--utility", "town")
-    assert (done.returncode, "profiles/x.toml: documents lie in calendar/ and profile/" in done.stderr) == (2, True)
+    assert (done.returncode, "profiles/x.toml: documents lie in calendar/, crosswalk/, mapping/, profile/" in done.stderr) == (2, True)

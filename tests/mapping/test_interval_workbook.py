@@ -15,10 +15,10 @@ from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading, Step
 from gateway.mapping import Envelope, formats
 from gateway.mapping.hour_grid import find
-from gateway.mapping.integral_workbook import IntegralWorkbook
 from gateway.mapping.integral_workbook import template as integral_template
 from gateway.mapping.interval_sheet import IntervalSheet
 from gateway.mapping.interval_workbook import IntervalWorkbook, template
+from gateway.mapping.recognising import recognise
 from gateway.mapping.tables import Table, letters
 from gateway.settings import Limits
 from tests.conftest import SAMPLES as SHARED
@@ -338,7 +338,9 @@ def test_a_file_that_cannot_be_read_is_refused_the_same_after_a_look() -> None:
     assert not FORMAT.sniff(body, "")
     looked = refusal(body)
     assert looked == refusal(bytes(bytearray(body)))
-    assert IntegralWorkbook().sniff(body, "")
+    with pytest.raises(Rejected) as refused:
+        recognise({"interval_workbook": FORMAT}, body, "")
+    assert [problem.code for problem in refused.value.problems] == [code for code, *_ in looked]
 
 
 def blocks(readings: list[MeterReading]) -> Iterator[IntervalBlock]:
