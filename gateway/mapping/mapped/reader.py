@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.domain.cases import text
 from gateway.domain.mappings import UNITS, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
@@ -137,10 +138,8 @@ def converted(value: Decimal, unit: str) -> Decimal:
         return value
     _, times, by = UNITS[unit]
     multiplied = EXACT.multiply(value, times)
-    if by == 1:
-        return multiplied
-    exact = _ROUGH.divide(multiplied, by)
-    return exact if EXACT.multiply(exact, by) == multiplied else exact.quantize(_PLACES, context=_ROUGH)
+    found = _ROUGH.divide(multiplied, by)
+    return Decimal(text(found if EXACT.multiply(found, by) == multiplied else found.quantize(_PLACES, context=_ROUGH)))
 
 
 def instant(day: date, clock: Clock | None, zone: str) -> datetime:
