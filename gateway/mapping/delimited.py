@@ -3,14 +3,16 @@
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import msgspec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.cells import Cell
+from gateway.mapping.encodings import KIN, detect, mark_of, nearest
 from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -19,12 +21,15 @@ Known = Callable[[Sequence[Sequence[str]]], int]
 """How many words of a format's header stand in the best of these rows, 0 when none of them is its header."""
 
 DELIMITERS: Final = (";", "\t", ",")
-_MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_OLD: Final = ("cp1251", "cp866")
-"""Encodings that say nothing of themselves: believed only when the header's words are known in one of them and not in the other."""
+ANY_DELIMITER: Final = (";", "\t", "|", ",")
+"""Where no header is known, in this order: a comma is a decimal one more often than not."""
+_OLD: Final = ("cp1251", "cp866", "koi8-r")
+"""Encodings that say nothing of themselves: believed when the header's words are known in one of them alone, else by the letters."""
 
 _HEAD: Final = 65_536
 _HEAD_ROWS: Final = 60
+_EVEN: Final = 0.8
+"""The share of rows with equally many fields that makes a delimiter believed."""
 
 
 class Lines(Table, frozen=True, array_like=True):
@@ -62,21 +67,34 @@ def read_delimited(body: bytes, limits: Limits, known: Known) -> Lines:
     """
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
-    encoding, layout = _choose(_heads(body), known)
+    encoding, layout = _choose(_heads(body), known, body)
+    return _lines(body, encoding, layout.delimiter, limits)
+
+
+def read_text(body: bytes, limits: Limits, encoding: str = "", delimiter: str = "", quote: str = '"') -> Lines:
+    """The same for a text whose words nobody knows, with a header or without.
+
+    `encoding`: empty when the letters must tell it; a mark in the file wins. `delimiter`: empty when it is the one by which most rows have
+    equally many fields. `quote`: empty where quotes are characters like any other. Raises Rejected with the same codes.
+    """
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    encoding = mark_of(body)[1] or encoding or detect(body).encoding
+    if not encoding:
+        raise Rejected(Problem(code="encoding_unknown"))
+    return _lines(body, encoding, delimiter, limits, quote)
+
+
+def _lines(body: bytes, encoding: str, delimiter: str, limits: Limits, quote: str = '"') -> Lines:
     text = _decode(body, encoding)
     if (at := text.find("\0")) >= 0:
         raise _broken(text.count("\n", 0, at) + 1)
-    return _table(text, layout.delimiter, limits)
-
-
-def _mark(body: bytes) -> tuple[bytes, str]:
-    """The byte order mark that a text begins with and the encoding it names."""
-    return next(((mark, encoding) for mark, encoding in _MARKS if body.startswith(mark)), (b"", ""))
+    return _table(text, delimiter or _told(text) or _evenest(text[:_HEAD], quote), limits, quote)
 
 
 def _heads(body: bytes) -> dict[str, str]:
     """The beginning of the text in every encoding that it may have; whether all of it can be read so is seen later."""
-    mark, told = _mark(body)
+    mark, told = mark_of(body)
     head = body[len(mark) : len(mark) + _HEAD]
     encodings = (told,) if told else ("utf-8",) if _is_utf8(body) else _OLD
     return {encoding: codecs.getincrementaldecoder(encoding)("replace").decode(head) for encoding in encodings}
@@ -90,15 +108,39 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _choose(heads: dict[str, str], known: Known) -> tuple[str, _Layout]:
-    """The encoding and the layout in which the header is known. Raises Rejected when there is none, or more than one encoding."""
-    layouts = sorted(((_layout(head, known), encoding) for encoding, head in heads.items()), reverse=True)
-    words = [layout.words for layout, _ in layouts]
-    if len(words) > 1 and words[0] == words[1]:
-        raise Rejected(Problem(code="encoding_unknown"))
-    if not words[0]:
+def _choose(heads: dict[str, str], known: Known, body: bytes) -> tuple[str, _Layout]:
+    """The encoding and the layout in which the header is known, by the letters where it is known in more than one encoding.
+
+    Raises Rejected when it is known in none, or the letters say nothing.
+    """
+    layouts = {encoding: _layout(head, known) for encoding, head in heads.items()}
+    most = max(layout.words for layout in layouts.values())
+    best = [encoding for encoding, layout in layouts.items() if layout.words == most]
+    if len(best) > 1:
+        seen = detect(body).encoding
+        best = [encoding for encoding in best if encoding == KIN.get(seen, seen)]
+        if not best:
+            raise Rejected(Problem(code="encoding_unknown"))
+    if not most:
         raise Rejected(Problem(code="header_not_found", where="line 1"))
-    return layouts[0][1], layouts[0][0]
+    return nearest(body, best[0]) if best[0] in _OLD else best[0], layouts[best[0]]
+
+
+def _evenest(head: str, quote: str) -> str:
+    """The first delimiter by which nearly all rows have equally many fields, else the one by which most of them do."""
+    best, share = ";", 0.0
+    for delimiter in ANY_DELIMITER:
+        lines = io.StringIO(head, newline="")
+        reader = csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=_quoting(quote))
+        try:
+            rows = [len(row) for row in islice(reader, _HEAD_ROWS) if row]
+        except csv.Error:
+            continue
+        found = max((count for size, count in Counter(rows).items() if size > 1), default=0) / max(len(rows), 1)
+        if found >= _EVEN:
+            return delimiter
+        best, share = max((best, share), (delimiter, found), key=lambda one: one[1])
+    return best
 
 
 def _layout(head: str, known: Known) -> _Layout:
@@ -114,14 +156,18 @@ def _layout(head: str, known: Known) -> _Layout:
     return best
 
 
+def _quoting(quote: str) -> Literal[0, 3]:
+    return csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+
+
 def _told(text: str) -> str:
     """The delimiter that the first line names the way spreadsheets do."""
     line = text[:8].splitlines()[:1]
-    return line[0][4] if line and len(line[0]) == 5 and line[0].lower().startswith("sep=") and line[0][4] in ";,\t" else ""
+    return line[0][4] if line and len(line[0]) == 5 and line[0].lower().startswith("sep=") and line[0][4] in ANY_DELIMITER else ""
 
 
 def _decode(body: bytes, encoding: str) -> str:
-    mark = _mark(body)[0]
+    mark = mark_of(body)[0]
     try:
         return body[len(mark) :].decode(encoding)
     except UnicodeDecodeError as error:
@@ -129,12 +175,12 @@ def _decode(body: bytes, encoding: str) -> str:
         raise Rejected(Problem(code="encoding_unknown", where=f"line {line}")) from error
 
 
-def _table(text: str, delimiter: str, limits: Limits) -> Lines:
+def _table(text: str, delimiter: str, limits: Limits, quote: str) -> Lines:
     if text.count(delimiter) > 2 * limits.sheet_cells:
         raise _large(limits.sheet_cells)
     if text.count("\n") + text.count("\r") > 4 * limits.sheet_rows:
         raise _large(limits.sheet_rows)
-    rows, lines = _rows(text, delimiter)
+    rows, lines = _rows(text, delimiter, quote)
     if _told(text):
         del rows[0], lines[0]
     while rows and not any(rows[-1]):
@@ -143,21 +189,22 @@ def _table(text: str, delimiter: str, limits: Limits) -> Lines:
     for size, limit in ((len(rows), limits.sheet_rows), (width, limits.sheet_columns), (width * len(rows), limits.sheet_cells)):
         if size > limit:
             raise _large(limit)
-    _check_fields(text, rows, lines, limits.cell_characters)
+    _check_fields(text, rows, lines, limits.cell_characters, quote)
     for row in rows:
         if len(row) < width:
             row.extend([""] * (width - len(row)))
     return Lines("", False, 0, 0, rows, [], lines)
 
 
-def _rows(text: str, delimiter: str) -> tuple[list[list[Cell]], list[int]]:
+def _rows(text: str, delimiter: str, quote: str) -> tuple[list[list[Cell]], list[int]]:
     """Every row and the line on which it begins; a quote that is never closed runs into the reader's own limit of a field."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    whole = io.StringIO(text, newline="")
+    reader = csv.reader(whole, delimiter=delimiter, quotechar=quote or None, quoting=_quoting(quote), strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     begin = 1
     try:
-        if '"' not in text:
+        if not quote or quote not in text:
             rows.extend(reader)
             lines.extend(range(1, len(rows) + 1))
         for row in reader:
@@ -169,9 +216,9 @@ def _rows(text: str, delimiter: str) -> tuple[list[list[Cell]], list[int]]:
     return cast("list[list[Cell]]", rows), lines
 
 
-def _check_fields(text: str, rows: list[list[Cell]], lines: list[int], longest: int) -> None:
+def _check_fields(text: str, rows: list[list[Cell]], lines: list[int], longest: int, quote: str) -> None:
     """Refuse a field of too many characters; looked for only where a line is longer than that or a row has several lines."""
-    if '"' not in text and max(map(len, text.split("\n"))) <= longest:
+    if (not quote or quote not in text) and max(map(len, text.split("\n"))) <= longest:
         return
     for row, line in zip(rows, lines, strict=True):
         if max((len(str(cell)) for cell in row), default=0) > longest:

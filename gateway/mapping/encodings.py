@@ -176,6 +176,8 @@ def _of_pair(first: str, second: str) -> float:
     one, two = first.lower(), second.lower()
     if two not in _LETTERS and not second.isascii():
         return _SIGN if second in _SIGNS else _NO_SIGN
+    if first == "°" and two in _LETTERS and two != "с":
+        return _NO_SIGN
     one, two = one if one in _LETTERS else "_", two if two in _LETTERS else "_"
     if one == two == "_":
         return 0.0

@@ -102,6 +102,10 @@ def test_only_the_ukrainian_letters_tell_kin_apart() -> None:
     assert nearest("Лічильник".encode("cp1251"), "cp1251") == "cp1251"
 
 
+def test_degrees_are_not_a_ukrainian_letter() -> None:
+    assert detect("t1, °С;Счётчик".encode("cp866")).encoding == "cp866"
+
+
 def test_marks_are_taken_off() -> None:
     assert mark_of(b"\xef\xbb\xbfa") == (b"\xef\xbb\xbf", "utf-8")
     assert mark_of(b"a") == (b"", "")

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable
 
 from gateway.domain.problems import Rejected
+from gateway.mapping.any_table import read_any
 from gateway.mapping.dbf import Field, read_dbf
 from gateway.mapping.dbf_writer import Value, write_dbf
 from gateway.settings import Limits
+from tests.hostile.files import archive
 
 Codes = Callable[[], Iterable[str]]
 
@@ -21,6 +23,18 @@ def read(body: bytes) -> Codes:
     def codes() -> list[str]:
         try:
             return [problem.code for problem in read_dbf(body, Limits()).problems]
+        except Rejected as refused:
+            return [problem.code for problem in refused.problems]
+
+    return codes
+
+
+def any_of(make: Callable[[], bytes]) -> Codes:
+    """The codes of reading whatever file."""
+
+    def codes() -> list[str]:
+        try:
+            return [problem.code for table in read_any(make(), Limits()) for problem in table.problems]
         except Rejected as refused:
             return [problem.code for problem in refused.problems]
 
@@ -46,6 +60,7 @@ def patched(at: int, new: bytes) -> bytes:
 
 
 SAMPLES: dict[str, Codes] = {
+    "archive_files": any_of(lambda: archive({"a.csv": b"1;2\n", "b.csv": b"3;4\n"})),
     "dbf_field_unreadable": read(patched(32 + 32 + 11, b"M")),
     "dbf_header_differs": read(patched(8, b"\x70\x00")),
     "dbf_overflow": read(patched(START + 1, b"*****")),

@@ -1,0 +1,87 @@
+"""The one door to tables: whatever file a partner calls a table becomes sheets of cells, each cell with a name its sender knows."""
+
+import codecs
+from typing import Final
+
+import msgspec
+
+from gateway.domain.problems import Problem, Rejected
+from gateway.mapping.dbf import read_dbf
+from gateway.mapping.delimited import ANY_DELIMITER, read_text
+from gateway.mapping.encodings import detect
+from gateway.mapping.tables import Table, read_tables
+from gateway.mapping.zip_gate import Kind, entries, kind_of, unpack
+from gateway.settings import Limits
+
+_BESIDE: Final = ("__MACOSX/", ".")
+"""What some programs put into an archive beside the file that was meant."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a profile knows of a partner's tables that their bytes do not tell; every default lets the file tell it.
+
+    `encoding`: of texts and of DBF, by a name of Python's. `delimiter` and `quote`: of texts; without a `quote` quotes are characters.
+    """
+
+    encoding: str = ""
+    delimiter: str = ""
+    quote: str = '"'
+
+    def __post_init__(self) -> None:
+        """Refuse an encoding that does not exist, and a delimiter or quote that is none."""
+        try:
+            text = not self.encoding or codecs.lookup(self.encoding).encode("1")[0].strip(b"\0\xff\xfe") == b"1"
+        except (LookupError, ValueError) as error:
+            raise ValueError(f"encoding: {self.encoding!r} is not an encoding of texts") from error
+        if not text:
+            raise ValueError(f"encoding: {self.encoding!r} is not an encoding of texts")
+        if self.delimiter and self.delimiter not in ANY_DELIMITER:
+            raise ValueError(f"delimiter: {self.delimiter!r} is none of ; tab | and ,")
+        if self.quote not in ("", '"', "'"):
+            raise ValueError(f"quote: {self.quote!r} is neither a quotation mark nor empty")
+
+
+_PLAIN: Final = Options()
+
+
+def read_any(body: bytes, limits: Limits, options: Options = _PLAIN) -> tuple[Table, ...]:
+    """Every table of a file: sheets of a workbook (hidden ones marked), or the one table of a DBF or of a delimited text.
+
+    The file is told by its bytes, never by its name; an archive with one file in it is that file. What is wrong with single cells stands
+    in each table's `problems`. Raises Rejected, with the codes of `read_tables`, `read_dbf`, `read_text` and of archives.
+    """
+    if len(body) > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    kind = kind_of(body)
+    if kind == "zip":
+        body = _only_file(body, limits)
+        kind = kind_of(body)
+    return _read(kind, body, limits, options)
+
+
+def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Table, ...]:
+    match kind:
+        case "xlsx" | "xls":
+            return read_tables(body, limits)
+        case "dbf":
+            return (read_dbf(body, limits, options.encoding),)
+        case "text":
+            return (read_text(body, limits, options.encoding, options.delimiter, options.quote),)
+        case "binary" if _is_wide(body, options):
+            return (read_text(body, limits, options.encoding, options.delimiter, options.quote),)
+    raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+
+
+def _is_wide(body: bytes, options: Options) -> bool:
+    """Whether a file with zero bytes is a text in UTF-16 without its mark."""
+    return (options.encoding or detect(body).encoding).lower().replace("_", "-").startswith("utf-16")
+
+
+def _only_file(body: bytes, limits: Limits) -> bytes:
+    """The one file in an archive. Raises Rejected for none and for more, and for whatever the gate of archives refuses."""
+    files = [entry for entry in entries(body, limits) if not entry.name.endswith("/") and not entry.name.startswith(_BESIDE)]
+    if len(files) != 1:
+        raise Rejected(Problem(code="archive_files", values={"count": str(len(files))}))
+    if files[0].size > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", where=files[0].name[:100], values={"limit": str(limits.file_bytes)}))
+    return bytes(unpack(body, files[0]))
