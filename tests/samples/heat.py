@@ -38,7 +38,7 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "column_unknown": text(DAY, head=HEAD.replace("t1", "dM")),
     "csv_structure": text(DAY, '7;;сутки;02.10.2026;;"1,5;70;'),
     "csv_too_large": text(DAY, DAY, limits=Limits(sheet_rows=1)),
-    "encoding_unknown": body(f"{HEAD}\n{DAY}".encode("koi8-r")),
+    "encoding_unknown": body(f"{HEAD}\n{DAY}\nй".encode("utf-8-sig") + b"\xff"),
     "fault_unknown": text(f"{DAY}Z"),
     "hour_labels_unclear": text("7;;час;01.10.2026;08:00;1,5;70;", "7;;час;01.10.2026;09:00;1,5;70;"),
     "hour_nonexistent": text("7;;час;29.03.2026;00:00;1,5;70;", "7;;час;29.03.2026;03:00;1,5;70;", zone="Europe/Kyiv"),
