@@ -12,12 +12,13 @@ from gateway.domain.status import ReadingStatus
 
 
 class Cover(StrEnum):
-    """What became of an expected register. All but MISSING were received."""
+    """What became of an expected register. All but MISSING and FAILED were received; the meter of FAILED does not work, by an act."""
 
     ACCEPTED = "accepted"
     WAITING = "waiting"
     REFUSED = "refused"
     MISSING = "missing"
+    FAILED = "failed"
 
 
 _S = ReadingStatus
@@ -28,7 +29,8 @@ _REFUSED = frozenset({_S.REJECTED, _S.DEAD})
 class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A register of which a value is expected for a period. `status`, `reading`: of the newest that came, None when none did.
 
-    `service`: what its point measures. `entry_open`: whether billing lets readings in.
+    `service`: what its point measures. `entry_open`: whether billing lets readings in. `failed`: whether its meter does not work on
+    the last day of the period.
     """
 
     agreement: str
@@ -42,12 +44,13 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reading: UUID | None
     service: str = ""
     entry_open: bool = True
+    failed: bool = False
 
     @property
     def cover(self) -> Cover:
         """What became of it."""
         if self.status is None:
-            return Cover.MISSING
+            return Cover.FAILED if self.failed else Cover.MISSING
         return Cover.WAITING if self.status in _WAITING else Cover.REFUSED if self.status in _REFUSED else Cover.ACCEPTED
 
 
@@ -62,4 +65,8 @@ def counts(registers: Iterable[Expected]) -> dict[str, int]:
     """How many are expected and received, and how many came to what."""
     found = Counter(one.cover for one in registers)
     total = sum(found.values())
-    return {"expected": total, "received": total - found[Cover.MISSING], **{cover.value: found[cover] for cover in Cover}}
+    return {
+        "expected": total,
+        "received": total - found[Cover.MISSING] - found[Cover.FAILED],
+        **{cover.value: found[cover] for cover in Cover},
+    }

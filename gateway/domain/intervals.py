@@ -38,6 +38,17 @@ def within(block: IntervalBlock, first: date) -> Sequence[str]:
     return values[first.month - 1 : first.month] if block.step is Step.MONTH else values
 
 
+def holds(block: IntervalBlock, first: date, last: date) -> bool:
+    """Whether a block has a value of any day from `first` to `last`; a value of a month is one of each of its days."""
+    if block.step in MINUTES:
+        return first <= block.day <= last and bool(block.written.strip(","))
+    if block.step is Step.DAY:
+        begin, end = (first - block.day).days, (last - block.day).days
+    else:
+        begin, end = ((day.year - block.day.year) * 12 + day.month - block.day.month for day in (first, last))
+    return any(block.written.split(",")[max(begin, 0) : max(end + 1, 0)])
+
+
 def amounts(blocks: Iterable[IntervalBlock]) -> dict[str, list[IntervalBlock]]:
     """The blocks that make up a period's amount, by code: only of codes whose values may be added up, each in its coarsest step.
 

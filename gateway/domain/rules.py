@@ -4,7 +4,7 @@ Rules about interval values stand in `interval_rules.py`, about what can physica
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -22,7 +22,7 @@ from gateway.domain.cases import (
     text,
     used,
 )
-from gateway.domain.intervals import exact_sum
+from gateway.domain.intervals import exact_sum, holds
 from gateway.domain.limits import flow_exceeded, power_exceeded
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import ESTIMATED, EXACT, REGISTERS, WHOLE, Quality, Quantity, Zone
@@ -54,6 +54,25 @@ def meter_not_installed(case: Case) -> Iterator[Objection]:
     """The meter did not hang there yet when the reading was taken (V-01)."""
     if case.meter.installed_on is not None and day_read(case.at, case.timing.zone) < case.meter.installed_on:
         yield case.new.where, {"meter": case.meter.serial, "day": case.meter.installed_on.isoformat()}
+
+
+def not_admitted(case: Case) -> Iterator[Objection]:
+    """The meter was read, or has interval values of a day, before its first act of admission (V-01); the profile says what it weighs."""
+    first = case.meter.admitted_on
+    if first is None:
+        return
+    where = _told_between(case, date.min, first - _DAY)
+    if where is not None:
+        yield where, {"meter": case.meter.serial, "day": first.isoformat()}
+
+
+def meter_failed(case: Case) -> Iterator[Objection]:
+    """The meter was read, or has interval values of a day, on which it does not work by an act; each act is told once."""
+    for one in case.meter.failures:
+        where = _told_between(case, one.first, one.last or date.max)
+        if where is not None:
+            last = "…" if one.last is None else one.last.isoformat()
+            yield where, {"meter": case.meter.serial, "number": one.number, "first": one.first.isoformat(), "last": last}
 
 
 def verification_expired(case: Case) -> Iterator[Objection]:
@@ -262,6 +281,8 @@ RULES: Final[dict[Rule, Severity]] = {
     period_closed: Severity.ERROR,
     meter_removed: Severity.ERROR,
     meter_not_installed: Severity.ERROR,
+    not_admitted: Severity.WARNING,
+    meter_failed: Severity.NEEDS_REVIEW,
     verification_expired: Severity.WARNING,
     point_closed: Severity.NEEDS_REVIEW,
     agreement_closed: Severity.NEEDS_REVIEW,
@@ -292,6 +313,7 @@ RULES: Final[dict[Rule, Severity]] = {
 """Every rule with its weight unless the profile says otherwise."""
 
 _THOUSAND: Final = Decimal(1000)
+_DAY: Final = timedelta(days=1)
 
 
 def check(case: Case) -> list[Problem]:
@@ -321,6 +343,13 @@ def _window(case: Case) -> dict[str, str]:
 
 def _volumes(case: Case) -> Iterator[Value]:
     return (value for value in case.values if value.register.code.startswith("volume"))
+
+
+def _told_between(case: Case, first: date, last: date) -> str | None:
+    """Where a dial read on one of these days is told, else the first block with a value of one; None when nothing is of these days."""
+    if case.values and first <= day_read(case.at, case.timing.zone) <= last:
+        return case.new.where
+    return next((block.where for block in case.new.blocks if holds(block, first, last)), None)
 
 
 def _used_after(case: Case, day: date) -> bool:

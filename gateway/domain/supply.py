@@ -64,6 +64,14 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     losses_constant: Decimal = Decimal(0)
 
 
+class Failure(msgspec.Struct, frozen=True, gc=False):
+    """Days on which a meter does not work by the act of this number; `last`: None while it lasts."""
+
+    number: str
+    first: date
+    last: date | None = None
+
+
 class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A meter where it stands: its point, object and agreement, its ratio and losses, and all its registers.
 
@@ -75,7 +83,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     when it hangs there, `verify_by`: until when it is verified; `max_power`: kW that its object may draw, `max_flow`: m3/h that it can
     measure; `point_closed_on`,
     `agreement_closed_on`: the last day of its point and its agreement; `price_category`: 1 to 6; None when the registry does not say.
-    `closed`: the last period of its agreement that billing has closed, empty while there is none.
+    `closed`: the last period of its agreement that billing has closed, empty while there is none. `admitted_on`: the day of its first act
+    of admission, None while there is no such act; `failures`: by acts, in the order of their first days.
     """
 
     id: int
@@ -103,6 +112,8 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     service: str = ""
     window_day: int | None = None
     closed: str = ""
+    admitted_on: date | None = None
+    failures: tuple[Failure, ...] = ()
     registers: tuple[Register, ...] = ()
 
     def on(self, day: date) -> "Meter":

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.supply import Line
+from gateway.inbound.api.acts import ActTold
 from gateway.inbound.api.errors import ErrorDocument
 from gateway.inbound.api.life import Decision
 from gateway.inbound.api.links import LinkAsked, LinkBound, LinkConfirmed, Reminders
@@ -46,6 +47,7 @@ _BODIES: Final = (
     ("put", "/v1/links/{link}/reminders", Reminders),
     ("post", "/v1/meters/hide", MeterNamed),
     ("post", "/v1/meters/show", MeterNamed),
+    ("post", "/v1/meters/acts", ActTold),
 )
 """Bodies of one object each."""
 

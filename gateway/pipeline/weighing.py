@@ -76,7 +76,7 @@ def weigh(connection: Connection, utility: int, arrivals: Sequence[tuple[Entry, 
         for new in news:
             told = _filled(new, entry.envelope)
             try:
-                fitting = _candidates(known, named, told, entry.sender)
+                fitting = candidates(known, named, told, entry.sender)
             except Rejected as refusal:
                 entry.rows.append(_refused(told, refusal.problems))
                 continue
@@ -111,7 +111,7 @@ def _points_named(
     return supply.points_named(connection, utility, sorted(strange))
 
 
-def _candidates(known: Mapping[str, list[Known]], named: Mapping[str, set[int]], new: MeterReading, sender: Sender) -> list[Known]:
+def candidates(known: Mapping[str, list[Known]], named: Mapping[str, set[int]], new: MeterReading, sender: Sender) -> list[Known]:
     """The meters that the words of the sender fit, within what it may see; the number exactly as written decides between several.
 
     Raises Rejected when such a meter is there, but at another object than the one told (GV-25: an object of another agreement).

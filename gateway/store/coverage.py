@@ -17,7 +17,9 @@ _EXPECTED: Final = f"""
 with expected as (
   select a.key as agreement_key, p.key as point_key, r.id as register_id, a.number as agreement, coalesce(c.name, '') as party,
     coalesce(l.code, '') as location, p.code as point, p.name as point_name, m.id as meter_id, m.serial as meter, r.code as register,
-    p.service, m.entry_open and coalesce(l.entry_open, true) as entry_open
+    p.service, m.entry_open and coalesce(l.entry_open, true) as entry_open,
+    exists (select from meter_act f where f.meter_id = m.id and f.kind = 'failure' and f.first_day <= %(last)s
+      and coalesce(f.last_day, 'infinity') >= %(last)s) as failed
   from agreement a join usage_point p on p.agreement_id = a.id join meter m on m.usage_point_id = p.id join register r on r.meter_id = m.id
   left join party c on c.id = a.party_id left join branch b on b.id = a.branch_id
   left join service_location l on l.id = p.service_location_id
@@ -33,7 +35,7 @@ came as (
     and m.status <> all('{{superseded,withdrawn}}') and not m.intervals
   order by m.meter_id, r.register, m.status = any(%(live)s::text[]) desc, m.revision desc, m.id desc)
 select e.agreement, e.party, e.location, e.point, e.point_name, e.meter, e.register, coalesce(v.status, w.status) as status,
-  coalesce(v.id, w.id) as reading, e.service, e.entry_open
+  coalesce(v.id, w.id) as reading, e.service, e.entry_open, e.failed
 from expected e left join came v on v.meter_id = e.meter_id and v.register = e.register
 left join came w on w.meter_id = e.meter_id and w.register is null
 order by e.agreement_key, e.point_key, e.meter_id, e.register_id limit %(limit)s"""

@@ -1,7 +1,7 @@
 """The registry of meters: looked up by the keys a sender wrote; `feed.py` feeds it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import Connection, Row
 
-from gateway.domain.supply import SYSTEMS, Meter, Register, Terms, entry_by_period, key
+from gateway.domain.supply import SYSTEMS, Failure, Meter, Register, Terms, entry_by_period, key
 from gateway.store.rows import array
 
 
@@ -41,6 +41,8 @@ select m.id, m.serial, m.key, m.entry_open, coalesce(l.entry_open, true) as loca
   p.id as point_id, p.service, coalesce(a.window_day, c.window_day) as window_day, m.installed_on, m.removed_on, m.verify_by,
   (select max(b.code) from billing_period b where b.agreement_id = a.id and b.closed_at <= now()) as closed,
   l.max_power, p.closed_on as point_closed_on, a.closed_on as agreement_closed_on, a.price_category, m.max_flow,
+  (select jsonb_agg(jsonb_build_array(f.kind, f.number, f.first_day, f.last_day) order by f.first_day, f.id) from meter_act f
+    where f.meter_id = m.id and f.kind <> 'exchange') as acts,
   t.since, t.ratio_current, t.ratio_voltage, t.losses, t.losses_constant,
   {REGISTER}
 from meter m join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id
@@ -146,7 +148,7 @@ def meters_of(connection: Connection, utility_id: int, agreement: str) -> list[K
     return _gather(rows.all())
 
 
-_TERMS: Final = 28
+_TERMS: Final = 29
 _REGISTER: Final = _TERMS + 5
 """Where the terms and the register begin in a row of _METERS."""
 
@@ -197,11 +199,19 @@ def _known(row: Any, terms: Sequence[Terms], registers: tuple[Register, ...]) ->
         agreement_closed_on=days[6],
         price_category=days[7],
         max_flow=days[8],
+        **(_acts(days[9]) if days[9] else {}),
         service=service,
         window_day=window_day,
         registers=registers,
     )
     return Known(meter, own, agreement_key, point_key, location_key, profile, point_id)
+
+
+def _acts(rows: Iterable[tuple[str, str, str, str | None]]) -> dict[str, Any]:
+    """What acts say of a meter, as fields of it, out of rows of kind, number, first and last day in the order of first days."""
+    told = [(kind, number, date.fromisoformat(first), last and date.fromisoformat(last)) for kind, number, first, last in rows]
+    failures = tuple(Failure(number, first, last or None) for kind, number, first, last in told if kind == "failure")
+    return {"admitted_on": next((first for kind, _, first, _ in told if kind == "admission"), None), "failures": failures}
 
 
 def _entry(meter: bool, location: bool, statuses: Iterable[str]) -> dict[str, bool]:  # noqa: FBT001 - two columns of a row

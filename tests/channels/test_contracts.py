@@ -122,6 +122,7 @@ def test_every_body_taken_is_described(document: dict[str, Any]) -> None:
         "/v1/readings/{reading}/decide": {"application/json": "Decision"},
         "/v1/meters/hide": {"application/json": "MeterNamed"},
         "/v1/meters/show": {"application/json": "MeterNamed"},
+        "/v1/meters/acts": {"application/json": "ActTold"},
     }
     bare = {path for path, method, operation in operations(document) if method == "post"} - named.keys()
     assert bare == {"/v1/submissions/{submission}/submit", "/v1/readings/{reading}/withdraw"}

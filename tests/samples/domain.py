@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway.domain.coach import Gap, explain
 from gateway.domain.readings import Quality, Reading
-from gateway.domain.supply import Meter
+from gateway.domain.supply import Failure, Meter
 from gateway.domain.suspicion import Around, hints
 from gateway.domain.windows import CutOff
 from tests.domain.build import OCTOBER, meter, profile, register, strict, verdict
@@ -64,6 +64,8 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "meter_removed": said({"A+": "1500"}, meter(register(), removed_on=date(2022, 10, 24))),
     "meter_not_installed": said({"A+": "1500"}, meter(register(), installed_on=date(2022, 11, 1))),
     "verification_expired": said({"A+": "1500"}, meter(register(), verify_by=date(2022, 10, 24))),
+    "not_admitted": said({"A+": "1500"}, meter(register(), admitted_on=date(2022, 10, 26))),
+    "meter_failed": said({"A+": "1500"}, meter(register(), failures=(Failure("7", date(2022, 10, 1)),))),
     "point_closed": said({"A+": "1500"}, meter(register(last="1430"), point_closed_on=date(2022, 10, 24))),
     "agreement_closed": said({"A+": "1500"}, meter(register(last="1430"), agreement_closed_on=date(2022, 10, 24))),
     "power_exceeded": said({"A+": "2430"}, meter(register(last="1430"), max_power=Decimal(1))),

@@ -28,7 +28,7 @@ def answers() -> dict[str, set[str]]:
                 company, home = gateway.utility("legal_entity"), gateway.utility("household")
                 for utility in (company, home):
                     utility.meters("1", "2", "3", "4")
-                found = decisions(company) | withdrawals(home)
+                found = decisions(company) | withdrawals(home) | acts(company)
                 taken = reading(company.submit(company.body({"3": "150"})))
                 gateway.rows("insert into interval_source (utility_id, meter_reading_id) values (%(u)s, %(r)s)", u=company.id, r=taken[4:])
                 found["intervals_not_withdrawn"] = company.withdraw(taken)
@@ -39,6 +39,13 @@ def answers() -> dict[str, set[str]]:
                 company.close(company.period)
                 found["period_closed"] = company.submit(company.body({"1": "170"}))
     return {code: said(answer) for code, answer in found.items()}
+
+
+def acts(company: Utility) -> dict[str, httpx.Response]:
+    """What an inspector is told who writes two acts of one number."""
+    act = {"meter": "1", "kind": "admission", "number": "7"}
+    company.call("POST", "/v1/meters/acts", json=act | {"first_day": "2022-10-01"})
+    return {"act_differs": company.call("POST", "/v1/meters/acts", json=act | {"first_day": "2022-10-02"})}
 
 
 def decisions(company: Utility) -> dict[str, httpx.Response]:
@@ -72,6 +79,7 @@ def asked(code: str) -> Iterable[str]:
 
 
 CODES = (
+    "act_differs",
     "correction_not_withdrawn",
     "decided_meanwhile",
     "intervals_not_withdrawn",

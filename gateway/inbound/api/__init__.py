@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from gateway.inbound.api.acts import list_acts, write_act
 from gateway.inbound.api.coverage import get_coverage, get_coverage_workbook
 from gateway.inbound.api.history import get_history, get_history_workbook
 from gateway.inbound.api.life import decide_reading, list_reviews, submit_draft, withdraw_reading
@@ -38,6 +39,8 @@ HANDLERS: Final = [
     list_meters,
     hide_meter,
     show_meter,
+    list_acts,
+    write_act,
     ask_for_link,
     confirm_link,
     bind_login,

@@ -22,7 +22,7 @@ LIMIT: Final = 100_000
 
 
 class ExpectedView(msgspec.Struct, frozen=True, kw_only=True):
-    """A register of which a value is expected. `state`: accepted, waiting, refused or missing; `reading`: the newest that came."""
+    """A register of which a value is expected. `state`: accepted, waiting, refused, missing or failed; `reading`: the newest that came."""
 
     agreement: str
     party: str
@@ -38,6 +38,7 @@ class ExpectedView(msgspec.Struct, frozen=True, kw_only=True):
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """How a period is covered. The counts are of all registers asked about, `registers` the ones shown.
 
+    `failed`: nothing came, and by an act the meter does not work on the last day of the period.
     `synced_at`: when they were last as billing has them, of the profile for which that is longest ago; null when it was never asked.
     """
 
@@ -49,6 +50,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     refused: int
     missing: int
+    failed: int
     registers: list[ExpectedView]
 
 

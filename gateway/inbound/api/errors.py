@@ -32,6 +32,7 @@ STATUS: Final = {
     "newer_reading_stands": 409,
     "decided_meanwhile": 409,
     "not_a_draft": 409,
+    "act_differs": 409,
     "json_malformed": 400,
     "json_encoding": 400,
     "json_too_deep": 400,
