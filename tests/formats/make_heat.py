@@ -163,7 +163,8 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "sheet_per_meter.xlsx": _sheet_per_meter,
     "stacked_reports.csv": lambda: _stacked().encode("cp1251"),
     "refused_columns.csv": lambda: text("1;2;3;4", head="Прибор;Q, кварт;M1, т;Q").encode(),
-    "refused_koi8.csv": lambda: text(*days("1", range(1, 3))).encode("koi8-r"),
+    "daily_koi8.csv": lambda: text(*days("1", range(1, 3))).encode("koi8-r"),
+    "refused_encoding.csv": lambda: "meter;date;Q (Gcal);t1;note\r\n1;01.10.2026;1.5;70;ок\r\n".encode("cp1251"),
     "refused_quote.csv": lambda: text(*days("1", (1, 2)), '1;;03.10.2026;;"1,5;70').encode(),
     "refused_words.csv": "имя;возраст\r\nИван;40\r\n".encode,
 }
