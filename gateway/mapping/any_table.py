@@ -1,6 +1,7 @@
 """The one door to tables: whatever file a partner calls a table becomes sheets of cells, each cell with a name its sender knows."""
 
 import codecs
+import re
 from typing import Final
 
 import msgspec
@@ -8,11 +9,14 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.dbf import read_dbf
 from gateway.mapping.delimited import ANY_DELIMITER, read_text
-from gateway.mapping.encodings import detect
-from gateway.mapping.tables import Table, read_tables
+from gateway.mapping.encodings import detect, mark_of
+from gateway.mapping.sheet_parts import EXCEL_2003
+from gateway.mapping.tables import Table, read_sheets, read_tables
 from gateway.mapping.zip_gate import Kind, entries, kind_of, unpack
 from gateway.settings import Limits
 
+_HEAD: Final = 65_536
+_charset: Final = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE).search
 _BESIDE: Final = ("__MACOSX/", ".")
 """What some programs put into an archive beside the file that was meant."""
 
@@ -45,7 +49,7 @@ _PLAIN: Final = Options()
 
 
 def read_any(body: bytes, limits: Limits, options: Options = _PLAIN) -> tuple[Table, ...]:
-    """Every table of a file: sheets of a workbook (hidden ones marked), or the one table of a DBF or of a delimited text.
+    """Every table of a file: sheets of a workbook (hidden ones marked), tables of a page, the one table of a DBF or a delimited text.
 
     The file is told by its bytes, never by its name; an archive with one file in it is that file. What is wrong with single cells stands
     in each table's `problems`. Raises Rejected, with the codes of `read_tables`, `read_dbf`, `read_text` and of archives.
@@ -61,8 +65,12 @@ def read_any(body: bytes, limits: Limits, options: Options = _PLAIN) -> tuple[Ta
 
 def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Table, ...]:
     match kind:
-        case "xlsx" | "xls":
+        case "xlsx" | "xls" | "ods":
             return read_tables(body, limits)
+        case "xml" if EXCEL_2003 in body[:_HEAD].decode("latin-1"):
+            return read_sheets("xml", body, limits)
+        case "html" | "xml" | "text" if _is_page(body):
+            return read_sheets("html", _in_utf8(body, options), limits)
         case "dbf":
             return (read_dbf(body, limits, options.encoding),)
         case "text":
@@ -70,6 +78,23 @@ def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Ta
         case "binary" if _is_wide(body, options):
             return (read_text(body, limits, options.encoding, options.delimiter, options.quote),)
     raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+
+
+def _is_page(body: bytes) -> bool:
+    """Whether a text is a page with a table in it; programs that write them as .xls begin with whatever tag they like."""
+    head = body[:_HEAD].replace(b"\0", b"").removeprefix(mark_of(body)[0]).lower()
+    return head.lstrip().startswith(b"<") and b"<table" in head
+
+
+def _in_utf8(page: bytes, options: Options) -> bytes:
+    """A page in the encoding of its mark, else of what it says itself, of the profile, of its letters. Raises Rejected."""
+    mark, marked = mark_of(page)
+    said = _charset(page[:_HEAD])
+    encoding = marked or (said[1].decode("ascii") if said else "") or options.encoding or detect(page).encoding
+    try:
+        return page[len(mark) :].decode(encoding).encode()
+    except (LookupError, UnicodeError) as error:
+        raise Rejected(Problem(code="encoding_unknown")) from error
 
 
 def _is_wide(body: bytes, options: Options) -> bool:

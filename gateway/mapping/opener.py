@@ -6,13 +6,16 @@ from typing import Any, Final
 import msgspec
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.mapping import child, workbook
+from gateway.mapping import child, open_document, page_tables, workbook
 from gateway.mapping.marking import mark
 from gateway.settings import Limits
 
 TASKS: Final[dict[str, Callable[[bytes, Limits], Any]]] = {
     "xlsx": lambda body, limits: workbook.read(body, limits, is_zip=True),
     "xls": lambda body, limits: workbook.read(body, limits, is_zip=False),
+    "ods": open_document.read,
+    "html": page_tables.read_page,
+    "xml": page_tables.read_xml,
     "explain": workbook.explain,
     "mark": mark,
 }

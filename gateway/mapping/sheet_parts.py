@@ -13,6 +13,7 @@ import msgspec
 from gateway.mapping.marks import AUTHOR, Area, Level, Marking
 from gateway.mapping.tables import letters
 
+EXCEL_2003: Final = "urn:schemas-microsoft-com:office:spreadsheet"
 MAIN: Final = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 PACKAGE: Final = "http://schemas.openxmlformats.org/package/2006"

@@ -82,7 +82,7 @@ def kept(body: bytes) -> tuple[Table, ...]:
 
 
 def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
-    """Every worksheet of an xlsx or xls workbook, hidden ones marked. Raises Rejected."""
+    """Every worksheet of an xlsx, xls or ods workbook, hidden ones marked. Raises Rejected."""
     if not _looked.at(body, limits):
         return _read(body, limits)
     tables, problems = _looked.tables, _looked.problems
@@ -90,6 +90,11 @@ def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
     if problems:
         raise Rejected(*problems)
     return tables
+
+
+def read_sheets(task: str, body: bytes, limits: Limits) -> tuple[Table, ...]:
+    """The sheets that a child finds in a file by one of its tasks. Raises Rejected."""
+    return children.read(task, body, limits, _decode)
 
 
 class _Looked(threading.local):
@@ -110,7 +115,7 @@ _looked: Final = _Looked()
 
 def _read(body: bytes, limits: Limits) -> tuple[Table, ...]:
     kind = kind_of(body)
-    if kind not in ("xlsx", "xls", "zip"):
+    if kind not in ("xlsx", "xls", "ods", "zip"):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
@@ -120,10 +125,10 @@ def _read(body: bytes, limits: Limits) -> tuple[Table, ...]:
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
     started = clock.monotonic()
     try:
-        return children.read("xls" if kind == "xls" else "xlsx", body, limits, _decode)
+        return read_sheets("xlsx" if kind == "zip" else kind, body, limits)
     except Rejected as refused:
         left = limits.child_seconds - (clock.monotonic() - started)
-        if kind == "xls" or refused.problems[0].code != "file_too_costly" or left < 1:
+        if kind in ("xls", "ods") or refused.problems[0].code != "file_too_costly" or left < 1:
             raise
         children.read("explain", body, msgspec.structs.replace(limits, child_seconds=left), _decode)
         raise

@@ -51,7 +51,7 @@ class Sheet(msgspec.Struct, frozen=True, array_like=True):
 
 def read(body: bytes, limits: Limits, *, is_zip: bool) -> list[Sheet]:
     """Every worksheet of a workbook. Raises Rejected."""
-    parts = _parts(body, limits) if is_zip else {}
+    parts = weighed(body, limits) if is_zip else {}
     names = _sheet_names(parts) if is_zip else {}
     for part, name in names.items():
         _check_before(parts[part], name, limits)
@@ -77,17 +77,19 @@ def explain(body: bytes, limits: Limits) -> list[Sheet]:
     """Walk every cell of an xlsx without building anything. Raises Rejected with the limit or reference that calamine stumbles over."""
     if body[:2] != b"PK":
         return []
-    parts = _parts(body, limits)
+    parts = weighed(body, limits)
     for part, name in _sheet_names(parts).items():
         _Walk(name, limits).run(parts[part])
     return []
 
 
-def _parts(body: bytes, limits: Limits) -> dict[str, bytearray]:
+def weighed(body: bytes, limits: Limits, *only: str) -> dict[str, bytearray]:
+    """The XML parts of a workbook, or those named: in UTF-8, without a document type or endless texts. Raises Rejected."""
     found: dict[str, bytearray] = {}
     for entry in entries(body, limits):
         name = entry.name.replace("\\", "/")
-        if name.lower().endswith((".xml", ".rels")) and not name.lower().startswith(_UNUSED):
+        wanted = name in only if only else name.lower().endswith((".xml", ".rels")) and not name.lower().startswith(_UNUSED)
+        if wanted:
             found[name] = unpack(body, entry)
             _check_text_runs(found[name], name, limits.cell_characters)
             declared = _ENCODING.search(found[name][:200])
@@ -159,11 +161,11 @@ def _sheet(sheet: CalamineSheet, hidden: bool, limits: Limits) -> Sheet:  # noqa
         raise _limit("xlsx_too_many_cells", sheet.name, limits.sheet_cells)
     rows: list[list[Any]] = sheet.to_python(skip_empty_area=True)
     if not set(map(type, chain.from_iterable(rows))) <= _BARE:
-        rows = [row if set(map(type, row)) <= _BARE else list(map(_dated, row)) for row in rows]
+        rows = [row if set(map(type, row)) <= _BARE else list(map(dated, row)) for row in rows]
     return Sheet(sheet.name, hidden, start[0], start[1], rows, [])
 
 
-def _dated(cell: Any) -> Any:
+def dated(cell: Any) -> Any:
     """A date or time in its shape on the wire; any other value as it is."""
     if isinstance(cell, timedelta):
         return msgspec.msgpack.Ext(4, str(cell.total_seconds()).encode())

@@ -1,6 +1,8 @@
 """One door for every table: the same rows come out of each kind of file, told by its bytes and never by its name."""
 
 import io
+import re
+import struct
 from collections.abc import Callable
 from datetime import datetime
 
@@ -138,3 +140,22 @@ def test_a_workbook_that_counts_days_from_1904_has_the_same_dates() -> None:
     book.save(packed)
     [table] = read_any(packed.getvalue(), LIMITS)
     assert table.rows == [[day.date(), datetime.fromisoformat("2026-10-01T13:30")]]
+
+
+def with_results(result: bytes) -> bytes:
+    """An old workbook with two formulas, one of them a day, that were calculated to this (2.4.127 of [MS-XLS])."""
+    book, packed, style = xlwt.Workbook(), io.BytesIO(), xlwt.XFStyle()
+    style.num_format_str = "DD.MM.YYYY"
+    sheet = book.add_sheet("S")
+    sheet.write(0, 0, xlwt.Formula("B1*2"))
+    sheet.write(0, 1, xlwt.Formula("B1*3"), style)
+    book.save(packed)
+    body = bytearray(packed.getvalue())
+    for formula in re.finditer(rb"\x06\x00..\x00\x00[\x00\x01]\x00..", bytes(body), re.DOTALL):
+        body[formula.end() : formula.end() + 8] = result
+    return bytes(body)
+
+
+def test_formulas_of_an_old_workbook_are_their_values() -> None:
+    [table] = read_any(with_results(struct.pack("<d", 46_296)), LIMITS)
+    assert table.rows == [[46_296.0, datetime.fromisoformat("2026-10-01T00:00").date()]]
