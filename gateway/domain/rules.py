@@ -186,14 +186,19 @@ def zero_consumption(case: Case) -> Iterator[Objection]:
 def zone_missing(case: Case) -> Iterator[Objection]:
     """All zones and kinds of a meter must come together, otherwise nothing is passed (V-11, F-050).
 
-    One that came but could not be read is told of at its own place and not missed here.
+    One that came but could not be read is told of at its own place and not missed here; so are interval values.
     """
-    if not case.profile.reading.together or (case.new.blocks and not case.new.readings):
+    if not case.profile.reading.together or (not case.new.readings and (case.new.blocks or _is_spoilt(case))):
         return
     came = {value.register.id for value in case.values}
     for register in case.meter.registers:
         if register.id not in came and not any(problem.values.get("register") == register.code for problem in case.new.problems):
             yield case.new.where, {"register": register.code, "meter": case.meter.serial}
+
+
+def _is_spoilt(case: Case) -> bool:
+    """Whether the translator refuses this for what is of no register that has a dial."""
+    return any(problem.severity is Severity.ERROR and "register" not in problem.values for problem in case.new.problems)
 
 
 def intervals_missing_for_category(case: Case) -> Iterator[Objection]:

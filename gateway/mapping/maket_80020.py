@@ -89,6 +89,17 @@ class Maket80020(Format, frozen=True, kw_only=True):
         return iter(readings)
 
 
+def day_of_file(body: bytes, limits: Limits) -> date | None:
+    """The day that a file says it is of, that of its first document in a zip; None when it cannot be told."""
+    try:
+        document = body if kind_of(body) != "zip" else next((bytes(unpack(body, entry)) for entry in _files(body, limits)), b"")
+        for element in stream_untrusted(document, limits, _TAGS):
+            return _day_of(element) if element.tag == "datetime" else None
+    except Rejected:  # told in its place already
+        return None
+    return None
+
+
 class Message:
     """What one document says: its day and, of each point in their order, a part."""
 

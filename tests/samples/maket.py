@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 
 from gateway.domain.problems import Problem, Rejected
+from gateway.mapping import maket_80021
 from gateway.mapping.maket_80020 import Maket80020
+from gateway.settings import Limits
 from tests.formats import make_maket
 
 Codes = Callable[[], Iterable[str]]
@@ -22,6 +24,15 @@ def sample(name: str) -> Codes:
     return codes
 
 
+def reply() -> Iterable[str]:
+    """What an answer without its figure is."""
+    try:
+        maket_80021.read(b'<message class="80021"><reply status="5"/></message>', "UTC", Limits())
+    except Rejected as refused:
+        return [problem.code for problem in refused.problems]
+    return []
+
+
 SAMPLES: dict[str, Codes] = {
     "maket_channel_unknown": sample("several_channels.xml"),
     "maket_class_unknown": sample("class_80030.xml"),
@@ -30,6 +41,7 @@ SAMPLES: dict[str, Codes] = {
     "maket_noncommercial": sample("statuses.xml"),
     "maket_period_invalid": sample("wrong_periods.xml"),
     "maket_period_unordered": sample("wrong_periods.xml"),
+    "maket_reply_invalid": reply,
     "maket_status_unknown": sample("statuses.xml"),
     "maket_test_only": sample("test_only.xml"),
     "maket_value_missing": sample("wrong_periods.xml"),

@@ -10,6 +10,8 @@ LONGEST: Final = 255
 """Bytes of one name in a file system."""
 STATUS: Final = ".status.json"
 PROBLEMS: Final = ".problems.xlsx"
+_REPLY: Final = b"80021_"
+_XML: Final = b".xml"
 _IN_THE_MAKING: Final = (b".part", b".filepart", b".tmp", b".uploading")
 _ESCAPED: Final = re.compile(r"\\(?:\\|x([0-9a-f]{2}))")
 
@@ -49,9 +51,17 @@ def hashed(name: bytes) -> str:
 
 def beside(name: bytes, ending: str) -> bytes:
     """The name in `out/` of what is said about a file: `NAME.status.json`; a name too long for that is cut and told apart by a hash."""
-    added = ending.encode("ascii")
-    if len(name) + len(added) <= LONGEST:
-        return name + added
+    return _fitting(b"", name, ending.encode("ascii"))
+
+
+def reply(name: bytes) -> bytes:
+    """The name in `out/` of the maket 80021 that answers a file: `80021_NAME.xml`, where NAME is without the `.xml` that it has."""
+    return _fitting(_REPLY, name[: -len(_XML)] if name.lower().endswith(_XML) else name, _XML)
+
+
+def _fitting(before: bytes, name: bytes, after: bytes) -> bytes:
+    if len(before) + len(name) + len(after) <= LONGEST:
+        return before + name + after
     mark = b"~" + hashlib.sha256(name).hexdigest()[:16].encode("ascii")
-    head = name[: LONGEST - len(added) - len(mark)]
-    return head.decode("utf-8", "ignore").encode("utf-8") + mark + added
+    head = name[: LONGEST - len(before) - len(after) - len(mark)]
+    return before + head.decode("utf-8", "ignore").encode("utf-8") + mark + after

@@ -1,4 +1,4 @@
-"""Telling partners in `out` what became of their files: `NAME.status.json`, rewritten whenever it changed, and `NAME.problems.xlsx`."""
+"""Telling partners in `out` what became of their files: `NAME.status.json`, rewritten whenever it changed, and what goes with it."""
 
 import hashlib
 import logging
@@ -14,7 +14,7 @@ import msgspec
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Severity, Unavailable
 from gateway.domain.profile import Profile
 from gateway.domain.status import ReadingStatus, SubmissionStatus
-from gateway.inbound.drop import folders, names
+from gateway.inbound.drop import folders, names, replying
 from gateway.inbound.drop.folders import Drop
 from gateway.inbound.parts import Parts, status_of
 from gateway.inbound.views import SubmissionDetail
@@ -83,6 +83,7 @@ class Teller:
         try:
             with self._lock:
                 folders.clear(drop, names.beside(name, names.PROBLEMS))
+                folders.clear(drop, names.reply(name))
                 folders.put(drop, names.beside(name, names.STATUS), body)
         except OSError as error:
             log.warning("drop.not_told", extra={"facts": {"file": names.hashed(name), "why": folders.why(error)}})
@@ -170,6 +171,7 @@ class Teller:
         final = done and translated and all(row.status in FINAL for row in picture.readings)
         if mark == owner.told and not final:
             return done
+        reply = replying.reply(picture, self._body(owner), self.parts.settings.limits) if replying.is_answered(picture) else None
         name = names.original(owner.name)
         with self._lock, self.every.transaction() as connection:
             if not drops.owns(connection, owner):
@@ -178,14 +180,15 @@ class Teller:
                 folders.put(drop, names.beside(name, names.PROBLEMS), book)
             elif change:
                 folders.clear(drop, names.beside(name, names.PROBLEMS))
+            if reply is not None:
+                folders.put(drop, names.reply(name), reply)
             folders.put(drop, names.beside(name, names.STATUS), body)
             drops.told(connection, owner, mark, final=final)
         return done
 
     def _book(self, owner: Owner, file_name: str, problems: Sequence[Problem], language: Language) -> tuple[bytes | None, bool]:
         """The sender's own workbook with these problems marked in it, None when it is no workbook; and whether that is the last word."""
-        with self.parts.store.transaction(owner.utility_id) as connection:
-            body = submissions.body(connection, owner.utility_id, owner.submission_id) or b""
+        body = self._body(owner)
         facts: dict[str, object] = {"credential": owner.credential_id, "submission": owner.submission_id}
         try:
             return marked(body, file_name, problems, language, self.parts.settings.limits), True
@@ -195,6 +198,10 @@ class Teller:
         except Exception:  # the status is told all the same
             log.exception("drop.not_marked", extra={"facts": facts})
             return None, False
+
+    def _body(self, owner: Owner) -> bytes:
+        with self.parts.store.transaction(owner.utility_id) as connection:
+            return submissions.body(connection, owner.utility_id, owner.submission_id) or b""
 
 
 def _to_mark(picture: SubmissionDetail) -> list[Problem]:
