@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from time import thread_time
 from typing import Final
 
 import msgspec
@@ -53,12 +54,13 @@ class Maket80020(Format, frozen=True, kw_only=True):
 
         Raises Rejected when a document is not well-formed, of another class, a test or without its day, or when there is no point in it.
         """
+        until = thread_time() + self.limits.child_seconds
         found: dict[tuple[str, str], _Gathered] = {}
         refused: list[Problem] = []
         for name, document in self._documents(body):
             try:
                 _check_kind(document)
-                message = Message(document, envelope, self.limits)
+                message = Message(document, envelope, self.limits, until)
             except Rejected as refusal:
                 refused += [_in_file(problem, name) for problem in refusal.problems]
                 continue
@@ -103,8 +105,11 @@ def day_of_file(body: bytes, limits: Limits) -> date | None:
 class Message:
     """What one document says: its day and, of each point in their order, a part."""
 
-    def __init__(self, document: bytes, envelope: Envelope, limits: Limits) -> None:
-        """Read it to its end, or until it has more mistakes than are told. Raises Rejected with a place in the document."""
+    def __init__(self, document: bytes, envelope: Envelope, limits: Limits, until: float) -> None:
+        """Read it to its end, or until it has more mistakes than are told. Raises Rejected with a place in the document.
+
+        `until`: when this thread will have worked on the file for as long as a file may take.
+        """
         self.parts: list[Part] = []
         self._envelope = envelope
         self._points: Points | None = None
@@ -118,6 +123,8 @@ class Message:
                 wrong += self._take(element, root)
             if wrong > limits.file_problems:
                 break
+            if thread_time() > until:
+                raise Rejected(Problem(code="file_too_costly"))
         self.day = self._of_a_day().day
 
     def _take(self, element: "etree._Element", root: "etree._Element") -> int:

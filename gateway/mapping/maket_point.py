@@ -78,7 +78,7 @@ class Points:
         told: set[str] = set()
         for index, channel in enumerate(element.iterchildren("measuringchannel"), 1):
             code = (channel.get("code") or "").strip()
-            named = f"@code='{code}'" if code.isalnum() and code not in told else str(index)
+            named = f"@code='{code}'" if code.isalnum() and len(code) < _SHOWN and code not in told else str(index)
             place = f"{where}/measuringchannel[{named}]"
             told.add(code)
             register = CHANNELS.get(code.zfill(2))

@@ -21,6 +21,9 @@ SECTIONS: Final = 100_000
 AT_ONCE: Final = 100_000
 """How many of both may stand between one element that is handed out and the next, where a document is read piece by piece."""
 
+HANDED_OUT: Final = 500_000
+"""How many elements one document may hold that are handed out."""
+
 _CHARSETS: Final = {"utf-8": "utf-8", "utf8": "utf-8", "windows-1251": "cp1251", "cp1251": "cp1251", "utf-16": "utf-16"}
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _DECLARED: Final = re.compile(r"""<\?xml\s[^>]*?\sencoding\s*=\s*["']([^"']*)["']""").match
@@ -75,7 +78,7 @@ def stream_untrusted(body: bytes, limits: Limits, tags: Collection[str]) -> "Ite
     text, charset = _ascii_like(body)
     _check_prolog(text)
     parser = etree.XMLPullParser(events=("end",), tag=tuple(tags), **_PARSER)
-    held = 0
+    held = handed = 0
     try:
         for piece in _pieces(text, charset):
             held += piece.count(b"<") + piece.count(b'"') + piece.count(b"'")
@@ -86,7 +89,9 @@ def stream_untrusted(body: bytes, limits: Limits, tags: Collection[str]) -> "Ite
             for _, element in ended:
                 yield element
                 _forget(element)
-                held = 0
+                held, handed = 0, handed + 1
+            if handed > HANDED_OUT:
+                raise _too_large("elements", HANDED_OUT)
         root = parser.close()
     except etree.XMLSyntaxError as error:
         raise _malformed(error, limits.xml_depth) from error
