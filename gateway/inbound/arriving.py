@@ -26,7 +26,8 @@ def look(body: bytes, limits: Limits) -> None:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
     kind = kind_of(body)
     if kind in ("xlsx", "zip"):
-        entries(body, limits)
+        if not entries(body, limits):
+            raise Rejected(Problem(code="file_empty"))
     elif kind not in ("xls", "json", "xml", "text"):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
 

@@ -59,7 +59,7 @@ def test_nothing_repeated_costs_more_than_its_size(place: str) -> None:
         began = time.process_time()
         with suppress(Rejected):
             list(stream_untrusted(body, Limits(), (*TAGS, "a", "b")))
-        assert time.process_time() - began < 0.2 + len(body) / 1e6, piece
+        assert time.process_time() - began < 1 + len(body) / 2.5e5, piece
 
 
 def laughs() -> bytes:
