@@ -14,6 +14,7 @@ from lxml import etree
 from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, PasswordError, SheetTypeEnum, SheetVisibleEnum
 
 from gateway.domain.problems import Problem, Rejected
+from gateway.mapping import old_workbook
 from gateway.mapping.sheet_parts import Piece, archive
 from gateway.mapping.tables import number_of
 from gateway.mapping.zip_gate import entries, unpack
@@ -69,6 +70,9 @@ def read(body: bytes, limits: Limits, *, is_zip: bool) -> list[Sheet]:
         raise Rejected(Problem(code="xlsx_structure", values={"reason": str(error)[:200]})) from error
     if sum(len(sheet.rows) * len(sheet.rows[0]) for sheet in found if sheet.rows) > limits.sheet_cells:
         raise _limit("xlsx_too_many_cells", "", limits.sheet_cells)
+    if not is_zip:
+        wrong = old_workbook.errors(body, [sheet.name for sheet in found], limits.file_problems)
+        return [msgspec.structs.replace(sheet, problems=wrong.get(sheet.name, [])) for sheet in found]
     by_name = {name: parts[part] for part, name in names.items()}
     return [_examined(sheet, by_name[sheet.name], limits) if sheet.name in by_name else sheet for sheet in found]
 

@@ -1,9 +1,11 @@
 """One door for every table: the same rows come out of each kind of file, told by its bytes and never by its name."""
 
 import io
+import random
 import re
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 import msgspec
@@ -18,6 +20,7 @@ from gateway.mapping.cells import Cell, cell_number
 from gateway.mapping.dbf import Field
 from gateway.mapping.dbf_writer import write_dbf
 from gateway.settings import Limits
+from tests.conftest import case
 from tests.hostile.files import ARCHIVES, Hostile, archive
 
 LIMITS = Limits()
@@ -147,15 +150,48 @@ def with_results(result: bytes) -> bytes:
     book, packed, style = xlwt.Workbook(), io.BytesIO(), xlwt.XFStyle()
     style.num_format_str = "DD.MM.YYYY"
     sheet = book.add_sheet("S")
-    sheet.write(0, 0, xlwt.Formula("B1*2"))
-    sheet.write(0, 1, xlwt.Formula("B1*3"), style)
+    sheet.write(0, 0, 7.0)
+    sheet.write(0, 1, xlwt.Formula("A1*2"))
+    sheet.write(0, 2, xlwt.Formula("A1*3"), style)
     book.save(packed)
     body = bytearray(packed.getvalue())
-    for formula in re.finditer(rb"\x06\x00..\x00\x00[\x00\x01]\x00..", bytes(body), re.DOTALL):
+    for formula in re.finditer(rb"\x06\x00..\x00\x00[\x01\x02]\x00..", bytes(body), re.DOTALL):
         body[formula.end() : formula.end() + 8] = result
     return bytes(body)
 
 
 def test_formulas_of_an_old_workbook_are_their_values() -> None:
     [table] = read_any(with_results(struct.pack("<d", 46_296)), LIMITS)
-    assert table.rows == [[46_296.0, datetime.fromisoformat("2026-10-01T00:00").date()]]
+    assert table.rows == [[7.0, 46_296.0, datetime.fromisoformat("2026-10-01T00:00").date()]]
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), [(0, "#NULL!"), (7, "#DIV/0!"), (15, "#VALUE!"), (23, "#REF!"), (29, "#NAME?"), (36, "#NUM!"), (42, "#N/A")]
+)
+def test_errors_of_an_old_workbook_are_told(code: int, shown: str) -> None:
+    [table] = read_any(with_results(bytes([2, 0, code, 0, 0, 0, 0xFF, 0xFF])), LIMITS)
+    told = [(problem.code, problem.where, problem.values["value"]) for problem in table.problems]
+    assert told == [("cell_error", "S!B1", shown), ("cell_error", "S!C1", shown)]
+
+
+def test_errors_are_told_in_the_sheet_they_stand_in() -> None:
+    book, packed = xlwt.Workbook(), io.BytesIO()
+    for name in ("One", "Two", "Three"):
+        sheet = book.add_sheet(name)
+        for row in range(300):
+            sheet.write(row, 0, f"{name} {row}")
+    book.get_sheet(2).row(7).set_cell_error(3, 42)
+    book.get_sheet(1).row(1).set_cell_error(1, "#REF!")
+    book.save(packed)
+    tables = read_any(packed.getvalue(), LIMITS)
+    assert [[problem.where for problem in table.problems] for table in tables] == [[], ["Two!B2"], ["Three!D8"]]
+
+
+def test_broken_old_workbooks_are_read_or_refused() -> None:
+    chance, good = random.Random(97), with_results(bytes([2, 0, 7, 0, 0, 0, 0xFF, 0xFF]))  # noqa: S311 - seeded on purpose
+    for _ in range(case(100, 5_000)):
+        body = bytearray(good)
+        for _ in range(chance.randint(1, 5)):
+            body[chance.randrange(8, 700 if chance.random() < 0.5 else len(body))] = chance.randrange(256)
+        with suppress(Rejected):
+            read_any(bytes(body), LIMITS)
