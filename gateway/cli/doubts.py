@@ -2,16 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from uuid import UUID
 
 from gateway import texts
 from gateway.cli import OK
-from gateway.cli.common import columns, language_of, one_line, operator, settings_of
-from gateway.cli.database import database_url
+from gateway.cli.common import columns, language_of, one_line, operator
+from gateway.cli.opened import store_of
 from gateway.domain.problems import Misconfigured
-from gateway.store import Connection, Store, check_schema, doubts
+from gateway.store import Connection, doubts
 from gateway.store.doubts import Doubt
 from gateway.store.ledger import LETTER
 
@@ -21,7 +20,7 @@ _SHOWN = 60
 def waiting(args: argparse.Namespace) -> int:
     """Print what waits for a person, the oldest first."""
     language = language_of(args)
-    with _store(args) as store, store.transaction(snapshot=True) as connection:
+    with store_of(args) as store, store.transaction(snapshot=True) as connection:
         found = doubts.waiting(connection, args.utility)
     if not found:
         print("nothing waits for a person", file=sys.stderr)
@@ -53,22 +52,11 @@ def refused(args: argparse.Namespace) -> int:
 
 def _decide(args: argparse.Namespace, decide: Callable[[Connection, UUID, str], Doubt]) -> int:
     key, actor = _key(args.key), operator(args)
-    with _store(args) as store, store.transaction() as connection:
+    with store_of(args) as store, store.transaction() as connection:
         doubt = decide(connection, key, actor)
     about = f"{doubt.period} to {doubt.meter}" if doubt.kind == LETTER else f"meter {doubt.meter}, {doubt.period}"
     print(f"{doubt.key}: {args.decision}; {about}, {doubt.utility}.{doubt.target}")
     return OK
-
-
-@contextmanager
-def _store(args: argparse.Namespace) -> Iterator[Store]:
-    with database_url(settings_of(args)) as url:
-        store = Store(url, role="owner", pool=1)
-        try:
-            check_schema(store)
-            yield store
-        finally:
-            store.close()
 
 
 def _row(doubt: Doubt, language: texts.Language) -> list[str]:

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from gateway.cli import OK
-from gateway.cli.common import columns, one_line, operator, settings_of
-from gateway.cli.database import database_url
+from gateway.cli.common import columns, one_line, operator
+from gateway.cli.opened import store_of
 from gateway.domain.problems import Misconfigured
 from gateway.pipeline import linking
-from gateway.store import Connection, Store, check_schema, documents, links
+from gateway.store import Connection, documents, links
 from gateway.store.links import Link
 from gateway.store.people import Sender
 
@@ -59,15 +59,9 @@ def end(args: argparse.Namespace) -> int:
 def _operator(args: argparse.Namespace) -> Iterator[tuple[Connection, Sender]]:
     """A transaction, and the operator as one who acts for the whole utility. Raises Misconfigured when there is no such utility."""
     principal = operator(args)
-    with database_url(settings_of(args)) as url:
-        store = Store(url, role="owner", pool=1)
-        try:
-            check_schema(store)
-            with store.transaction() as connection:
-                utility = documents.utility(connection, args.utility)
-                yield connection, Sender(credential_id=0, utility_id=utility, principal=principal, scopes=("manage",))
-        finally:
-            store.close()
+    with store_of(args) as store, store.transaction() as connection:
+        utility = documents.utility(connection, args.utility)
+        yield connection, Sender(credential_id=0, utility_id=utility, principal=principal, scopes=("manage",))
 
 
 def _row(link: Link) -> list[str]:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from gateway.cli import OK
-from gateway.cli.common import columns, settings_of
-from gateway.cli.database import database_url
+from gateway.cli.common import columns
+from gateway.cli.opened import store_of
 from gateway.domain.problems import Misconfigured
 from gateway.domain.windows import local_day
 from gateway.pipeline import reminding
 from gateway.pipeline.reminding import PAGE, Planned, Rulebook
-from gateway.store import Store, check_schema
+from gateway.store import Store
 from gateway.store import reminders as asked
 
 _HEAD = ["utility", "agreement", "to", "period", "from", "until", "missing", "why", "letter"]
@@ -21,18 +21,13 @@ def reminders(args: argparse.Namespace) -> int:
     """Print who would get what on a day, or write what is due today."""
     if args.on is not None and not args.dry_run:
         raise Misconfigured("--on: only with --dry-run; letters are written for today alone")
-    with database_url(settings_of(args)) as url:
-        store = Store(url, role="owner", pool=1)
-        try:
-            check_schema(store)
-            books = list(_books(store, args.utility))
-            if args.dry_run:
-                rows = [row for book in books for row in _planned(store, book, args.on)]
-                print("\n".join(columns([_HEAD, *rows])) if rows else "nobody is to be reminded")
-            else:
-                print(f"{sum(reminding.write(store, book, _today(book)) for book in books)} letters written")
-        finally:
-            store.close()
+    with store_of(args) as store:
+        books = list(_books(store, args.utility))
+        if args.dry_run:
+            rows = [row for book in books for row in _planned(store, book, args.on)]
+            print("\n".join(columns([_HEAD, *rows])) if rows else "nobody is to be reminded")
+        else:
+            print(f"{sum(reminding.write(store, book, _today(book)) for book in books)} letters written")
     return OK
 
 

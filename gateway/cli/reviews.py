@@ -3,19 +3,17 @@
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from uuid import UUID
 
 from gateway import texts
 from gateway.cli import OK
 from gateway.cli.common import columns, language_of, one_line, operator, settings_of
-from gateway.cli.database import database_url
+from gateway.cli.opened import store_of
 from gateway.cli.receipts import write_json
 from gateway.domain.problems import Misconfigured, Problem
 from gateway.mapping import formats
 from gateway.pipeline import decide
-from gateway.settings import Settings
-from gateway.store import Store, check_schema, documents, life
+from gateway.store import documents, life
 from gateway.store.life import Waiting
 from gateway.store.people import Sender
 from gateway.texts import Language
@@ -26,7 +24,7 @@ _HEAD = ["reading", "received", "utility", "agreement", "meter", "period", "why"
 def waiting(args: argparse.Namespace) -> int:
     """Print the readings that wait for a person, the oldest first, with what is wrong with each."""
     language = language_of(args)
-    with _store(settings_of(args)) as store, store.transaction(snapshot=True) as connection:
+    with store_of(args) as store, store.transaction(snapshot=True) as connection:
         utility = documents.utility(connection, args.utility) if args.utility else None
         found = life.in_review(connection, utility, None, after=None, limit=max(args.limit, 0))
         why = life.doubts(connection, found)
@@ -54,7 +52,7 @@ def _decide(args: argparse.Namespace, *, accept: bool) -> int:
     if not reason:
         raise Misconfigured("--reason: it is kept with the reading and cannot be empty")
     settings = settings_of(args)
-    with _store(settings) as store:
+    with store_of(args) as store:
         with store.transaction(snapshot=True) as connection:
             utility = life.utility_of(connection, reading)
         if utility is None:
@@ -63,17 +61,6 @@ def _decide(args: argparse.Namespace, *, accept: bool) -> int:
         submission = decide(store, formats(settings.limits), settings.limits, sender, reading, accept=accept, reason=reason)
     print(f"rdg_{reading.hex}: {'accepted' if accept else 'refused'}; of sub_{submission.hex}")
     return OK
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    with database_url(settings) as url:
-        store = Store(url, role="owner", pool=1)
-        try:
-            check_schema(store)
-            yield store
-        finally:
-            store.close()
 
 
 def _rows(one: Waiting, why: Sequence[Problem], language: Language) -> Iterator[list[str]]:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from gateway.domain.acts import Act
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.supply import key
+from gateway.domain.supply import SYSTEMS, key
 from gateway.store.links import within
 from gateway.store.people import Sender
+from gateway.store.rows import array
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,12 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 _FIELDS: Final = "c.kind, c.number, c.first_day, c.last_day, c.told, c.note, c.actor, c.at, c.ended_by, c.ended_at"
 _PLACE: Final = "m.serial as meter, a.number as agreement, p.code as point"
 _AROUND: Final = "join usage_point p on p.id = m.usage_point_id join agreement a on a.id = p.agreement_id"
+_NAMED: Final = """select id from meter where utility_id = %(u)s and key = %(meter)s
+  union select entity_id from external_id
+    where utility_id = %(u)s and system = any(%(systems)s::text[]) and kind = 'meter' and key = %(meter)s
+  union select h.id from external_id e join meter h on h.usage_point_id = e.entity_id and h.removed_on is null
+    where e.utility_id = %(u)s and e.system = any(%(systems)s::text[]) and e.kind = 'point' and e.key = %(meter)s"""
+"""The meters of a number, or of a code that another system has for them or their point."""
 _INSERT: Final = """
 insert into meter_act (utility_id, meter_id, kind, number, key, first_day, last_day, told, note, actor)
 values (%(u)s, %(m)s, %(kind)s, %(number)s, %(key)s, %(first)s, %(last)s, %(told)s::jsonb, %(note)s, %(actor)s)
@@ -73,12 +80,12 @@ def write(connection: Connection, sender: Sender, meter_id: int, act: Act) -> Wr
 
 
 def of_meter(connection: Connection, sender: Sender, meter: str, agreement: str) -> list[Written]:
-    """The acts about the meters of a number within what a sender may see, in the order of their days. Raises Rejected(meter_unknown)."""
+    """The acts about the meters of a number or code that a sender may see, by days. Raises Rejected(meter_unknown)."""
     rows = connection.exec_driver_sql(
         f"select {_PLACE}, {_FIELDS} from meter m {_AROUND} left join meter_act c on c.meter_id = m.id "
-        "where m.utility_id = %(u)s and m.key = %(meter)s and (%(agreement)s = '' or a.key = %(agreement)s) "
+        f"where m.id = any(array({_NAMED})) and (%(agreement)s = '' or a.key = %(agreement)s) "
         "and (%(ids)s::bigint[] is null or a.id = any(%(ids)s::bigint[])) order by a.key, p.key, m.id, c.first_day, c.id",
-        within(sender) | {"meter": key(meter), "agreement": key(agreement) if agreement else ""},
+        within(sender) | {"meter": key(meter), "systems": array(SYSTEMS, "text"), "agreement": key(agreement) if agreement else ""},
     ).all()
     if not rows or not key(meter):
         raise Rejected(Problem(code="meter_unknown", where="meter", values={"meter": meter[:40]}))

@@ -1,13 +1,17 @@
 """/v1/meters/acts: what inspectors write about a meter, and what it does to readings of it."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from gateway.domain import supply
 from gateway.domain.windows import days_in
 from tests.channels.living import first
+from tests.channels.publish import FOLDER
 from tests.running import Gateway, Utility
 
 PATH = "/v1/meters/acts"
@@ -61,6 +65,35 @@ def test_an_act_is_written_once_and_shown(company: Utility) -> None:
     assert acts(company, "2") == []
     assert write(company, 409, number="12/А", first_day="2022-10-02")["code"] == "act_differs"
     assert write(company, kind="failure", number="12/А")["kind"] == "failure", "each kind counts by itself"
+
+
+def test_an_act_names_its_meter_by_any_code_of_it(gateway: Gateway, company: Utility) -> None:
+    codes = {"meter": ("1", "portal", "0017"), "point": ("2", "eic", "62Z000000000001B")}
+    for kind, (serial, system, code) in codes.items():
+        gateway.rows(
+            "insert into external_id (utility_id, system, kind, key, code, entity_id) "
+            "select utility_id, %(system)s, %(kind)s, %(key)s, %(code)s, "
+            "case %(kind)s::text when 'meter' then id else usage_point_id end from meter where utility_id = %(u)s and serial = %(serial)s",
+            u=company.id,
+            system=system,
+            kind=kind,
+            key=supply.key(code),
+            code=code,
+            serial=serial,
+        )
+        assert write(company, meter=code)["meter"] == serial
+        assert [one["meter"] for one in acts(company, code)] == [serial]
+        assert [one["number"] for one in acts(company, serial)] == ["7"]
+
+
+def test_the_example_of_the_page_is_an_act(company: Utility) -> None:
+    page = (FOLDER / "master_data.md").read_text("utf-8")
+    [example] = re.findall(r"```json\n(.+?)```", page, re.DOTALL)
+    told = msgspec.json.decode(example)
+    company.meters(told["meter"], agreement=told["agreement"])
+    assert company.call("POST", PATH, json=told).json()["kind"] == "failure"
+    part = page.partition("## Acts about meters")[2]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)) == ("kind", "admission", "failure", "exchange")
 
 
 def test_of_many_who_write_one_act_at_once_all_are_told_the_same(company: Utility) -> None:
