@@ -56,7 +56,7 @@ def open_database(settings: Settings) -> Iterator[Urls]:
 
 def create_app(settings: Settings, store: Store, over_all: Store | None = None) -> Litestar:
     """The web application over a store of the app role; with one of the worker role, which sees all utilities, it has the status page."""
-    parts = Parts(settings, store, formats(settings.limits), Keyring(store), Door(store), {})
+    parts = Parts(settings, store, formats(settings.limits, settings.formats), Keyring(store), Door(store), {})
     return Litestar(
         route_handlers=[*api.HANDLERS, *soap.HANDLERS, live, ready, docs_page, openapi_json, *([web.routes()] if over_all else [])],
         exception_handlers=errors.HANDLERS,
@@ -110,7 +110,7 @@ def work(settings: Settings, *, stop: Event, ready: Callable[[], None] | None = 
             if ready is not None:
                 ready()
             freeze()
-            Worker(store, settings, formats(settings.limits)).run(stop)
+            Worker(store, settings, formats(settings.limits, settings.formats)).run(stop)
         finally:
             store.close()
 
@@ -121,7 +121,7 @@ def up(settings: Settings, *, ready: Ready | None = None, page: Ready | None = N
         migrate(urls.owner)
         store = Store(urls.worker, role="worker", pool=settings.database.pool)
         ended = Event()
-        worker = Thread(target=Worker(store, settings, formats(settings.limits)).run, args=(ended,), name="worker")
+        worker = Thread(target=Worker(store, settings, formats(settings.limits, settings.formats)).run, args=(ended,), name="worker")
         worker.start()
         try:
             _serve(settings, urls, ready, page, stop)

@@ -134,7 +134,8 @@ class Reminders(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All settings.
 
-    `zone` reads local times where no utility says otherwise; `targets`: utility -> name -> settings of a billing connection.
+    `zone` reads local times where no utility says otherwise; `targets`: utility -> name -> settings of a billing connection; `formats`:
+    name -> settings of a format from outside, whose `kind` is the dotted name of its module.
     """
 
     data: Path = Path("data")
@@ -148,6 +149,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     worker: Worker = Worker()
     reminders: Reminders = Reminders()
     links: Links = Links()
+    formats: dict[str, dict[str, Any]] = {}
     targets: dict[str, dict[str, dict[str, Any]]] = {}
 
     def __post_init__(self) -> None:

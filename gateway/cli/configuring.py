@@ -80,7 +80,7 @@ def _bring(args: argparse.Namespace, bodies: Mapping[Key, bytes], places: Mappin
     settings = settings_of(args)
     with _connection(args, only_look=args.dry_run) as connection:
         utility = _utility(connection, args)
-        plan = configuring.plan(connection, utility, bodies, formats(settings.limits))
+        plan = configuring.plan(connection, utility, bodies, formats(settings.limits, settings.formats))
         if plan.faults:
             connection.rollback()
             for key, fault in plan.faults:

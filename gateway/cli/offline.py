@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,6 +29,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     period: str = ""
     language: texts.Language = "ru"
     limits: Limits = Limits()
+    formats: Mapping[str, Mapping[str, object]] = {}
 
 
 def read(args: argparse.Namespace) -> int:
@@ -89,6 +90,7 @@ def _asked(args: argparse.Namespace) -> Asked:
         period=args.period,
         language=settings.language,
         limits=settings.limits,
+        formats=settings.formats,
     )
 
 
@@ -98,7 +100,7 @@ def _decoded(asked: Asked) -> Iterator[MeterReading | Problem]:
     if asked.path.stat().st_size > asked.limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(asked.limits.file_bytes)}))
     body = asked.path.read_bytes()
-    known = formats(asked.limits)
+    known = formats(asked.limits, asked.formats)
     kind = asked.kind or recognise(known, body, asked.path.name)
     if kind not in known:
         raise Rejected(Problem(code="format_unknown", values={"format": kind[:40]}))

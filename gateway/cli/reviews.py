@@ -58,7 +58,9 @@ def _decide(args: argparse.Namespace, *, accept: bool) -> int:
         if utility is None:
             raise Misconfigured(f"{args.reading}: there is no such reading; metergate review list shows those that wait")
         sender = Sender(credential_id=0, utility_id=utility, principal=actor, scopes=("review",))
-        submission = decide(store, formats(settings.limits), settings.limits, sender, reading, accept=accept, reason=reason)
+        submission = decide(
+            store, formats(settings.limits, settings.formats), settings.limits, sender, reading, accept=accept, reason=reason
+        )
     print(f"rdg_{reading.hex}: {'accepted' if accept else 'refused'}; of sub_{submission.hex}")
     return OK
 

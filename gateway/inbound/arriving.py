@@ -25,10 +25,10 @@ def look(body: bytes, limits: Limits) -> None:
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
     kind = kind_of(body)
-    if kind in ("xlsx", "zip"):
+    if kind in ("xlsx", "ods", "zip"):
         if not entries(body, limits):
             raise Rejected(Problem(code="file_empty"))
-    elif kind not in ("xls", "json", "xml", "text"):
+    elif kind not in ("xls", "dbf", "json", "xml", "text"):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
 
 

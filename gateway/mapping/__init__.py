@@ -1,8 +1,9 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -12,6 +13,8 @@ from gateway.domain.readings import MeterReading
 from gateway.domain.sources import Source
 from gateway.registry import build, kinds
 from gateway.settings import Limits
+
+_NONE: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +60,17 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
         raise Misconfigured(f"{type(self).__name__} cannot read files")
 
 
-def formats(limits: Limits) -> dict[str, Format]:
-    """Every format of this folder by its kind, and every shipped mapping by its name, held to these limits."""
+def formats(limits: Limits, added: Mapping[str, Mapping[str, object]] = _NONE) -> dict[str, Format]:
+    """Every format of this folder by its kind, and every shipped mapping by its name, held to these limits.
+
+    `added`: by name, the settings of formats from outside, first to be asked; each has a dotted `kind`. Raises Misconfigured.
+    """
     told = {"limits": msgspec.to_builtins(limits)}
     mapped = {name: {"kind": f"{__name__}.mapped.table", "mapping": document} for name, document in _shipped().items()}
-    return {name: build(Format, settings | told) for name, settings in ({kind: {"kind": kind} for kind in kinds(Format)} | mapped).items()}
+    if strange := [name for name, settings in added.items() if "." not in str(settings.get("kind", ""))]:
+        raise Misconfigured(f"formats: {strange[0]}: `kind` must be the dotted name of a module")
+    ours = {kind: {"kind": kind} for kind in kinds(Format)}
+    return {name: build(Format, dict(settings) | told) for name, settings in (dict(added) | ours | mapped).items()}
 
 
 def _shipped() -> dict[str, object]:

@@ -30,7 +30,8 @@ begin
     foreach name in array array{_PARENTS_LAST} loop
       execute 'delete from ' || quote_ident(name);
     end loop;
-    perform setval((quote_ident(schemaname) || '.' || quote_ident(sequencename))::regclass, start_value, false) from pg_sequences where schemaname = 'public';
+    perform setval((quote_ident(schemaname) || '.' || quote_ident(sequencename))::regclass, start_value, false)
+      from pg_sequences where schemaname = 'public';
   end if;
 end $$
 """

@@ -10,6 +10,7 @@ from gateway.mapping.zip_gate import Kind, kind_of
 
 _END_OF_ZIP: Final = b"PK\x05\x06"
 _HEADER: Final = 512
+_SMALLEST_DBF: Final = 33
 _LAST_SECTOR: Final = 0xFFFFFFFA
 _PIECE: Final = 262_144
 """Bytes of JSON looked at in one go: nobody else in this process has to wait for more than that."""
@@ -31,7 +32,7 @@ def missing(body: bytes) -> Problem | None:
 def whole(body: bytes) -> bool:
     """Tell whether nothing is missing at the end of a file.
 
-    A zip (xlsx) ends with its directory; a compound file (xls) reaches the end of every sector its tables count; JSON closes its last
+    A zip (xlsx, ods) ends with its directory; a DBF is as long as its header says; a compound file (xls) reaches the end of every sector its tables count; JSON closes its last
     bracket, XML its root; any other text ends its last line. What is empty or of a kind nobody takes counts as whole: the door refuses it.
     """
     kind = kind_of(body) if body else "binary"
@@ -44,6 +45,14 @@ def whole(body: bytes) -> bool:
 def _zip_is_whole(body: bytes) -> bool:
     at = body.rfind(_END_OF_ZIP, max(0, len(body) - 65_557))
     return at >= 0 and len(body) >= at + 22 and len(body) == at + 22 + int.from_bytes(body[at + 20 : at + 22], "little")
+
+
+def _dbf_is_whole(body: bytes) -> bool:
+    """As long as its header says; a header that lies is believed when the mark of the end stands there."""
+    if len(body) < _SMALLEST_DBF:
+        return False
+    rows, head, width = struct.unpack_from("<IHH", body, 4)
+    return len(body) >= head + rows * width or body.endswith(b"\x1a")
 
 
 def _compound_is_whole(body: bytes) -> bool:
@@ -113,7 +122,9 @@ def _json_is_whole(body: bytes) -> bool:
 
 _JUDGES: Final[dict[Kind, Callable[[bytes], bool]]] = {
     "xlsx": _zip_is_whole,
+    "ods": _zip_is_whole,
     "zip": _zip_is_whole,
+    "dbf": _dbf_is_whole,
     "xls": _compound_is_whole,
     "json": _json_is_whole,
     "xml": _xml_is_whole,
