@@ -41,13 +41,16 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How the bytes are read. What is left out is told by the file itself.
 
     `encoding`: name of the encoding of a text or DBF. `delimiter`: of a text. `sheets`: names of the sheets to read; else all that are
-    not hidden. `header`: whether the table has a row of column names; without it every column is told by its number.
+    not hidden. `header`: whether the table has a row of column names; without it every column is told by its number. `written`,
+    `decimal`: what a file is that is written by the mapping, and its decimal sign; what is read may have either.
     """
 
     encoding: str = ""
     delimiter: Annotated[str, msgspec.Meta(max_length=1)] = ""
     sheets: tuple[str, ...] = ()
     header: bool = True
+    written: Literal["text", "dbf"] = "text"
+    decimal: Literal[",", "."] = ","
 
 
 class ValueColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -32,8 +32,9 @@ def missing(body: bytes) -> Problem | None:
 def whole(body: bytes) -> bool:
     """Tell whether nothing is missing at the end of a file.
 
-    A zip (xlsx, ods) ends with its directory; a DBF is as long as its header says; a compound file (xls) reaches the end of every sector its tables count; JSON closes its last
-    bracket, XML its root; any other text ends its last line. What is empty or of a kind nobody takes counts as whole: the door refuses it.
+    A zip (xlsx, ods) ends with its directory; a DBF is as long as its header says; a compound file (xls) reaches the end of every sector
+    its tables count; JSON closes its last bracket, XML its root; any other text ends its last line. What is empty or of a kind nobody
+    takes counts as whole: the door refuses it.
     """
     kind = kind_of(body) if body else "binary"
     if kind == "text" and not body[:_HEAD].lstrip().startswith(b"<"):

@@ -37,13 +37,13 @@ class Header(msgspec.Struct, frozen=True):
 
 def words_of(document: Document) -> dict[str, Slot]:
     """Every folded word of a document -> what its column is for."""
-    return {fold(word): slot for slot, place in _places(document) if not isinstance(place, int) for word in place}
+    return {fold(word): slot for slot, place in places(document) if not isinstance(place, int) for word in place}
 
 
 def header_of(table: Table, document: Document) -> Header | None:
     """The first row that holds all that the document cannot do without, None when there is none; by numbers alone it is before the rows."""
     if not document.file.header:
-        return Header(-1, {slot: place - 1 for slot, place in _places(document) if isinstance(place, int)})
+        return Header(-1, {slot: place - 1 for slot, place in places(document) if isinstance(place, int)})
     names = words_of(document)
     for index in range(min(len(table.rows), ROWS)):
         header = _at(table, index, names, document)
@@ -70,7 +70,8 @@ def known(rows: Sequence[Sequence[Cell]], document: Document) -> int:
     return len(header.slots) if header is not None else 0
 
 
-def _places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
+def places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
+    """What each column of a document is for, with its number or words."""
     for field, place in document.columns.items():
         yield (field, 0), place
     for number, column in enumerate(document.values, 1):
@@ -81,7 +82,7 @@ def _at(table: Table, index: int, names: Mapping[str, Slot], document: Document)
     row = table.rows[index]
     if not any(isinstance(cell, str) and cell for cell in row[:_WIDEST]):
         return None
-    slots: dict[Slot, int] = {slot: place - 1 for slot, place in _places(document) if isinstance(place, int)}
+    slots: dict[Slot, int] = {slot: place - 1 for slot, place in places(document) if isinstance(place, int)}
     above = _carried(table.rows[index - 1]) if index else ()
     for column, cell in enumerate(row[:_WIDEST]):
         slot = next((names[words] for words in _readings(cell, above[column] if column < len(above) else "") if words in names), None)
