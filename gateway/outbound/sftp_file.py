@@ -14,6 +14,7 @@ import paramiko
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
+from gateway.outbound.mapped_file import MappedFile
 from gateway.outbound.sftp_wire import BROKEN, Server, Step, attempt, pinned, private_key, whole
 from gateway.outbound.text_file import FIELDS, WORDS, Layout, Unbelievable, Word, answer
 
@@ -28,10 +29,11 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
 
     `host_key`: its line of a known_hosts file; no other key is ever accepted. `password` or `key_file` with its `passphrase`.
     `folder`, `acks`: where files are put and answers are looked for. `name`: of a file, `ack`: of its answer, `{name}` being the file's
-    without its ending. `columns`: header -> field, in their order. `codes`: register -> billing's code. `words`: billing's word on a row ->
-    taken, refused, later or pending. `zone`: in which times are written. `timeout`: seconds for a whole attempt. `ack_bytes`: longest
-    answer read. `master_path`: the file of master data, in `master_encoding`; its size and time must stand still for `master_stable`
-    seconds, and `master_marker`, where one is named, must be there and no older.
+    without its ending. `columns`: header -> field, in their order. `codes`: register -> billing's code. `words`: billing's word on a row
+    -> taken, refused, later or pending. `mapping`, `crosswalk`: paths of documents by which the file is written instead. `zone`: in which
+    times are written. `timeout`: seconds for a whole attempt. `ack_bytes`: longest answer read. `master_path`: the file of master data,
+    in `master_encoding`; its size and time must stand still for `master_stable` seconds, and `master_marker`, where one is named, must be
+    there and no older.
     """
 
     host: str
@@ -52,6 +54,8 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     header: bool = True
     control: bool = True
     codes: dict[str, str] = msgspec.field(default_factory=dict)
+    mapping: str = ""
+    crosswalk: str = ""
     words: dict[str, str] = msgspec.field(default_factory=lambda: dict(WORDS))
     zone: str = "UTC"
     timeout: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
@@ -77,7 +81,10 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
             codecs.lookup(self.master_encoding)
         except LookupError as error:
             raise ValueError(f"master_encoding: {error}") from error
-        _ = self._layout, self._server
+        try:
+            _ = self._layout, self._server, self._mapped
+        except Misconfigured as error:
+            raise ValueError(str(error)) from error
 
     def __repr__(self) -> str:
         return f"SftpFile({self.user}@{self.host}:{self.port})"
@@ -90,7 +97,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
     def deliver(self, batch: Batch) -> Receipt:
         """Put the batch into the folder as one file; every item of it is pending until its acknowledgement is there."""
         file = self._file(batch.id)
-        content, refused = self._layout.write(batch.items)
+        content, refused = (self._mapped or self._layout).write(batch.items)
         if content:
             with self._call() as call:
                 call.hand_over(file, content)
@@ -122,7 +129,10 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
                 for item in items:
                     said = whole[:1] or told.get(item.key, [])
                     lines += [word.line for word in said]
-                    answers.append(answer(item, said) or Answer(key=item.key, outcome=Outcome.PENDING))
+                    answers.append(
+                        answer(item, said, self._mapped.row_count(item) if self._mapped else len(item.values))
+                        or Answer(key=item.key, outcome=Outcome.PENDING)
+                    )
         return Receipt(answers=tuple(answers), raw="\n".join(lines).encode()[:RAW_BYTES])
 
     def master(self) -> Generator[bytes, None, None]:
@@ -138,6 +148,13 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
                     yield text.encode()
             except UnicodeError as error:
                 raise Rejected(Problem(code="registry_encoding")) from error
+
+    def _rows(self, item: Item) -> int:
+        return self._mapped.row_count(item) if self._mapped is not None else len(item.values)
+
+    @cached_property
+    def _mapped(self) -> MappedFile | None:
+        return MappedFile(self.mapping, self.crosswalk, self.zone) if self.mapping else None
 
     @cached_property
     def _layout(self) -> Layout:

@@ -175,24 +175,26 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
         return Word(key, outcome, _plain(number)[:200], _plain(reason), _plain(line))
 
 
-def answer(item: Item, words: Sequence[Word]) -> Answer | None:
+def answer(item: Item, words: Sequence[Word], rows: int) -> Answer | None:
     """The word on an item from the words on its rows, which stand in the order of its values; None while that is no final word.
+
+    `rows`: how many rows the item had in the file.
 
     One refused row refuses the item, and the reason says which register; taken or put off it is only when every row is. What billing
     puts off it does not hold: it is unknown there and may be sent again.
     """
     outcomes = {word.outcome for word in words}
-    if not words or len(words) > len(item.values):
+    if not words or len(words) > rows:
         return None
     if Outcome.REFUSED in outcomes:
-        told = len(words) == len(item.values) > 1
+        told = len(words) == len(item.values) == rows > 1
         reasons = [
             f"{value.register}: {word.reason or 'refused'}" if told else word.reason
             for value, word in zip(item.values, words, strict=False)
             if word.outcome is Outcome.REFUSED
         ]
         return Answer(key=item.key, outcome=Outcome.REFUSED, reason="; ".join(reasons)[:_LONGEST])
-    if len(words) < len(item.values) or len(outcomes) > 1 or Outcome.PENDING in outcomes:
+    if len(words) < rows or len(outcomes) > 1 or Outcome.PENDING in outcomes:
         return None
     numbers = dict.fromkeys(word.number for word in words if word.number)
     if Outcome.LATER in outcomes:

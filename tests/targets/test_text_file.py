@@ -130,7 +130,7 @@ def acknowledged(*rows: str, control: str = "") -> bytes:
     ],
 )
 def test_an_item_of_two_rows_is_taken_when_both_are(rows: list[str], told: tuple[Outcome, str, str] | None) -> None:
-    found = answer(two("k"), layout().read(acknowledged(*rows)))
+    found = answer(two("k"), layout().read(acknowledged(*rows)), 2)
 
     assert (found and (found.outcome, found.reference, found.reason)) == told
 
@@ -262,7 +262,7 @@ def test_the_file_on_the_page_is_what_is_written() -> None:
 def test_the_acknowledgement_on_the_page_is_read() -> None:
     words = layout().read(on_the_page("ack").encode("cp1251"))
 
-    told = answer(reading_of_the_page(), words)
+    told = answer(reading_of_the_page(), words, 2)
 
     assert told is not None
     assert (told.outcome, told.reason) == (REFUSED, "A+:night: ночной тариф не ведется")

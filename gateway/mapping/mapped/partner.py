@@ -39,7 +39,8 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
 
     def back(self, meter: str, point: str, agreement: str) -> Code:
         """How the partner writes whose a reading is; in our words where he has none."""
-        return self.partners.get((key(meter), key(point)), Code(meter, point, agreement))
+        found = self.partners.get((key(meter), key(point)))
+        return Code(meter, point, agreement) if found is None else Code(found.meter, found.point, agreement)
 
     def register(self, written: str) -> str:
         """Our register for the partner's word, the word itself where the crosswalk has none."""
@@ -56,7 +57,7 @@ def codes_of(crosswalk: Crosswalk, *, only: bool = False) -> Codes:
         owners={key(link.code): Code(link.meter, link.point, link.agreement) for link in crosswalk.links if not link.register},
         registers={key(link.code): link.register for link in crosswalk.links if link.register},
         partners={
-            (key(link.meter), key(link.point)): Code(link.code if link.meter else "", "" if link.meter else link.code, link.agreement)
+            (key(link.meter), key(link.point)): Code(link.code if link.meter else "", "" if link.meter else link.code)
             for link in reversed(crosswalk.links)
             if not link.register
         },
