@@ -12,19 +12,14 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.crosswalks import read_crosswalk
-from gateway.domain.mappings import read_mapping
 from gateway.domain.problems import Misconfigured, Unavailable
-from gateway.domain.readings import MeterReading
-from gateway.mapping import Envelope
-from gateway.mapping.mapped.partner import codes_of
-from gateway.mapping.mapped.table import Mapped
 from gateway.outbound import Answer, Batch, Item, Outcome, Target
 from gateway.outbound.sftp_file import SftpFile
 from gateway.registry import build
 from tests.conftest import case
 from tests.sshd import Sshd, running_sshd
 from tests.targets.conftest import batch, item, two
+from tests.targets.test_mapped_file import mapped
 
 PENDING, UNKNOWN, TAKEN, REFUSED = Outcome.PENDING, Outcome.UNKNOWN, Outcome.TAKEN, Outcome.REFUSED
 
@@ -109,62 +104,12 @@ def test_the_file_in_the_inbox_byte_for_byte(sshd: Sshd) -> None:
     ).encode("cp1251")
 
 
-LIST = """
-name = "billing_list"
-title = "Реестр для биллинга"
-[file]
-encoding = "cp866"
-[columns]
-row_key = ["Ключ"]
-agreement = ["ЛС"]
-meter = ["ПУ"]
-period = ["Период"]
-[[values]]
-column = ["День"]
-register = "A+:day"
-[[values]]
-column = ["Ночь"]
-register = "A+:night"
-[control]
-mark = "#"
-"""
-
-
-def documents(folder: Path, mapping: str = LIST) -> dict[str, str]:
-    (folder / "list.toml").write_text(mapping, "utf-8")
-    (folder / "codes.csv").write_text("code;meter\nЛК-7;№ 7-ж\n", "utf-8")
-    return {"mapping": str(folder / "list.toml"), "crosswalk": str(folder / "codes.csv")}
-
-
-def test_a_mapping_writes_the_file_and_reads_it_again(sshd: Sshd, tmp_path: Path) -> None:
-    billing, good = target(sshd, name="{batch}.txt", **documents(tmp_path)), two("rdg_1", "ЛС-17")
-
-    answers = billing.deliver(batch("b1", good, item(2))).answers
-
-    assert answers == (
-        Answer(key="rdg_1", outcome=PENDING),
-        Answer(key="key-2", outcome=Outcome.REFUSED, reason="register_unwritable: A+"),
-    )
-    written = (sshd.folder / "in" / "b1.txt").read_bytes()
-    assert written == "Ключ;ЛС;ПУ;Период;День;Ночь\r\nrdg_1;ЛС-17;ЛК-7;2025-10;10,5;-0,25\r\n#1;;;;;\r\n".encode("cp866")
-    codes = codes_of(read_crosswalk((tmp_path / "codes.csv").read_bytes()))
-    [again] = Mapped(mapping=read_mapping(LIST.encode()), codes=codes).decode(written, Envelope())
-    assert isinstance(again, MeterReading)
-    assert (again.meter, [(one.register, one.value) for one in again.readings]) == (
-        good.meter,
-        [(value.register, value.value) for value in good.values],
-    )
-
+def test_a_mapping_writes_the_file_and_one_word_answers_a_reading(sshd: Sshd, tmp_path: Path) -> None:
+    billing, good = target(sshd, name="{batch}.txt", **mapped(tmp_path)), two("rdg_1", "ЛС-17")
+    billing.deliver(batch("b1", good))
+    assert (sshd.folder / "in" / "b1.txt").read_bytes().startswith("Ключ;ЛС;ПУ".encode("cp866"))
     acknowledge(sshd, "b1", "rdg_1;OK;№ 5;")
     assert asked(billing, good) == [(Outcome.TAKEN, "№ 5", "")]
-
-
-def test_a_mapping_that_cannot_be_used_is_named_at_the_start(sshd: Sshd, tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="No such file"):
-        target(sshd, mapping=str(tmp_path / "absent.toml"))
-    for mapping, said in ((LIST.replace("row_key", "location"), "no column `row_key`"), (LIST + "x = 1", "unknown field `x`")):
-        with pytest.raises(Misconfigured, match=said):
-            target(sshd, **documents(tmp_path, mapping))
 
 
 def test_every_field_has_its_column_and_every_setting_of_the_layout_its_effect(sshd: Sshd) -> None:
