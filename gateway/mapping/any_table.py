@@ -1,6 +1,5 @@
 """The one door to tables: whatever file a partner calls a table becomes sheets of cells, each cell with a name its sender knows."""
 
-import codecs
 import re
 from typing import Final
 
@@ -9,7 +8,7 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.dbf import read_dbf
 from gateway.mapping.delimited import ANY_DELIMITER, read_text
-from gateway.mapping.encodings import detect, mark_of
+from gateway.mapping.encodings import detect, known, mark_of
 from gateway.mapping.sheet_parts import EXCEL_2003
 from gateway.mapping.tables import Table, read_sheets, read_tables
 from gateway.mapping.zip_gate import Kind, entries, kind_of, unpack
@@ -33,11 +32,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Refuse an encoding that does not exist, and a delimiter or quote that is none."""
-        try:
-            text = not self.encoding or codecs.lookup(self.encoding).encode("1")[0].strip(b"\0\xff\xfe") == b"1"
-        except (LookupError, ValueError) as error:
-            raise ValueError(f"encoding: {self.encoding!r} is not an encoding of texts") from error
-        if not text:
+        if self.encoding and not known(self.encoding):
             raise ValueError(f"encoding: {self.encoding!r} is not an encoding of texts")
         if self.delimiter and self.delimiter not in ANY_DELIMITER:
             raise ValueError(f"delimiter: {self.delimiter!r} is none of ; tab | and ,")
@@ -90,10 +85,12 @@ def _in_utf8(page: bytes, options: Options) -> bytes:
     """A page in the encoding of its mark, else of what it says itself, of the profile, of its letters. Raises Rejected."""
     mark, marked = mark_of(page)
     said = _charset(page[:_HEAD])
-    encoding = marked or (said[1].decode("ascii") if said else "") or options.encoding or detect(page).encoding
+    encoding = marked or (known(said[1].decode("ascii")) if said else options.encoding or detect(page).encoding)
+    if not encoding:
+        raise Rejected(Problem(code="encoding_unknown"))
     try:
         return page[len(mark) :].decode(encoding).encode()
-    except (LookupError, UnicodeError) as error:
+    except UnicodeError as error:
         raise Rejected(Problem(code="encoding_unknown")) from error
 
 

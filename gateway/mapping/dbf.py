@@ -13,7 +13,7 @@ import msgspec
 
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.mapping.cells import Cell
-from gateway.mapping.encodings import detect
+from gateway.mapping.encodings import detect, known
 from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -219,9 +219,10 @@ def _encoding(body: bytes, layout: _Layout, told: str) -> str:
     seen = detect(sample).encoding
     if driver and (not sample or seen in ("", driver)):
         return driver
-    if not told and not seen:
+    encoding = known(told) if told else seen
+    if not encoding or encoding.startswith("utf-16"):
         raise Rejected(Problem(code="encoding_unknown"))
-    return told or seen
+    return encoding.removesuffix("-sig")
 
 
 def _sample(body: bytes, layout: _Layout) -> bytes:

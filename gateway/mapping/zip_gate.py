@@ -32,6 +32,8 @@ _SPREADSHEET: Final = b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet"
 _DBF: Final = struct.Struct("<Bx2B4x2H31xc")
 _DBF_VERSIONS: Final = frozenset({0x03, 0x30, 0x31, 0x32, 0x43, 0x63, 0x83, 0x8B, 0x8E, 0xCB, 0xF5, 0xFB})
 _DBF_FIELDS: Final = 32
+_DBF_HEADERS: Final = (0, 1, 2, 8)
+"""What the length of a header leaves when divided by 32: nothing or a mark behind its fields, Clipper's two bytes, FoxPro's 264."""
 _PIECE: Final = 16_384
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\r\n\f\x1a"))
 
@@ -68,12 +70,13 @@ def kind_of(body: bytes) -> Kind:
 
 
 def _is_dbf(body: bytes) -> bool:
-    """A version of dBase III to FoxPro, a month and a day or none, and a header and a record that can be."""
-    if len(body) < _DBF.size + 1:
+    """A version of dBase III to FoxPro; a day of the last change, or as long a header as its fields make; a first field or none."""
+    if len(body) < _DBF.size:
         return False
     version, month, day, header, length, kind = _DBF.unpack_from(body)
-    named = body[_DBF_FIELDS] == 13 or (kind.isalnum() or kind in b"@+") or header <= _DBF_FIELDS + 1
-    return version in _DBF_VERSIONS and month <= 12 and day <= 31 and header > _DBF_FIELDS and length > 0 and named
+    dated = month <= 12 and day <= 31
+    named = body[_DBF_FIELDS] == 13 or kind.isalnum() or kind in b"@+"
+    return version in _DBF_VERSIONS and (dated or header % 32 in _DBF_HEADERS) and header > _DBF_FIELDS and length > 0 and named
 
 
 def entries(body: bytes, limits: Limits) -> tuple[Entry, ...]:

@@ -145,6 +145,16 @@ def test_a_workbook_that_counts_days_from_1904_has_the_same_dates() -> None:
     assert table.rows == [[day.date(), datetime.fromisoformat("2026-10-01T13:30")]]
 
 
+def test_an_old_workbook_that_counts_days_from_1904_has_the_same_dates() -> None:
+    book, packed, style = xlwt.Workbook(), io.BytesIO(), xlwt.XFStyle()
+    book.dates_1904 = True
+    style.num_format_str = "DD.MM.YYYY"
+    sheet = book.add_sheet("S")
+    sheet.write(0, 0, 44_834.0, style)
+    book.save(packed)
+    assert read_any(packed.getvalue(), LIMITS)[0].rows == [[datetime.fromisoformat("2026-10-01T00:00").date()]]
+
+
 def with_results(result: bytes) -> bytes:
     """An old workbook with two formulas, one of them a day, that were calculated to this (2.4.127 of [MS-XLS])."""
     book, packed, style = xlwt.Workbook(), io.BytesIO(), xlwt.XFStyle()

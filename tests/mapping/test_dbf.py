@@ -143,6 +143,26 @@ def test_a_number_that_did_not_fit_is_no_value() -> None:
     assert found.problems == [Problem(code="dbf_overflow", where="record 2, field SUMMA", values={"value": "*" * 10})]
 
 
+def test_places_count_the_deleted_records() -> None:
+    records = [b" 1", b"*2", b" *", b"*4"] * 300
+    found = read_dbf(raw([(b"A", b"N", 1, 0)], records), LIMITS)
+    assert [problem.where for problem in found.problems] == [f"record {number}, field A" for number in range(3, 1200, 4)]
+    assert (len(found.rows), found.deleted) == (601, 600)
+
+
+def test_what_the_profile_tells_may_have_many_names() -> None:
+    body = raw([(b"FIO", b"C", 3, 0)], [b" \xc8\xc2 "])
+    assert read_dbf(body, LIMITS, "windows-1251").encoding == "cp1251"
+    for told in ("utf-16", "base64", "klingon"):
+        assert refusal(body, encoding=told) == [("encoding_unknown", "")]
+
+
+def test_a_day_of_last_change_that_is_none_is_passed_over() -> None:
+    body = table()
+    body[1:4] = b"\xff\xff\xff"
+    assert read_dbf(bytes(body), LIMITS).rows == READ
+
+
 @pytest.mark.parametrize(
     ("written", "read"),
     [

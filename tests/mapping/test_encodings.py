@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from gateway.mapping.encodings import KIN, OLD, Guess, detect, mark_of, nearest
+from gateway.mapping.encodings import KIN, OLD, Guess, detect, known, mark_of, nearest
 from tests.conftest import case
 
 RUSSIAN = """
@@ -104,6 +104,19 @@ def test_only_the_ukrainian_letters_tell_kin_apart() -> None:
 
 def test_degrees_are_not_a_ukrainian_letter() -> None:
     assert detect("t1, °С;Счётчик".encode("cp866")).encoding == "cp866"
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [("windows-1251", "cp1251"), ("CP866", "cp866"), ("KOI8-R", "koi8-r"), ("UTF8", "utf-8"), ("ascii", "utf-8"), ("utf-16", "utf-16")],
+)
+def test_an_encoding_has_one_name(name: str, encoding: str) -> None:
+    assert known(name) == encoding
+
+
+@pytest.mark.parametrize("name", ["", "klingon", "base64", "punycode", "idna", "unicode_escape", "utf-7", "hex", "a\0b", "x" * 10_000])
+def test_what_is_no_encoding_of_texts_is_none(name: str) -> None:
+    assert known(name) == ""
 
 
 def test_marks_are_taken_off() -> None:

@@ -1,7 +1,9 @@
 """OpenDocument spreadsheets: what is shown and what is meant, repeated cells, formulas without values, and all that is refused."""
 
 import io
+import random
 import zipfile
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 
 import pytest
@@ -11,6 +13,7 @@ from gateway.domain.problems import Rejected
 from gateway.mapping.any_table import read_any
 from gateway.mapping.tables import Table
 from gateway.settings import Limits
+from tests.conftest import case
 
 LIMITS = Limits()
 OASIS = "urn:oasis:names:tc:opendocument:xmlns"
@@ -181,3 +184,17 @@ def test_what_is_no_spreadsheet_is_refused() -> None:
     assert refusal(ods("", {"META-INF/manifest.xml": locked})) == [("xlsx_encrypted", "")]
     two = sheet(row(cell("float", "1", "", MANY.format(10))))
     assert refusal(ods(two + two), Limits(sheet_cells=15)) == [("xlsx_too_many_cells", "")]
+
+
+def test_broken_spreadsheets_are_read_or_refused() -> None:
+    chance = random.Random(1200)  # noqa: S311 - seeded on purpose
+    good = sheet(row(cell("float", "1", "1", MANY.format(2)) + cell("date", "2026-10-01")) * 3 + row(cell("time", "PT1H0M0S")))
+    for _ in range(case(100, 5_000)):
+        rows = good
+        for _ in range(chance.randint(1, 5)):
+            at = chance.randrange(len(rows))
+            rows = (
+                rows[:at] + chance.choice(("", "<", ">", '"', "9", "x", "&amp;", "\0", "<table:table>")) + rows[at + chance.randrange(9) :]
+            )
+        with suppress(Rejected):
+            assert all(len(line) == len(table.rows[0]) for table in read_any(ods(rows), LIMITS) for line in table.rows)
