@@ -16,6 +16,8 @@ Field = Literal[
 ]
 WHOSE: Final[tuple[Field, ...]] = ("meter", "point")
 """Columns of which one must be there, unless the meter is told beside the file or by its sheet."""
+WHAT: Final[tuple[Field, ...]] = ("register", "quantity")
+"""Columns of which one must be there where nothing else says which register a value is of."""
 Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 """A column by its number, from 1."""
 Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]

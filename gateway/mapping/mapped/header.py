@@ -6,7 +6,7 @@ from typing import Final, cast
 
 import msgspec
 
-from gateway.domain.mappings import WHOSE, Field
+from gateway.domain.mappings import WHAT, WHOSE, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
 from gateway.mapping.cells import Cell
@@ -83,15 +83,15 @@ def _at(table: Table, index: int, names: Mapping[str, Slot], document: Document)
     if not any(isinstance(cell, str) and cell for cell in row[:_WIDEST]):
         return None
     slots: dict[Slot, int] = {slot: place - 1 for slot, place in places(document) if isinstance(place, int)}
-    above = _carried(table.rows[index - 1]) if index else ()
+    above = carried(table.rows[index - 1]) if index else ()
     for column, cell in enumerate(row[:_WIDEST]):
-        slot = next((names[words] for words in _readings(cell, above[column] if column < len(above) else "") if words in names), None)
+        slot = next((names[words] for words in readings(cell, above[column] if column < len(above) else "") if words in names), None)
         if slot is not None:
             slots.setdefault(slot, column)
     return Header(index, slots)
 
 
-def _readings(cell: Cell, above: str) -> Iterator[str]:
+def readings(cell: Cell, above: str) -> Iterator[str]:
     """The words that a cell may be read as: its own, without a unit, and behind those of the cell that spans it above."""
     if not isinstance(cell, str) or len(cell) > _LONGEST:
         return
@@ -104,7 +104,7 @@ def _readings(cell: Cell, above: str) -> Iterator[str]:
         yield fold(f"{above} {told}")
 
 
-def _carried(row: Sequence[Cell]) -> list[str]:
+def carried(row: Sequence[Cell]) -> list[str]:
     """The cells of a row as they look: a merged cell stands in its first column and is meant for those to its right."""
     found: list[str] = []
     last = ""
@@ -117,10 +117,11 @@ def _carried(row: Sequence[Cell]) -> list[str]:
 def _lacking(header: Header, document: Document) -> list[str]:
     """The names of columns without which nothing can be read."""
     wanted: list[Field] = [] if document.values or document.across else ["value"]
-    wanted += [field for field in cast("tuple[Field, ...]", ("day", "register", "quantity")) if field in document.columns]
-    if document.layout == "register":
-        wanted = [field for field in wanted if field != "day"]
+    wanted += ["day"] if document.layout == "series" else []
     lacking = [_name(document, (field, 0)) for field in wanted if header.column(field) is None]
+    what: list[Field] = [field for field in WHAT if field in document.columns]
+    if what and not (document.values or document.register) and all(header.column(field) is None for field in what):
+        lacking.append(_name(document, (what[0], 0)))
     if document.values and not any(("", number) in header.slots for number, _ in enumerate(document.values, 1)):
         lacking.append(_name(document, ("", 1)))
     whose = [field for field in WHOSE if field in document.columns]

@@ -42,7 +42,9 @@ class Rows:
         columns = [column for column in self.header.slots.values() if column >= 0]
         for number in range(self.header.row + 1, len(self.table.rows)):
             row = self.table.rows[number]
-            if number == self.control or row == first or not any(row[column] != "" for column in columns if column < len(row)):
+            if number == self.control or row == first or is_numbering(self.table, self.header.row, number):
+                continue
+            if not any(row[column] != "" for column in columns if column < len(row)):
                 continue
             if self._first_word(row) not in self.passed:
                 yield number
@@ -99,7 +101,10 @@ class Rows:
         column = self.header.column("clock")
         if column is None:
             return None
-        found = read_clock(self.cell(row, column))
+        try:
+            found = read_clock(self.cell(row, column))
+        except CellError as error:
+            found = error
         if isinstance(found, CellError):
             problems.append(found.at(self.where(row, column)))
             return None
@@ -108,7 +113,11 @@ class Rows:
     def period(self, row: int, problems: list[Problem]) -> str:
         """The period that a row names: `2025-10`, `10.2025`, `октябрь 2025`, `1025` or a day of it; empty where it names none."""
         column = self.header.column("period")
-        cell = self.cell(row, column) if column is not None else ""
+        try:
+            cell = self.cell(row, column) if column is not None else ""
+        except CellError as error:
+            problems.append(error.at(self.where(row, column or 0)))
+            return ""
         if column is None or cell == "":
             return ""
         if (period := period_of(cell)) is None:
@@ -130,6 +139,14 @@ class Rows:
     def _first_word(row: list[Cell]) -> str:
         cell = next((cell for cell in row if cell != ""), "")
         return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""
+
+
+def is_numbering(table: Table, header: int, row: int) -> bool:
+    """Whether a row right below the header does nothing but number the columns: 1, 2, 3."""
+    if header < 0 or row != header + 1:
+        return False
+    told = [str(cell).strip().removesuffix(".0") for cell in table.rows[row] if cell != ""]
+    return len(told) > 2 and told == [str(number) for number in range(1, len(told) + 1)]
 
 
 def converted(value: Decimal, unit: str) -> Decimal:

@@ -117,14 +117,10 @@ class Register:
         told = {field: rows.code(number, field, problems) for field in ("register", "quantity", "zone")}
         written = " ".join(filter(None, told.values()))
         code = told["register"]
-        if not code and (told["quantity"] or "quantity" in self.document.columns):
-            quantity, zone = (
-                self.quantities.get(fold(told["quantity"])),
-                self.zones.get(fold(told["zone"]), "" if not told["zone"] else None),
-            )
-            code = "" if quantity is None or zone is None else f"{quantity}:{zone}" if zone else quantity
-        elif not code:
-            code = self.document.register
+        if not code:
+            quantity = self.quantities.get(fold(told["quantity"])) if told["quantity"] else self.document.register
+            zone = self.zones.get(fold(told["zone"])) if told["zone"] else ""
+            code = "" if not quantity or zone is None else f"{quantity}:{zone}" if zone else quantity
         code = code if code in REGISTERS else self.codes.register(code)
         if code in REGISTERS:
             return code, written

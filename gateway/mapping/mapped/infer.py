@@ -1,0 +1,172 @@
+"""Proposes how a partner's file is read, from one sample of it: a mapping with the reason of each key, and what only a person knows."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.domain.mappings import File, Mapping
+from gateway.domain.problems import Problem, Rejected
+from gateway.domain.readings import MeterReading
+from gateway.mapping import Envelope, Format, formats
+from gateway.mapping.crosswalk import META
+from gateway.mapping.hour_grid import find
+from gateway.mapping.mapped.infer_build import Builder
+from gateway.mapping.mapped.infer_open import Opened, opened
+from gateway.mapping.mapped.infer_roles import Choice, Question, Told
+from gateway.mapping.mapped.infer_table import Sample, sample_of, weight
+from gateway.mapping.mapped.infer_text import written
+from gateway.mapping.sheet_owner import named, owner
+from gateway.registry import build
+from gateway.settings import Limits
+
+SHIPPED: Final = "readings_register"
+MAPPING: Final = "mapping"
+_NAME: Final = "partner_table"
+_CYRILLIC: Final = "а б в г ґ д е ё є ж з и і ї й к л м н о п р с т у ф х ц ч ш щ ъ ы ь э ю я"
+_LATIN: Final = "a b v g g d e e ie zh z i i i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya"
+_LETTERS: Final = str.maketrans(dict(zip(_CYRILLIC.split(), _LATIN.split(), strict=True)))
+_TOLD: Final = Envelope(zone="Europe/Kyiv", meter="?", period="2026-10")
+"""Beside a sample nothing is told; this stands for it while a proposal is tried."""
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """How a file may be read. `kind`: `mapping`, or the format that reads it as it is; then `mapping` may be None.
+
+    `container`, `encoding`, `delimiter`: as found. `choices`: how sure each key is and why; `questions`: what is not decided.
+    `rows`, `problems`: what the mapping made of the sample.
+    """
+
+    kind: str
+    mapping: Mapping | None
+    choices: tuple[Choice, ...] = ()
+    questions: tuple[Question, ...] = ()
+    container: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    rows: int = 0
+    problems: tuple[Problem, ...] = ()
+    file_name: str = ""
+
+    def toml(self) -> str:
+        """The mapping as a document with the reasons beside its keys; a comment alone when a format reads the file as it is."""
+        if self.kind != MAPPING:
+            told = [f"{self.file_name or 'The file'} is read as it is by `{self.kind}`; it needs no mapping."]
+        else:
+            told = [f"Proposed from {self.file_name or 'a sample'}: {self.rows} values read, {len(self.problems)} problems."]
+        if self.mapping is None:
+            return "".join(f"# {line}\n" for line in [*told, *(f"QUESTION: {one.text}" for one in self.questions)])
+        return written(self.mapping, {one.key: one for one in self.choices}, self.questions, told)
+
+
+def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "") -> Proposal:
+    """Propose how a file is read. `name`: of the mapping; else it is made of the file's.
+
+    Raises Rejected when the bytes are no table, or no column of it may hold readings.
+    """
+    known = formats(limits)
+    shipped = known.pop(SHIPPED)
+    for kind, format_ in known.items():
+        if format_.sniff(body, file_name) and _reads(format_, body):
+            return Proposal(kind, None, container=kind, file_name=file_name)
+    found = opened(body, limits)
+    shown = [table for table in found.tables if table.rows and not table.hidden and table.name != META]
+    if not shown:
+        raise Rejected(Problem(code="header_not_found"))
+    told = Told()
+    if any(find(table) is not None for table in shown):
+        told.ask(
+            "kind", "hours stand along one edge and days along the other: send it as a workbook (.xlsx), which `interval_workbook` reads"
+        )
+        return Proposal("interval_workbook", None, questions=tuple(told.questions), container=found.container, file_name=file_name)
+    sample = max(map(sample_of, shown), key=weight)
+    _opened(found, sample, told)
+    try:
+        mapping = Builder(sample, told, file_name).mapping(name or _named(file_name), _titled(sample, file_name), _file(found))
+    except LookupError as error:
+        raise Rejected(Problem(code="nothing_to_take", where=sample.table.name, values={"reason": str(error)})) from error
+    if not (mapping.across or mapping.columns.keys() & {"meter", "point"} or _owned(sample)):
+        told.ask("columns.meter", "no column, title or sheet's name says whose the values are: the meter must be told beside the file")
+    return _tried(mapping, shipped, body, limits, found, told, file_name)
+
+
+def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str) -> Proposal:
+    """Read the sample by the proposal, and ask about what it cannot read; the shipped register is named when it says the same."""
+    settings = {"kind": "gateway.mapping.mapped.table", "mapping": msgspec.to_builtins(mapping), "limits": msgspec.to_builtins(limits)}
+    read, problems = _decoded(build(Format, settings), body)
+    rows = sum(len(one.readings) + len(one.blocks) for one in read)
+    if problems:
+        first = problems[0]
+        told.ask(
+            "problems",
+            f"{len(problems)} cells or rows cannot be read so, the first at {first.where}: {first.code}. Try the mapping to see all.",
+        )
+    kind = MAPPING
+    if read and "register" not in {one.key for one in told.questions}:
+        kind = SHIPPED if shipped.sniff(body, file_name) and _decoded(shipped, body) == (read, problems) else MAPPING
+    return Proposal(
+        kind,
+        mapping,
+        tuple(told.choices.values()),
+        tuple(dict.fromkeys(told.questions)),
+        found.container,
+        found.encoding,
+        found.delimiter,
+        rows,
+        tuple(problems),
+        file_name,
+    )
+
+
+def _reads(format_: Format, body: bytes) -> bool:
+    return bool(_decoded(format_, body)[0])
+
+
+def _decoded(format_: Format, body: bytes) -> tuple[list[MeterReading], list[Problem]]:
+    """What a format makes of the sample, and everything that is wrong with it."""
+    try:
+        things = list(format_.decode(body, _TOLD))
+    except Rejected as refused:
+        return [], list(refused.problems)
+    read = [thing for thing in things if isinstance(thing, MeterReading)]
+    problems = [problem for thing in things for problem in ([thing] if isinstance(thing, Problem) else thing.problems)]
+    return read, problems
+
+
+def _owned(sample: Sample) -> bool:
+    """Whether a cell above the table or the sheet's name says whose the table is."""
+    cells = ((row, column) for row in range(max(sample.header, 0)) for column in range(len(sample.table.rows[row])))
+    return bool(owner(sample.table, cells).meter or named(sample.table))
+
+
+def _opened(found: Opened, sample: Sample, told: Told) -> None:
+    if found.encoding:
+        why = {True: "the bytes say so", False: "told by its letters"}[found.sure == 1]
+        told.say("file.encoding", found.sure, why if found.sure > 0.7 else "only so its header has words that are known")
+        if found.sure <= 0.7:
+            told.ask("file.encoding", f"is the file in {found.encoding}? It is too short to be sure.")
+    if found.delimiter:
+        told.say("file.delimiter", 0.95, f"{len(sample.table.rows)} rows have the same number of fields by it")
+    others = [table.name for table in found.tables if not table.hidden and table.rows and table is not sample.table]
+    if others:
+        told.say("file.sheets", 0.8, f"read is every sheet with this header; {len(others)} more sheets were not looked at")
+
+
+def _file(found: Opened) -> File:
+    return File(encoding="" if found.encoding.startswith("utf") else found.encoding, delimiter=found.delimiter)
+
+
+def _named(file_name: str) -> str:
+    """A name that a document may have, of the letters of a file's name without its dates."""
+    stem = file_name.rpartition(".")[0] or file_name
+    name = re.sub(r"[^a-z0-9]+", "_", stem.lower().translate(_LETTERS)).strip("_0123456789")
+    return name[:60] if len(name) > 2 else _NAME
+
+
+def _titled(sample: Sample, file_name: str) -> str:
+    return _first(sample.titles) or file_name or sample.table.name or _NAME
+
+
+def _first(titles: Sequence[str]) -> str:
+    return next((" ".join(title.split())[:100] for title in titles if len(title) > 8), "")

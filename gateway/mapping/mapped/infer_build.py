@@ -1,0 +1,395 @@
+"""From the columns of a sample to a mapping: its layout, its registers and units, periods, control row and rows passed over."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Final
+
+import msgspec
+
+from gateway.domain.intervals import exact_sum
+from gateway.domain.mappings import UNITS, Control, Field, File, Mapping, Place, ValueColumn, Words
+from gateway.domain.readings import INTERVALS, REGISTERS
+from gateway.mapping.cells import CellError, cell_code, cell_number
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.heat_moments import Day, read_day
+from gateway.mapping.mapped.header import readings
+from gateway.mapping.mapped.infer_columns import Column, never_falls
+from gateway.mapping.mapped.infer_roles import CODES, Choice, Roles, Told
+from gateway.mapping.mapped.infer_table import Sample
+from gateway.mapping.mapped.infer_words import SHIPPED, measured, said, words, zone_of
+
+_ASSUMED: Final = "volume"
+"""What stands in a proposal while nothing says which register it is; the question about it stands beside it."""
+_MANY: Final = 4
+_EARLY: Final = 5
+
+
+class Builder:
+    """Puts a mapping together, and says of each key why."""
+
+    def __init__(self, sample: Sample, told: Told, file_name: str) -> None:
+        """Tell the columns apart."""
+        self.sample, self.told, self.file_name = sample, told, file_name
+        self.roles = Roles(sample, told)
+        self.keys: dict[str, Any] = {}
+
+    def mapping(self, name: str, title: str, file: File) -> Mapping:
+        """The whole document."""
+        sample, roles = self.sample, self.roles
+        if sample.header < 0:
+            self.told.say("file.header", 0.9, "no row says what the columns are, so they are told by their numbers")
+            file = msgspec.structs.replace(file, header=False)
+        across = self._across()
+        series = bool(across) or self._is_series()
+        self.told.say("layout", 0.9, "rows are intervals of time" if series else "each row is a meter or one of its registers")
+        if across:
+            self._as_across(across)
+        elif series:
+            self._as_series()
+        else:
+            self._as_register()
+        columns: dict[Field, Place | Words] = {field: self._place(column) for field, column in roles.fields.items()}
+        self._rows()
+        self._passed_over()
+        return Mapping(name=name, title=title, layout="series" if series else "register", file=file, columns=columns, **self.keys)
+
+    def _across(self) -> list[Column]:
+        """The columns whose headers are codes of meters, when nothing else says whose a row is."""
+        roles = self.roles
+        if "day" not in roles.fields or roles.fields.keys() & {"meter", "point"} or self.sample.header < 0:
+            return []
+        known = [*roles.values, *roles.amounts]
+        at = {column.place: column for column in self.sample.columns}
+        head = self.sample.table.rows[self.sample.header]
+        found = [
+            at[place] for place in sorted(at) if place < len(head) and _code(head[place]) and at[place].shape.kind in ("number", "mixed")
+        ]
+        found = [column for column in found if column not in roles.fields.values() and column not in known]
+        return found if found and not known else []
+
+    def _is_series(self) -> bool:
+        """Whether the rows of one meter are many moments, and its values are no states of a dial."""
+        roles, rows = self.roles, len(self.sample.data)
+        if "day" not in roles.fields or rows < _MANY:
+            return False
+        whose = [roles.fields[field] for field in CODES if field in roles.fields]
+        several = len({tuple(str(column.cells[row]) for column in whose) for row in range(rows)})
+        if rows < several * _MANY:
+            return False
+        return (
+            bool(roles.amounts)
+            or "clock" in roles.fields
+            or any(not column.said.reading and not column.said.now for column in roles.values)
+        )
+
+    def _as_across(self, across: Sequence[Column]) -> None:
+        register, unit = self._base(across)
+        self.keys |= {"across": True, "register": register}
+        self.told.say("across", 0.85, f"the header names {len(across)} codes behind the moment, and numbers stand below them")
+        if unit:
+            self.keys["unit"] = unit
+        self.roles.numbers = [column for column in self.roles.numbers if column not in across]
+        self._labels()
+
+    def _as_series(self) -> None:
+        roles = self.roles
+        dials = [column for column in roles.values if _is_dial(column)]
+        amounts = [*roles.amounts, *(column for column in roles.values if column not in dials)]
+        if not amounts:
+            amounts, dials = dials or roles.numbers, []
+        for column in (*dials, *roles.previous):
+            roles.passed[column.place] = "the state of a dial, and a series holds amounts"
+        self._values(amounts, INTERVALS, volume=False)
+        self._labels()
+
+    def _as_register(self) -> None:
+        roles = self.roles
+        values = roles.values
+        if not values and roles.amounts:
+            self._values(roles.amounts, REGISTERS, volume=True)
+            self.told.ask("values", "there are amounts of a period and no readings of a dial: is that so?")
+        elif not values and len(roles.numbers) >= 1:
+            self.told.ask("columns.value", f"is {roles.numbers[0].title} the reading? Its header does not say so.")
+            values, roles.numbers = roles.numbers[:1], roles.numbers[1:]
+        elif not values:
+            raise LookupError("no column holds numbers that may be readings")
+        if values:
+            self._dials(values)
+        if not roles.amounts or values:
+            for column in roles.amounts:
+                roles.passed[column.place] = "the amount of the period, which follows from the readings"
+        self._period()
+
+    def _dials(self, values: list[Column]) -> None:
+        """One column of readings with what it measures beside it or told once; or several columns, a register each."""
+        roles = self.roles
+        told_by_rows = roles.fields.keys() & {"quantity", "register"}
+        if len(values) > 1 and not told_by_rows:
+            self._values(values, REGISTERS, volume=False)
+            for column in roles.previous:
+                roles.passed[column.place] = "a reading before; a mapping takes it beside one column of readings only"
+            return
+        if len(values) > 1:
+            names = ", ".join(column.title for column in values)
+            self.told.ask("columns.value", f"which of {names} is the reading? One is taken beside what the row measures.")
+        value = values[0]
+        roles.fields["value"] = value
+        self.told.choices.setdefault("columns.value", _choice(value))
+        if roles.previous:
+            roles.fields["previous"] = roles.previous[0]
+            self.told.choices.setdefault("columns.previous", _choice(roles.previous[0], "columns.previous"))
+            self._compared(roles.previous[0], value)
+        if told_by_rows:
+            self._words_of_rows()
+        else:
+            self._one_register(value)
+
+    def _one_register(self, value: Column) -> None:
+        zone = self._zone_words()
+        register, unit = self._base([value], zoned=bool(zone))
+        self.keys["register"] = register
+        if unit and unit != INTERVALS.get(register, REGISTERS[register]).unit:
+            self.keys["unit"] = unit
+            self.told.say("unit", 0.95, f"the header says {unit}")
+
+    def _compared(self, before: Column, now: Column) -> None:
+        rows, above, grows = never_falls(before.shape.numbers, now.shape.numbers)
+        if rows >= _MANY and not grows:
+            self.told.ask("columns.previous", f"{now.title} is below {before.title} in some rows: are the two told apart rightly?")
+        elif rows and above:
+            why = self.told.choices["columns.previous"]
+            self.told.say(why.key, min(0.99, why.sure + 0.03), f"{why.why}, and no reading is below it")
+
+    def _base(self, columns: Sequence[Column], *, zoned: bool = False) -> tuple[str, str]:
+        """The register and unit of values whose row does not say them: by their header, a title, the sheet's or the file's name."""
+        units = {column.said.unit for column in columns} - {""}
+        unit = min(units, default="")
+        registers = {column.said.register for column in columns} - {""}
+        if registers:
+            register = min(registers)
+            self.told.say("register", 0.95 if unit else 0.85, f"the header of the values says {unit or 'it in words'}")
+            if register == "heat" and not unit:
+                self.told.ask("unit", "are the values Gcal or GJ? The header does not say it; Gcal is taken.")
+            return register, unit
+        for where, text in self._around():
+            one = said(text)
+            if one.register:
+                self.told.say("register", 0.7, f"{where} says it: «{text[:60]}»")
+                return one.register, unit or (one.unit if one.register else "")
+        if zoned:
+            self.told.say("register", 0.7, "there are zones, and only electricity has them")
+            return "A+", unit
+        self.told.say("register", 0.2, "nothing in the file says what is measured; this stands here until somebody does")
+        self.told.ask("register", "what is measured: volume (water), A+ (electricity) or heat? Nothing in the file says it.")
+        return _ASSUMED, unit
+
+    def _around(self) -> Iterator[tuple[str, str]]:
+        yield from (("a title above the table", text) for text in self.sample.titles)
+        yield "the sheet's name", self.sample.table.name.replace("_", " ")
+        yield "the file's name", self.file_name.rpartition(".")[0].replace("_", " ")
+
+    def _values(self, columns: Sequence[Column], kinds: Any, *, volume: bool) -> None:
+        """Several columns of values, a register each."""
+        base = ""
+        found: list[ValueColumn] = []
+        peak = {column.said.zone for column in columns} >= {"day", "night", "half_peak"}
+        for column in columns:
+            key, told = f"values.{len(found) + 1}", column.said
+            register = told.register
+            if register or (told.zone is not None and not told.quantity):
+                quantity = told.quantity or "A+"
+                zone = "peak" if peak and told.zone == "day" else told.zone
+                register = f"{quantity}:{zone}" if zone else quantity
+                self.told.say(key, 0.9 if told.unit or told.quantity else 0.75, f"the header {column.title} says so")
+            else:
+                base = base or self._base([column])[0]
+                register = base
+                self.told.say(
+                    key, self.told.choices["register"].sure if "register" in self.told.choices else 0.5, "as the file's other words say"
+                )
+            if register not in kinds:
+                roles_say = f"no register of {'a series' if kinds is INTERVALS else 'readings'}"
+                self.roles.passed[column.place] = f"{register}, which is {roles_say}"
+                continue
+            if any(one.register == register for one in found):
+                self.told.ask(key, f"{column.title} is {register} too; a meter has it once. Whose is it? It is passed over.")
+                self.roles.passed[column.place] = f"a second {register}"
+                continue
+            unit = told.unit if told.unit and UNITS[told.unit][0] == kinds[register].unit and told.unit != kinds[register].unit else ""
+            found.append(ValueColumn(column=self._place(column), register=register, unit=unit, volume=volume))
+        if peak:
+            self.told.ask("values", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
+        if not found:
+            raise LookupError("no column holds values of a register that is known")
+        self.keys["values"] = tuple(found)
+
+    def _words_of_rows(self) -> None:
+        """What the words in the cells of quantity and zone mean."""
+        fields = self.roles.fields
+        if "register" in fields:
+            strange = [one for one in _told(fields["register"]) if one not in REGISTERS]
+            known = {one: measured(one) for one in strange}
+            if not strange or "quantity" in fields:
+                return
+            if all(known.values()):
+                fields["quantity"] = fields.pop("register")
+            else:
+                self.told.ask("crosswalk", f"what do {_listed(strange)} mean? Give them a crosswalk with the column `register`.")
+                return
+        quantities: dict[str, list[str]] = {}
+        for one in _told(fields["quantity"]):
+            quantities.setdefault(measured(one), []).append(one)
+        if strange := quantities.pop("", []):
+            self.told.ask("quantities", f"what does {_listed(strange)} mean? Rows with it would be refused.")
+        self.keys["quantities"] = {code: tuple(several) for code, several in quantities.items()}
+        self.told.say("quantities", 0.9 if quantities else 0.3, f"the words that stand in {fields['quantity'].title}")
+        if not quantities:
+            self.keys["quantities"] = SHIPPED.quantities
+        self._zone_words()
+
+    def _zone_words(self) -> dict[str, tuple[str, ...]]:
+        column = self.roles.fields.get("zone")
+        if column is None:
+            return {}
+        zones: dict[str, list[str]] = {}
+        strange: list[str] = []
+        for one in _told(column):
+            zone = zone_of(words(one))
+            (strange if zone is None else zones.setdefault(zone, [])).append(one)
+        if strange:
+            self.told.ask("zones", f"which zone does {_listed(strange)} mean? Rows with it would be refused.")
+        if {"day", "night", "half_peak"} <= zones.keys() and "peak" not in zones:
+            zones["peak"] = zones.pop("day")
+            self.told.ask("zones", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
+        found = {zone: tuple(several) for zone, several in zones.items()}
+        if found:
+            self.keys["zones"] = found
+            self.told.say("zones", 0.85, f"the words that stand in {column.title}")
+        return found
+
+    def _period(self) -> None:
+        fields = self.roles.fields
+        day = fields.get("day")
+        if "period" in fields or day is None:
+            if day is None and "period" not in fields:
+                self.told.say("period_from", 0.7, "no column says the period, so it is told beside the file")
+            return
+        found = [one for cell in day.cells if isinstance(one := read_day(cell), Day)]
+        self.keys["period_from"] = "day"
+        early = found and all(one.day.day <= _EARLY and not one.month for one in found)
+        self.told.say(
+            "period_from", 0.5 if early else 0.85, f"{day.title} says when a reading was taken, and nothing else names its period"
+        )
+        if early:
+            self.told.ask(
+                "period_from", "readings were taken in the first days of a month: are they of that month (`day`) or of the one `before`?"
+            )
+
+    def _labels(self) -> None:
+        """Whether an hour is a beginning or an end is told by the hours themselves, where 0 or 24 is among them."""
+        clock = self.roles.fields.get("clock")
+        if clock is None or any("-" in str(cell) or "–" in str(cell) for cell in clock.cells):
+            return
+        if not any(str(cell).strip().partition(":")[0].lstrip("0") in ("", "24") for cell in clock.cells):
+            self.told.ask("label", "is an hour the `start` or the `end` of its interval? Neither 0 nor 24 is among them.")
+
+    def _rows(self) -> None:
+        """The control row, totals and what stands below the table."""
+        sample = self.sample
+        strange = [word for word in (*sample.totals, *sample.tail) if word and fold(word) not in map(fold, SHIPPED.passed)]
+        if strange:
+            self.keys["passed"] = (*SHIPPED.passed, *(word.lower() for word in strange))
+            self.told.say("passed", 0.85, f"rows that begin with {_listed(strange)} hold no data")
+        if sample.control is not None:
+            self._control(sample.control)
+
+    def _control(self, number: int) -> None:
+        row = list(self.sample.table.rows[number])
+        row[0] = str(row[0]).removeprefix("=").strip()
+        told = {place: one for place, cell in enumerate(row, 1) if (one := _amount(cell)) is not None}
+        rows = Decimal(len(self.sample.data))
+        count = next((place for place, one in told.items() if one == rows), 0)
+        sums: dict[Field, Place] = {}
+        for field in ("value", "previous"):
+            column = self.roles.fields.get(field)
+            if column is not None:
+                total = exact_sum([one for one in column.shape.numbers if one is not None])
+                place = next((place for place, one in told.items() if one == total and place != count), 0)
+                sums |= {field: place} if place else {}
+        self.keys["control"] = Control(count=count, sums=sums)
+        self.told.say("control", 0.95 if count else 0.5, "the last row begins with `=` and vouches for the rows above it")
+        left = [place for place in told if place != count and place not in sums.values()]
+        if not count or left:
+            self.told.ask("control", f"what do the cells {_listed([str(place) for place in left])} of the control row say?")
+
+    def _passed_over(self) -> None:
+        left = [column.title for column in self.roles.numbers]
+        self.roles.passed |= {column.place: "" for column in self.roles.numbers}
+        if left:
+            self.told.ask("columns", f"numbers stand in {', '.join(left[:6])} and are passed over: are they needed?")
+
+    def _place(self, column: Column) -> Place | Words:
+        """A column by the shortest words of its header that no other column may be read as, else by its number."""
+        sample = self.sample
+        if sample.header < 0 or not (column.own or column.above):
+            return column.place + 1
+        both = f"{column.above} {column.own}".strip()
+        taken = {word for other in sample.columns if other.place != column.place for word in readings(other.own, other.above)}
+        bare = [text for text in _bare(column.own) if (text and said(text).fields) or (text and column.said == said(column.own))]
+        for text in (*bare, both):
+            if text and fold(text) and fold(text) not in taken:
+                return (text,)
+        return column.place + 1
+
+
+def _bare(text: str) -> list[str]:
+    """A header without its unit, and with it."""
+    for sign in (",", "(", "["):
+        head, found, rest = text.partition(sign)
+        if found and said(text).unit and head.strip() and "," not in rest:
+            return [head.strip(), text]
+    return [text]
+
+
+def _choice(column: Column, key: str = "columns.value") -> Choice:
+    return Choice(key, 0.92 if column.said.reading or column.said.unit else 0.7, f"its header {column.title} says so; it holds numbers")
+
+
+def _is_dial(column: Column) -> bool:
+    """Whether a column of a series shows a dial: its words say so, and its numbers only grow."""
+    numbers = [one for one in column.shape.numbers if one is not None]
+    grows = len(numbers) > _MANY and all(two >= one for one, two in pairwise(numbers))
+    return column.said.reading or (grows and numbers[0] * 10 > numbers[-1] - numbers[0])
+
+
+def _code(cell: object) -> str:
+    """The code of a meter that a header's cell is: digits in it and no words."""
+    try:
+        code = cell_code(cell)  # type: ignore[arg-type]
+    except CellError:
+        return ""
+    digits = sum(map(str.isdigit, code))
+    return code if digits >= 3 and digits * 2 >= len(code.replace(" ", "")) else ""
+
+
+def _amount(cell: Any) -> Decimal | None:
+    try:
+        return cell_number(cell)
+    except CellError:
+        return None
+
+
+def _told(column: Column) -> list[str]:
+    """The different texts of a column, as often as they come."""
+    found: list[str] = []
+    for cell in column.cells:
+        try:
+            found.append(cell_code(cell))
+        except CellError:
+            continue
+    return [one for one in dict.fromkeys(found) if one]
+
+
+def _listed(several: Sequence[str]) -> str:
+    return ", ".join(f"«{one}»" for one in several[:6]) + (" and more" if len(several) > 6 else "")

@@ -1,0 +1,228 @@
+"""What each column of a sample is: by the words of its header first, then by what stands in it; what stays open is asked."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, cast
+
+import msgspec
+
+from gateway.domain.mappings import Field
+from gateway.mapping.cells import cell_code
+from gateway.mapping.mapped.infer_columns import Column, Kind, never_falls
+from gateway.mapping.mapped.infer_table import Sample
+from gateway.mapping.mapped.infer_words import measured, words, zone_of
+
+CODES: Final[tuple[Field, ...]] = ("meter", "agreement", "point", "location", "row_key")
+_WORDY: Final[tuple[Field, ...]] = ("register", "quantity", "zone")
+_KINDS: Final[dict[Field, frozenset[Kind]]] = {
+    **dict.fromkeys(CODES, cast("frozenset[Kind]", frozenset({"code", "number", "mixed"}))),
+    **dict.fromkeys(_WORDY, cast("frozenset[Kind]", frozenset({"word", "code", "mixed", "number"}))),
+    "period": frozenset({"month", "day", "number", "code"}),
+    "day": frozenset({"day", "month"}),
+    "clock": frozenset({"clock", "number"}),
+}
+_LEAST: Final = 0.45
+_SEVERAL: Final = 3
+_FEW: Final = 12
+_A_DIAL: Final = 0.7
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One key of the proposal: how sure it is, 0 to 1, and why in a short sentence."""
+
+    key: str
+    sure: float
+    why: str
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What the sample does not decide: the key it is about, and the question."""
+
+    key: str
+    text: str
+
+
+class Told:
+    """The choices and questions of a proposal as they are found."""
+
+    def __init__(self) -> None:
+        """Nothing is chosen yet."""
+        self.choices: dict[str, Choice] = {}
+        self.questions: list[Question] = []
+
+    def say(self, key: str, sure: float, why: str) -> None:
+        """Choose."""
+        self.choices[key] = Choice(key, sure, why)
+
+    def ask(self, key: str, text: str) -> None:
+        """Leave open, or doubt what was chosen."""
+        self.questions.append(Question(key, text))
+
+
+class Roles:
+    """The columns by what they are. `passed`: the places of those that no mapping reads, and what they look like."""
+
+    def __init__(self, sample: Sample, told: Told) -> None:
+        """Look at every column."""
+        self.sample, self.told = sample, told
+        self.fields: dict[Field, Column] = {}
+        self.values: list[Column] = []
+        self.previous: list[Column] = []
+        self.amounts: list[Column] = []
+        self.numbers: list[Column] = []
+        self.passed: dict[int, str] = {}
+        rest = list(self._numeric())
+        rest = list(self._by_words(rest))
+        self._by_content(rest)
+        self._pairs()
+
+    def _numeric(self) -> Iterator[Column]:
+        """Sort out the columns of values by what their headers say; the others are yielded."""
+        for column in self.sample.columns:
+            told, shape = column.said, column.shape
+            whose = max((told.fields.get(field, 0.0) for field in (*CODES, "period", "clock")), default=0.0)
+            named = max(told.fields.get("value", 0.0), told.fields.get("previous", 0.0))
+            if shape.kind == "empty" and not (named >= _LEAST or told.register):
+                continue
+            if told.other and not (told.reading and named > _LEAST):
+                self.passed[column.place] = told.other
+            elif _is_running(column):
+                self.passed[column.place] = "a running number"
+            elif not _is_numeric(column) or (whose >= _LEAST and whose > named and not told.unit and not told.reading):
+                yield column
+            elif told.before or told.fields.get("previous", 0.0) >= _A_DIAL:
+                self.previous.append(column)
+            elif told.amount and not (told.reading or told.now):
+                self.amounts.append(column)
+            elif named >= _LEAST or told.reading or told.now or told.unit or told.quantity or told.zone is not None:
+                self.values.append(column)
+            else:
+                yield column
+
+    def _by_words(self, columns: Sequence[Column]) -> Iterator[Column]:
+        """Give fields to the columns whose headers say them best, when their cells can be that; the others are yielded."""
+        wanted = [
+            (score, -column.place, field, column)
+            for column in columns
+            for field, score in column.said.fields.items()
+            if score >= _LEAST and column.shape.kind in _KINDS.get(field, frozenset())
+        ]
+        taken: set[int] = set()
+        for score, _, field, column in sorted(wanted, key=lambda one: one[:3], reverse=True):
+            if column.place in taken:
+                continue
+            if field in self.fields:
+                if score > _A_DIAL:
+                    self.told.ask(f"columns.{field}", f"{column.title} may be it as well as {self.fields[field].title}: which one is it?")
+                continue
+            taken.add(column.place)
+            self.fields[field] = column
+            self.told.say(f"columns.{field}", min(0.98, 0.55 + 0.45 * score), f"its header {column.title} says so{_cells(column)}")
+        yield from (column for column in columns if column.place not in taken)
+
+    def _by_content(self, columns: Sequence[Column]) -> None:
+        """Tell the remaining columns by what stands in them."""
+        left = [column for column in columns if column.place not in self.passed]
+        for field, kind in (("day", "day"), ("period", "month"), ("clock", "clock")):
+            left = self._only(cast("Field", field), [column for column in left if column.shape.kind == kind], left)
+        for field, means in (("quantity", measured), ("zone", lambda text: zone_of(words(text)) is not None)):
+            fits = [column for column in left if _all_mean(column, means)]
+            left = self._only(cast("Field", field), fits, left)
+        left = self._whose(left)
+        self.numbers = [column for column in left if column.shape.kind == "number"]
+        self.passed |= {column.place: "" for column in left if column.shape.kind != "number"}
+
+    def _only(self, field: Field, fits: list[Column], left: list[Column]) -> list[Column]:
+        if field in self.fields or not fits:
+            return left
+        if len(fits) > 1:
+            names = ", ".join(column.title for column in fits)
+            self.told.ask(f"columns.{field}", f"the columns {names} look alike: which of them is `{field}`?")
+        self.fields[field] = fits[0]
+        self.told.say(f"columns.{field}", 0.75 if len(fits) == 1 else 0.4, f"by its cells{_cells(fits[0])}")
+        return [column for column in left if column is not fits[0]]
+
+    def _whose(self, left: list[Column]) -> list[Column]:
+        """The column of codes that nothing else claims: the meter, when no column is it yet."""
+        if self.fields.keys() & {"meter", "point"}:
+            return left
+        several = [column for column in left if column.shape.kind == "code" or (column.shape.kind == "number" and _is_code(column))]
+        if not several:
+            return left
+        best = max(several, key=lambda column: (column.shape.zeros or column.shape.kind == "code", column.shape.distinct, -column.place))
+        self.fields["meter"] = best
+        sure = 0.6 if len(several) == 1 or self.sample.header >= 0 else 0.4
+        self.told.say("columns.meter", sure, f"by its cells{_cells(best)}")
+        others = [column for column in several if column is not best and column.shape.kind == "code"]
+        if others or sure < 0.5 or self.sample.header < 0:
+            names = ", ".join(column.title for column in others)
+            self.told.ask(
+                "columns.meter", f"is {best.title} the meter's number?" + (f" {names} may be it, or the agreement." if names else "")
+            )
+        return [column for column in left if column is not best]
+
+    def _pairs(self) -> None:
+        """Tell a reading from the one before it by the numbers themselves: one of two columns is nowhere below the other."""
+        if not self.values and len(self.numbers) > 1:
+            one, two = self.numbers[:2]
+            rows, above, grows = never_falls(one.shape.numbers, two.shape.numbers)
+            if rows >= _SEVERAL and grows and above:
+                self._as_pair(one, two, 0.7)
+                self.told.ask("columns.previous", f"is {one.title} the reading before and {two.title} the one now? It is never below.")
+            elif rows >= _SEVERAL and never_falls(two.shape.numbers, one.shape.numbers)[2]:
+                self._as_pair(two, one, 0.7)
+                self.told.ask("columns.previous", f"is {two.title} the reading before and {one.title} the one now? It is never below.")
+            self.numbers = [column for column in self.numbers if column not in (*self.values, *self.previous)]
+        elif len(self.values) == 2 and not self.previous and self.values[0].said.register == self.values[1].said.register:
+            for one, two in (self.values, self.values[::-1]):
+                rows, above, grows = never_falls(one.shape.numbers, two.shape.numbers)
+                if rows >= _SEVERAL and grows and above and two.said.now >= one.said.now:
+                    self.values = []
+                    self._as_pair(one, two, 0.75 + 0.15 * two.said.now)
+                    break
+
+    def _as_pair(self, before: Column, now: Column, sure: float) -> None:
+        self.previous, self.values = [before], [now]
+        self.told.say("columns.previous", sure, f"{now.title} is nowhere below {before.title}")
+        self.told.say("columns.value", sure, f"it is nowhere below {before.title}")
+
+
+def _is_numeric(column: Column) -> bool:
+    shape = column.shape
+    filled = sum(one is not None for one in shape.numbers)
+    return shape.kind in ("number", "empty") or (shape.kind in ("mixed", "code") and filled * 3 >= shape.filled * 2 and _says_value(column))
+
+
+def _says_value(column: Column) -> bool:
+    told = column.said
+    return told.reading or told.before or told.now or told.amount or bool(told.unit) or bool(told.register)
+
+
+def _is_running(column: Column) -> bool:
+    """1, 2, 3 down the rows."""
+    numbers = [one for one in column.shape.numbers if one is not None]
+    return len(numbers) >= _SEVERAL and not column.shape.zeros and all(one == place for place, one in enumerate(numbers, 1))
+
+
+def _is_code(column: Column) -> bool:
+    """Whole numbers of one or two lengths, of four digits or more."""
+    texts = {len(cell_code(cell)) for cell in column.cells if cell != ""} if column.shape.whole else set()
+    return bool(texts) and min(texts) >= 4 and len(texts) <= 3 and not _says_value(column)
+
+
+def _all_mean(column: Column, means: object) -> bool:
+    """Whether every cell says a register, or a zone, and there are few different ones."""
+    told = {str(cell).strip() for cell in column.cells if cell != ""}
+    return 0 < len(told) <= _FEW and column.shape.kind in ("word", "code", "mixed") and callable(means) and all(means(one) for one in told)
+
+
+def _cells(column: Column) -> str:
+    """What stands in a column, for the sentence about it."""
+    shape = column.shape
+    what = {"code": "codes", "number": "numbers", "day": "days", "month": "months", "clock": "hours", "word": "words"}.get(shape.kind, "")
+    if not what:
+        return ""
+    told = [what]
+    told += ["with leading zeros"] if shape.zeros else []
+    if shape.filled > _SEVERAL and shape.kind in ("code", "number", "word"):
+        told += ["every one different"] if shape.distinct == shape.filled else [f"{shape.distinct} different ones in {shape.filled} rows"]
+    return f"; it holds {', '.join(told)}"

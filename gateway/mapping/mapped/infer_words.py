@@ -1,0 +1,243 @@
+"""What the words of a header, a title or a cell say: which field, which register and unit, whether a value was before or is now."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from gateway.domain.mappings import UNITS, Field
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.readings import INTERVALS, REGISTERS, Quantity
+from gateway.mapping.crosswalk import fold, read_columns
+from gateway.mapping.heat_columns import WORDS as HEAT
+
+_token: Final = re.compile(r"(?<![^\W_])[+−-]?[^\W_]+(?:[+−–-](?![^\W_]))?").findall
+_apart: Final = re.compile(r"\s+([+−–-])(?=\s*$)").sub
+_behind: Final = re.compile(r".*[,(\[]\s*([^,()\[\]]+?)\s*[)\]]?\s*", re.DOTALL).fullmatch
+_WEAK: Final = 0.3
+_ENOUGH: Final = 0.45
+
+
+class Extra(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document `infer.toml`; what each list means stands there."""
+
+    weak: tuple[str, ...]
+    other: dict[str, tuple[str, ...]]
+    said: dict[str, tuple[str, ...]]
+    columns: dict[Field, tuple[str, ...]]
+    units: dict[str, tuple[str, ...]]
+    quantities: dict[str, tuple[str, ...]]
+    zones: dict[str, tuple[str, ...]]
+
+
+_EXTRA: Final = msgspec.toml.decode((files(__package__) / "infer.toml").read_bytes(), type=Extra)
+SHIPPED: Final = msgspec.toml.decode((files(__package__) / "shipped" / "readings_register.toml").read_bytes(), type=Document)
+_INTEGRAL: Final = read_columns((files("gateway.mapping") / "integral_workbook.toml").read_bytes())
+_LEARNED: Final = (msgspec.json.Decoder(Extra), msgspec.json.Decoder(Document))
+"""As in `profile.py`: types are learned on import, before there are threads."""
+
+Token = tuple[str, bool]
+"""A folded word, and whether its ending is left open."""
+Phrase = tuple[Token, ...]
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The folded words of a text; a sign at the edge of a word stays."""
+    return tuple(told for one in _token(_apart(r"\1", text)) if (told := fold(one)))
+
+
+def _phrase(text: str) -> Phrase:
+    parts = ((part.rstrip("*"), part.endswith("*")) for part in _apart(r"\1", text).split())
+    return tuple((told, open_) for one, open_ in parts for told in words(one))
+
+
+_WEAK_WORDS: Final = frozenset(word for one in _EXTRA.weak for word in words(one))
+
+
+def _phrases(*lists: Iterable[str]) -> tuple[Phrase, ...]:
+    return tuple(dict.fromkeys(phrase for several in lists for text in several if (phrase := _phrase(text))))
+
+
+_HEAT_FIELDS: Final[tuple[Field, ...]] = ("meter", "day", "clock")
+_INTEGRAL_FIELDS: Final[tuple[tuple[str, Field], ...]] = (
+    ("location", "location"),
+    ("meter", "meter"),
+    ("quantity", "quantity"),
+    ("zone", "zone"),
+    ("previous", "previous"),
+    ("current", "value"),
+)
+
+
+def _fields() -> dict[Field, tuple[Phrase, ...]]:
+    found: dict[Field, list[str]] = {}
+    for field, place in SHIPPED.columns.items():
+        found.setdefault(field, []).extend(() if isinstance(place, int) else place)
+    for field in _HEAT_FIELDS:
+        found.setdefault(field, []).extend(HEAT.columns[field])
+    for name, field in _INTEGRAL_FIELDS:
+        found.setdefault(field, []).extend(_INTEGRAL.columns[name])
+    for field, several in _EXTRA.columns.items():
+        found.setdefault(field, []).extend(several)
+    return {field: _phrases(several) for field, several in found.items()}
+
+
+_FIELDS: Final = _fields()
+_OTHER: Final = {what: _phrases(several) for what, several in _EXTRA.other.items()}
+_SAID: Final = {what: _phrases(several) for what, several in _EXTRA.said.items()}
+_MEASURED: Final = {
+    code: _phrases(*(source.get(code, ()) for source in (SHIPPED.quantities, _INTEGRAL.quantities, _EXTRA.quantities)))
+    for code in _EXTRA.quantities
+}
+_ZONES: Final = {
+    zone: _phrases(*(source.get(zone, ()) for source in (SHIPPED.zones, _INTEGRAL.zones, _EXTRA.zones))) for zone in _EXTRA.zones
+}
+_UNITS: Final = {fold(word): unit for unit, several in _EXTRA.units.items() for word in several}
+_STRANGE: Final = {
+    fold(word): "a temperature, a pressure or a mass"
+    for quantity in (Quantity.TEMPERATURE, Quantity.PRESSURE, Quantity.MASS)
+    for unit in HEAT.units[quantity].values()
+    for word in unit.words
+} | {"OC": "a temperature"}
+_BY_UNIT: Final = {"kWh": "A+", "kvarh": "R+", "m3": "volume", "Gcal": "heat"}
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a text says. `fields`: how much of it each field explains, 0 to 1. `other`: what it is when no mapping reads it.
+
+    `quantity`: a register without its zone; `zone`: None when it says none. `unit`: by the names of `UNITS`.
+    """
+
+    fields: dict[Field, float]
+    other: str = ""
+    before: bool = False
+    now: bool = False
+    reading: bool = False
+    amount: bool = False
+    quantity: str = ""
+    zone: str | None = None
+    unit: str = ""
+
+    @property
+    def register(self) -> str:
+        """The register that it says, empty when it says none."""
+        code = f"{self.quantity}:{self.zone}" if self.zone else self.quantity
+        return code if code in REGISTERS or code in INTERVALS else ""
+
+
+@lru_cache(maxsize=4096)
+def said(text: str) -> Said:
+    """What a text says."""
+    unit, bare = unit_of(text)
+    told = words(bare)
+    fields = {field: best for field, phrases in _FIELDS.items() if (best := max((_share(told, one) for one in phrases), default=0.0)) > 0}
+    flags = {what: any(_share(told, one) for one in phrases) for what, phrases in _SAID.items()}
+    quantity, zone = quantity_of(told), zone_of(told)
+    by_unit = _BY_UNIT.get(UNITS[unit][0], "") if unit else ""
+    if by_unit and not (quantity and REGISTERS[quantity].unit == REGISTERS[by_unit].unit):
+        quantity = by_unit
+    behind = _behind(text)
+    other = _STRANGE.get(fold(behind[1]), "") if behind else ""
+    return Said(fields, other or _other(told, fields), **flags, quantity=quantity, zone=zone, unit=unit)
+
+
+def said_under(above: str, own: str) -> Said:
+    """What a header says below a cell that spans it; either may name the unit."""
+    unit, bare = unit_of(above)
+    told = said(f"{bare.rstrip(' ,([')}, {own}" if is_unit(own) else f"{bare.rstrip(' ,([')} {own}".strip())
+    if not unit or told.unit:
+        return told
+    return said(f"{bare.rstrip(' ,([')} {unit_of(own)[1]}, {_EXTRA.units[unit][0]}")
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit and nothing else."""
+    return fold(text) in _UNITS
+
+
+def unit_of(text: str) -> tuple[str, str]:
+    """The unit that a header names behind a comma, in brackets or as its last words, and the header without it; empty when none."""
+    if found := _behind(text):
+        unit = _UNITS.get(fold(found[1]), "")
+        return (unit, text[: found.start(1)]) if unit else ("", text)
+    parts = text.split()
+    for count in (1, 2, 3):
+        tail = "".join(parts[-count:])
+        if count <= len(parts) and len(tail) > 1 and (unit := _UNITS.get(fold(tail), "")):
+            return unit, " ".join(parts[:-count])
+    return "", text
+
+
+def quantity_of(told: Sequence[str]) -> str:
+    """What is measured, by the longest words for it; empty when nothing says it."""
+    return _longest(told, _MEASURED) or ""
+
+
+def zone_of(told: Sequence[str]) -> str | None:
+    """The zone, `""` round the clock, None when nothing says it."""
+    return _longest(told, _ZONES)
+
+
+def measured(text: str) -> str:
+    """The register that a cell's text means, such as `A+` or `A+:day`; empty when it says none."""
+    told = words(text)
+    quantity, zone = quantity_of(told), zone_of(told)
+    code = f"{quantity}:{zone}" if zone else quantity
+    return code if code in REGISTERS else ""
+
+
+def _longest(told: Sequence[str], meanings: dict[str, tuple[Phrase, ...]]) -> str | None:
+    """The meaning of the phrase of the most words, then letters, that stands in a text; of equals the first."""
+    fits = [
+        (len(phrase), sum(len(word) for word, _ in phrase), -place, what)
+        for place, (what, several) in enumerate(meanings.items())
+        for phrase in several
+        if _covers(told, phrase)
+    ]
+    return max(fits)[3] if fits else None
+
+
+def _other(told: Sequence[str], fields: dict[Field, float]) -> str:
+    """What a column is that no mapping reads; a field that explains more of its header outranks it."""
+    found = max(((_share(told, phrase), what) for what, several in _OTHER.items() for phrase in several), default=(0.0, ""))
+    return found[1] if found[0] > 0 and (found[0] >= max(fields.values(), default=0.0) or found[1] in _STRONG) else ""
+
+
+_STRONG: Final = frozenset({"a day of something else", "money", "a ratio"})
+"""What a header is even when it says a field as well: «Дата поверки» is no day of a reading."""
+
+
+def _covers(told: Sequence[str], phrase: Phrase) -> bool:
+    return all(any(_alike(word, one) for word in told) for one in phrase)
+
+
+def _share(told: Sequence[str], phrase: Phrase) -> float:
+    """How much of a text a phrase explains: 1 when it is all of it, 0 when a word of the phrase that says something is not there."""
+    strong = [one for one in phrase if one[0] not in _WEAK_WORDS] or list(phrase)
+    if not _covers(told, tuple(strong)):
+        return 0.0
+    matched = sum(_weight(word) for word in told if any(_alike(word, one) for one in phrase))
+    lost = sum(_weight(one[0]) for one in phrase if not any(_alike(word, one) for word in told))
+    return matched / (sum(map(_weight, told)) + lost)
+
+
+def _weight(word: str) -> float:
+    return _WEAK if word in _WEAK_WORDS else 1.0
+
+
+def _alike(word: str, one: Token) -> bool:
+    """The same word, or the same stem of a long one."""
+    wanted, open_ = one
+    if word == wanted or (open_ and word.startswith(wanted)):
+        return True
+    shorter = min(len(word), len(wanted))
+    return shorter >= 5 and word[: max(4, shorter - 2)] == wanted[: max(4, shorter - 2)]
+
+
+def best_field(told: Said) -> tuple[Field, float] | None:
+    """The field that a header says best, None when it says none well enough."""
+    found = max(told.fields.items(), key=lambda one: one[1], default=None)
+    return found if found is not None and found[1] >= _ENOUGH else None
