@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,7 +12,7 @@ from gateway import texts
 from gateway.cli import OK, REFUSED, SOME
 from gateway.cli.common import columns, settings_of
 from gateway.domain.problems import Problem, Rejected, Severity
-from gateway.domain.readings import MeterReading, Quality, Reading, reading_type
+from gateway.domain.readings import REGISTERS, MeterReading, Quality, reading_type
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, formats
 from gateway.mapping.recognising import recognise
@@ -59,25 +59,52 @@ def print_values(asked: Asked, out: TextIO) -> int:
 
 def print_check(asked: Asked, out: TextIO) -> int:
     """The same for people: a table of the values, then each problem with what to do. Returns the same codes."""
+    return print_found(lambda: _decoded(asked), asked, out, ("meter", "register", "value", "unit", "period", "place"), _rows)
+
+
+def print_found(
+    found: Callable[[], Iterable[MeterReading | Problem]],
+    asked: Asked,
+    out: TextIO,
+    head: Sequence[str],
+    rows_of: Callable[[MeterReading, texts.Language], Iterable[tuple[str, ...]]],
+) -> int:
+    """Write the rows of what was found below the words of `head`, then each problem with what to do. Returns the same codes."""
     rows: list[tuple[str, ...]] = []
     problems: list[Problem] = []
     code = OK
     try:
-        for thing in _decoded(asked):
+        for thing in found():
             problems += [thing] if isinstance(thing, Problem) else thing.problems
             if isinstance(thing, MeterReading):
-                rows += [_row(thing, reading, asked.language) for reading in thing.readings]
+                rows += rows_of(thing, asked.language)
         code = SOME if problems else OK
     except Rejected as refused:
         problems, code = list(refused.problems), REFUSED
     if rows:
-        head = tuple(texts.word(f"word.{name}", asked.language) for name in ("meter", "register", "value", "unit", "period", "place"))
-        out.writelines(f"{line}\n" for line in columns([head, *rows]))
+        named = tuple(texts.word(f"word.{name}", asked.language) for name in head)
+        out.writelines(f"{line}\n" for line in columns([named, *rows]))
     for problem in problems:
         text, todo = texts.problem(problem.code, asked.language, problem.values)
         weight = texts.word(f"severity.{problem.severity}", asked.language)
         out.write(f"{weight}: {problem.where or asked.path.name}: {text} {todo} [{problem.code}]\n")
     return code
+
+
+def register_of(code: str, language: texts.Language) -> str:
+    """A register as people call it, by its published code; one that is in archives alone goes by its code."""
+    if code not in REGISTERS:
+        return code
+    kind = reading_type(code)
+    told = texts.word(f"quantity.{kind.quantity}", language)
+    return f"{told}, {texts.word(f'zone.{kind.zone}', language)}" if kind.zone else told
+
+
+def body_of(path: Path, limits: Limits) -> bytes:
+    """The bytes of a file that is not too large. Raises Rejected."""
+    if path.stat().st_size > limits.file_bytes:
+        raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
+    return path.read_bytes()
 
 
 def _asked(args: argparse.Namespace) -> Asked:
@@ -97,9 +124,7 @@ def _asked(args: argparse.Namespace) -> Asked:
 def _decoded(asked: Asked) -> Iterator[MeterReading | Problem]:
     if asked.period and not _is_period(asked.period):
         raise Rejected(Problem(code="period_invalid", where="period", values={"period": asked.period[:40]}))
-    if asked.path.stat().st_size > asked.limits.file_bytes:
-        raise Rejected(Problem(code="file_too_large", values={"limit": str(asked.limits.file_bytes)}))
-    body = asked.path.read_bytes()
+    body = body_of(asked.path, asked.limits)
     known = formats(asked.limits, asked.formats)
     kind = asked.kind or recognise(known, body, asked.path.name)
     if kind not in known:
@@ -149,9 +174,7 @@ def _problem(problem: Problem, language: texts.Language) -> dict[str, str]:
     return told if problem.severity is Severity.ERROR else {**told, "severity": str(problem.severity)}
 
 
-def _row(meter: MeterReading, reading: Reading, language: texts.Language) -> tuple[str, ...]:
-    kind = reading_type(reading.register)
-    register = texts.word(f"quantity.{kind.quantity}", language)
-    if kind.zone:
-        register += f", {texts.word(f'zone.{kind.zone}', language)}"
-    return meter.meter, register, f"{reading.value:f}", texts.word(f"unit.{kind.unit}", language), meter.period, reading.where
+def _rows(meter: MeterReading, language: texts.Language) -> Iterator[tuple[str, ...]]:
+    for reading in meter.readings:
+        unit = texts.word(f"unit.{reading_type(reading.register).unit}", language)
+        yield meter.meter, register_of(reading.register, language), f"{reading.value:f}", unit, meter.period, reading.where

@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
     top.set_defaults(config=None, data=None, lang=None, verbose=0)
     verbs = top.add_subparsers(title="verbs", metavar="VERB", prog="metergate")
-    for add in (_offline, _portal, _registry, _config, _reminders, _doubts, _reviews, _links, _running, _database):
+    for add in (_offline, _mapping, _portal, _registry, _config, _reminders, _doubts, _reviews, _links, _running, _database):
         add(verbs, everywhere)
     return top
 
@@ -69,6 +69,28 @@ def _offline(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
         verb.add_argument("--zone", type=_zone, default=None, help="IANA time zone of the file's local times (default: the settings')")
         verb.add_argument("--point", default="", help="usage point or meter, when the file names none")
         verb.add_argument("--period", default="", metavar="YYYY-MM", help="billing period, when the file does not name it")
+
+
+def _mapping(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
+    mapping = _group(verbs, "mapping", "how a partner's table is read, from one sample of it; without server or database", everywhere)
+    infer = _verb(mapping, "infer", "gateway.cli.mapping:propose", "propose a mapping for a sample, with what is left to ask", everywhere)
+    infer.add_argument("file", type=Path)
+    infer.add_argument("--name", default="", help="name of the mapping (default: made of the file's)")
+    tried = _verb(mapping, "try", "gateway.cli.mapping:attempt", "read a file by a mapping: its values and what is wrong", everywhere)
+    kept = _verb(mapping, "accept", "gateway.cli.mapping:accept", "keep a sample with what its mapping reads in it", everywhere)
+    for verb in (tried, kept):
+        verb.add_argument("file", type=Path)
+        verb.add_argument("--mapping", type=Path, required=True, metavar="DOC.toml", help="the mapping document")
+        verb.add_argument(
+            "--crosswalk", type=Path, default=None, metavar="CODES.csv", help="the partner's codes, when the mapping names any"
+        )
+        verb.add_argument("--zone", type=_zone, default=None, help="IANA time zone of the file's local times (default: the settings')")
+        verb.add_argument("--point", default="", help="usage point or meter, when the file names none")
+        verb.add_argument("--period", default="", metavar="YYYY-MM", help="billing period, when the file does not name it")
+    kept.add_argument("--into", type=Path, required=True, metavar="FOLDER", help="where accepted samples are, each in a folder of its own")
+    kept.add_argument("--name", default="", help="name of the sample's folder (default: the mapping's name)")
+    again = _verb(mapping, "test", "gateway.cli.mapping:replay", "read every accepted sample again and say what differs", everywhere)
+    again.add_argument("folder", type=Path)
 
 
 def _gateway(verb: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]
 """A column by what its header may say; without case, blanks and punctuation, with a unit behind a comma or in brackets or without."""
 
+DELIMITERS: Final = ";\t|,"
 UNITS: Final[dict[str, tuple[str, Decimal, Decimal]]] = {
     "Wh": ("kWh", Decimal(1), Decimal(1000)),
     "kWh": ("kWh", Decimal(1), Decimal(1)),
@@ -129,6 +130,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 raise ValueError(f"zone_name: {self.zone_name!r} is not an IANA time zone") from error
         if self.file.encoding and not _encoding(self.file.encoding):
             raise ValueError(f"file: there is no encoding {self.file.encoding!r}")
+        if self.file.delimiter and self.file.delimiter not in DELIMITERS:
+            raise ValueError(f"file: the delimiter {self.file.delimiter!r} is none of ; tab | and ,")
         if not self.file.header and (named := [place for place in (*self.columns.values(), *_places(self)) if not isinstance(place, int)]):
             raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
         _check_values(self)
@@ -148,6 +151,8 @@ def _check_values(mapping: Mapping) -> None:
     told = mapping.values or mapping.register or mapping.columns.keys() & {"register", "quantity"}
     if not told:
         raise ValueError("register: nothing says which register a value is of")
+    if "previous" in mapping.columns and len(mapping.values) > 1:
+        raise ValueError("columns: one `previous` cannot stand beside several `values`")
     if series and "day" not in mapping.columns:
         raise ValueError("columns: a series needs `day`")
     if mapping.period_from != "told" and "day" not in mapping.columns:
@@ -167,11 +172,11 @@ def _places(mapping: Mapping) -> tuple[int | tuple[str, ...], ...]:
 
 
 def _encoding(name: str) -> bool:
+    """Whether it is an encoding of texts, and none of Python's other codecs."""
     try:
-        codecs.lookup(name)
-    except LookupError:
+        return codecs.lookup(name).encode("1")[0].strip(b"\0\xff\xfe") == b"1"
+    except (LookupError, ValueError):
         return False
-    return True
 
 
 STEPS: Final = {step.value: step for step in (Step.HOUR, Step.DAY)}

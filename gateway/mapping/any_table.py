@@ -64,7 +64,7 @@ def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Ta
             return read_tables(body, limits)
         case "xml" if EXCEL_2003 in body[:_HEAD].decode("latin-1"):
             return read_sheets("xml", body, limits)
-        case "html" | "xml" | "text" if _is_page(body):
+        case "html" | "xml" | "text" if is_page(body):
             return read_sheets("html", _in_utf8(body, options), limits)
         case "dbf":
             return (read_dbf(body, limits, options.encoding),)
@@ -75,7 +75,7 @@ def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Ta
     raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
 
 
-def _is_page(body: bytes) -> bool:
+def is_page(body: bytes) -> bool:
     """Whether a text is a page with a table in it; programs that write them as .xls begin with whatever tag they like."""
     head = body[:_HEAD].replace(b"\0", b"").removeprefix(mark_of(body)[0]).lower()
     return head.lstrip().startswith(b"<") and b"<table" in head

@@ -19,6 +19,7 @@ HEAVY = ("litestar", "sqlalchemy", "psycopg", "lxml", "httpx", "openpyxl", "uvic
 VERBS = [
     "read",
     "check",
+    "mapping",
     "send",
     "status",
     "template",

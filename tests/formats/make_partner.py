@@ -68,7 +68,7 @@ def water_cp1251() -> Partner:
 
 def electricity_two_zones() -> Partner:
     """A header over two rows with merged cells: a reading by day and one by night."""
-    rows = [
+    rows: list[list[Any]] = [
         ["Ведомость съёма показаний", None, None, None, None],
         ["Договор", "№ прибора учёта", "Показания, кВт*ч", None, "Период"],
         [None, None, "День", "Ночь", None],
@@ -111,6 +111,7 @@ def ukrainian_quantities() -> Partner:
             ("0001772", "500200", "2026-10", "A+:day", "1100"),
             ("0001772", "500200", "2026-10", "A+:night", "911"),
         ],
+        kind="readings_register",
     )
 
 
@@ -204,7 +205,7 @@ def no_header() -> Partner:
 
 def units_below() -> Partner:
     """Units in a row of their own and columns numbered below."""
-    rows = [
+    rows: list[list[Any]] = [
         ["Реестр показаний теплосчётчиков", None, None, None],
         ["Договор", "Теплосчётчик", "Показание", "Дата показания"],
         [None, None, "ГДж", None],

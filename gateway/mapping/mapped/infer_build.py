@@ -1,20 +1,18 @@
 """From the columns of a sample to a mapping: its layout, its registers and units, periods, control row and rows passed over."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.intervals import exact_sum
-from gateway.domain.mappings import UNITS, Control, Field, File, Mapping, Place, ValueColumn, Words
+from gateway.domain.mappings import UNITS, Field, File, Mapping, Place, ValueColumn, Words
 from gateway.domain.readings import INTERVALS, REGISTERS
-from gateway.mapping.cells import CellError, cell_code, cell_number
+from gateway.mapping.cells import CellError, cell_code
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.heat_moments import Day, read_day
-from gateway.mapping.mapped.header import readings
 from gateway.mapping.mapped.infer_columns import Column, never_falls
+from gateway.mapping.mapped.infer_edges import control_of, listed, place_of
 from gateway.mapping.mapped.infer_roles import CODES, Choice, Roles, Told
 from gateway.mapping.mapped.infer_table import Sample
 from gateway.mapping.mapped.infer_words import SHIPPED, measured, said, words, zone_of
@@ -49,7 +47,7 @@ class Builder:
             self._as_series()
         else:
             self._as_register()
-        columns: dict[Field, Place | Words] = {field: self._place(column) for field, column in roles.fields.items()}
+        columns: dict[Field, Place | Words] = {field: place_of(self.sample, column) for field, column in roles.fields.items()}
         self._rows()
         self._passed_over()
         return Mapping(name=name, title=title, layout="series" if series else "register", file=file, columns=columns, **self.keys)
@@ -186,6 +184,7 @@ class Builder:
 
     def _around(self) -> Iterator[tuple[str, str]]:
         yield from (("a title above the table", text) for text in self.sample.titles)
+        yield from (("another header", column.own) for column in self.sample.columns if not column.said.other)
         yield "the sheet's name", self.sample.table.name.replace("_", " ")
         yield "the file's name", self.file_name.rpartition(".")[0].replace("_", " ")
 
@@ -217,7 +216,7 @@ class Builder:
                 self.roles.passed[column.place] = f"a second {register}"
                 continue
             unit = told.unit if told.unit and UNITS[told.unit][0] == kinds[register].unit and told.unit != kinds[register].unit else ""
-            found.append(ValueColumn(column=self._place(column), register=register, unit=unit, volume=volume))
+            found.append(ValueColumn(column=place_of(self.sample, column), register=register, unit=unit, volume=volume))
         if peak:
             self.told.ask("values", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
         if not found:
@@ -235,13 +234,13 @@ class Builder:
             if all(known.values()):
                 fields["quantity"] = fields.pop("register")
             else:
-                self.told.ask("crosswalk", f"what do {_listed(strange)} mean? Give them a crosswalk with the column `register`.")
+                self.told.ask("crosswalk", f"what do {listed(strange)} mean? Give them a crosswalk with the column `register`.")
                 return
         quantities: dict[str, list[str]] = {}
         for one in _told(fields["quantity"]):
             quantities.setdefault(measured(one), []).append(one)
         if strange := quantities.pop("", []):
-            self.told.ask("quantities", f"what does {_listed(strange)} mean? Rows with it would be refused.")
+            self.told.ask("quantities", f"what does {listed(strange)} mean? Rows with it would be refused.")
         self.keys["quantities"] = {code: tuple(several) for code, several in quantities.items()}
         self.told.say("quantities", 0.9 if quantities else 0.3, f"the words that stand in {fields['quantity'].title}")
         if not quantities:
@@ -258,7 +257,7 @@ class Builder:
             zone = zone_of(words(one))
             (strange if zone is None else zones.setdefault(zone, [])).append(one)
         if strange:
-            self.told.ask("zones", f"which zone does {_listed(strange)} mean? Rows with it would be refused.")
+            self.told.ask("zones", f"which zone does {listed(strange)} mean? Rows with it would be refused.")
         if {"day", "night", "half_peak"} <= zones.keys() and "peak" not in zones:
             zones["peak"] = zones.pop("day")
             self.told.ask("zones", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
@@ -300,28 +299,9 @@ class Builder:
         strange = [word for word in (*sample.totals, *sample.tail) if word and fold(word) not in map(fold, SHIPPED.passed)]
         if strange:
             self.keys["passed"] = (*SHIPPED.passed, *(word.lower() for word in strange))
-            self.told.say("passed", 0.85, f"rows that begin with {_listed(strange)} hold no data")
+            self.told.say("passed", 0.85, f"rows that begin with {listed(strange)} hold no data")
         if sample.control is not None:
-            self._control(sample.control)
-
-    def _control(self, number: int) -> None:
-        row = list(self.sample.table.rows[number])
-        row[0] = str(row[0]).removeprefix("=").strip()
-        told = {place: one for place, cell in enumerate(row, 1) if (one := _amount(cell)) is not None}
-        rows = Decimal(len(self.sample.data))
-        count = next((place for place, one in told.items() if one == rows), 0)
-        sums: dict[Field, Place] = {}
-        for field in ("value", "previous"):
-            column = self.roles.fields.get(field)
-            if column is not None:
-                total = exact_sum([one for one in column.shape.numbers if one is not None])
-                place = next((place for place, one in told.items() if one == total and place != count), 0)
-                sums |= {field: place} if place else {}
-        self.keys["control"] = Control(count=count, sums=sums)
-        self.told.say("control", 0.95 if count else 0.5, "the last row begins with `=` and vouches for the rows above it")
-        left = [place for place in told if place != count and place not in sums.values()]
-        if not count or left:
-            self.told.ask("control", f"what do the cells {_listed([str(place) for place in left])} of the control row say?")
+            self.keys["control"] = control_of(sample, sample.control, self.roles.fields, self.told)
 
     def _passed_over(self) -> None:
         left = [column.title for column in self.roles.numbers]
@@ -329,31 +309,12 @@ class Builder:
         if left:
             self.told.ask("columns", f"numbers stand in {', '.join(left[:6])} and are passed over: are they needed?")
 
-    def _place(self, column: Column) -> Place | Words:
-        """A column by the shortest words of its header that no other column may be read as, else by its number."""
-        sample = self.sample
-        if sample.header < 0 or not (column.own or column.above):
-            return column.place + 1
-        both = f"{column.above} {column.own}".strip()
-        taken = {word for other in sample.columns if other.place != column.place for word in readings(other.own, other.above)}
-        bare = [text for text in _bare(column.own) if (text and said(text).fields) or (text and column.said == said(column.own))]
-        for text in (*bare, both):
-            if text and fold(text) and fold(text) not in taken:
-                return (text,)
-        return column.place + 1
-
-
-def _bare(text: str) -> list[str]:
-    """A header without its unit, and with it."""
-    for sign in (",", "(", "["):
-        head, found, rest = text.partition(sign)
-        if found and said(text).unit and head.strip() and "," not in rest:
-            return [head.strip(), text]
-    return [text]
-
 
 def _choice(column: Column, key: str = "columns.value") -> Choice:
-    return Choice(key, 0.92 if column.said.reading or column.said.unit else 0.7, f"its header {column.title} says so; it holds numbers")
+    if not (column.own or column.above):
+        return Choice(key, 0.5, "it holds the only numbers that nothing else explains")
+    sure = 0.92 if column.said.reading or column.said.unit else 0.7
+    return Choice(key, sure, f"its header {column.title} says so; it holds numbers")
 
 
 def _is_dial(column: Column) -> bool:
@@ -373,13 +334,6 @@ def _code(cell: object) -> str:
     return code if digits >= 3 and digits * 2 >= len(code.replace(" ", "")) else ""
 
 
-def _amount(cell: Any) -> Decimal | None:
-    try:
-        return cell_number(cell)
-    except CellError:
-        return None
-
-
 def _told(column: Column) -> list[str]:
     """The different texts of a column, as often as they come."""
     found: list[str] = []
@@ -389,7 +343,3 @@ def _told(column: Column) -> list[str]:
         except CellError:
             continue
     return [one for one in dict.fromkeys(found) if one]
-
-
-def _listed(several: Sequence[str]) -> str:
-    return ", ".join(f"«{one}»" for one in several[:6]) + (" and more" if len(several) > 6 else "")

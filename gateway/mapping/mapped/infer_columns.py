@@ -49,11 +49,8 @@ class Column(msgspec.Struct, frozen=True):
     @property
     def title(self) -> str:
         """The column as a person is told of it."""
-        return (
-            f"«{' '.join(filter(None, (self.above if self.above != self.own else '', self.own)))}»"
-            if self.own or self.above
-            else f"{self.place + 1}"
-        )
+        words = " ".join(filter(None, (self.above if self.above != self.own else "", self.own)))
+        return f"«{words}»" if words else f"column {self.place + 1}"
 
 
 def shape_of(cells: Sequence[Cell]) -> Shape:

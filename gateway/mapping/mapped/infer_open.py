@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.mapping.dbf import read_dbf
-from gateway.mapping.delimited import DELIMITERS, read_delimited
+from gateway.mapping.any_table import is_page, read_any
+from gateway.mapping.dbf import Records
+from gateway.mapping.delimited import ANY_DELIMITER, read_text
 from gateway.mapping.encodings import OLD, detect, mark_of
 from gateway.mapping.mapped.infer_words import best_field, measured, said
-from gateway.mapping.tables import Table, read_tables
+from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 
@@ -22,7 +23,7 @@ _ROWS: Final = 60
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """A sample's container (`xlsx`, `xls`, `dbf`, `text`), its encoding and delimiter where it has them, and its tables.
+    """A sample's container (as `kind_of` tells it), its encoding and delimiter where it has them, and its tables.
 
     `sure`: how sure the encoding is; below 1 it was told by letters, below 0.7 by which reading has known words.
     """
@@ -37,16 +38,12 @@ class Opened(msgspec.Struct, frozen=True):
 def opened(body: bytes, limits: Limits) -> Opened:
     """Read the tables of a sample. Raises Rejected for what is no table, and `encoding_unknown` when nothing tells the letters."""
     kind = kind_of(body)
-    if kind == "dbf":
-        records = read_dbf(body, limits)
-        return Opened(kind, (records,), records.encoding)
-    if kind != "text":
-        return Opened(kind, read_tables(body, limits))
+    if kind != "text" or is_page(body):
+        tables = read_any(body, limits)
+        return Opened(kind, tables, tables[0].encoding if tables and isinstance(tables[0], Records) else "")
     encoding, sure = _encoding(body)
-    text = body[len(mark_of(body)[0]) :].decode(encoding, "replace")
-    delimiter = _delimiter(text)
-    table = read_delimited(text.encode(), limits, lambda rows: _evenness(rows) if rows else 0)
-    return Opened(kind, (table,), encoding, delimiter, sure)
+    delimiter = _delimiter(body[len(mark_of(body)[0]) :].decode(encoding, "replace"))
+    return Opened(kind, (read_text(body, limits, encoding, delimiter),), encoding, delimiter, sure)
 
 
 def _encoding(body: bytes) -> tuple[str, float]:
@@ -71,7 +68,7 @@ def _delimiter(text: str) -> str:
     """The delimiter by which the first rows are the most alike."""
     if len(line := text[:8].partition("\n")[0].strip()) == 5 and line.lower().startswith("sep="):
         return line[4]
-    return max(DELIMITERS, key=lambda one: _evenness(_split(text, one)))
+    return max(ANY_DELIMITER, key=lambda one: _evenness(_split(text, one)))
 
 
 def _split(text: str, delimiter: str) -> list[list[str]]:

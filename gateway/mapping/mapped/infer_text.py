@@ -63,6 +63,7 @@ def _lines(document: Document, choices: Mapping[str, Choice], asked: dict[str, l
         for key, value in column.items():
             if value not in ("", False):
                 yield f"{key} = {_value(value)}"
+    yield from _table("applied", told["applied"], usual["applied"], choices, asked)
     for key in ("quantities", "zones"):
         if told[key]:
             yield from _table(key, told[key], {}, choices, asked)

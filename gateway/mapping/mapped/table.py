@@ -1,11 +1,13 @@
 """A table read by a mapping document, as a format of its own: one for every mapping that is shipped or that a utility has."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format
+from gateway.mapping.any_table import Options, is_page, read_any
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
@@ -14,13 +16,16 @@ from gateway.mapping.mapped.reader import Rows
 from gateway.mapping.mapped.register import Register
 from gateway.mapping.mapped.series import Series
 from gateway.mapping.sheet_owner import named, owner
-from gateway.mapping.tables import Table, look, read_tables
+from gateway.mapping.tables import Table, look
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 
+_HEAD: Final = 65_536
+"""So many bytes of a text are looked at to tell whether it is ours."""
+
 
 class Mapped(Format, frozen=True, kw_only=True):
-    """Reads workbooks, delimited texts and DBF by a mapping; a wrong row refuses its meter and no other, a lying control row the file."""
+    """Reads whatever `read_any` reads by a mapping; a wrong row refuses its meter and no other, a lying control row the file."""
 
     mapping: Document
     version: int = 0
@@ -31,9 +36,9 @@ class Mapped(Format, frozen=True, kw_only=True):
         """Tell by its header; a table without one is never guessed at and must be named."""
         if not body or not self.mapping.file.header:
             return False
-        if kind_of(body) in ("xlsx", "xls"):
-            return any(header_of(table, self.mapping) is not None for table in self._chosen(look(body, self.limits)))
-        return is_delimited(body, lambda rows: known(rows, self.mapping))
+        if kind_of(body) == "text" and is_delimited(body, lambda rows: known(rows, self.mapping)):
+            return True
+        return any(header_of(table, self.mapping) is not None for table in self._chosen(self._looked(body)))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter, period and instant. Raises Rejected when there is no header, no value, or the control row lies."""
@@ -57,9 +62,26 @@ class Mapped(Format, frozen=True, kw_only=True):
         return iter(readings)
 
     def _tables(self, body: bytes) -> tuple[Table, ...]:
-        if kind_of(body) == "text":
+        """Every table of a file; the words of the header tell how a text is written when the document does not."""
+        told = self.mapping.file
+        by_words = kind_of(body) == "text" and told.header and not (told.encoding or told.delimiter)
+        if by_words and is_delimited(body, lambda rows: known(rows, self.mapping)):
             return (read_delimited(body, self.limits, lambda rows: known(rows, self.mapping)),)
-        return read_tables(body, self.limits)
+        return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
+
+    def _looked(self, body: bytes) -> tuple[Table, ...]:
+        """The tables of a file of which it is not known whether it is ours; of a text its beginning, where only the document knows how."""
+        told, kind = self.mapping.file, kind_of(body)
+        if kind in ("xlsx", "xls", "ods"):
+            return look(body, self.limits)
+        if kind == "text" and not is_page(body):
+            if not (told.encoding or told.delimiter):
+                return ()
+            body = body[:_HEAD].rpartition(b"\n")[0] if len(body) > _HEAD else body
+        try:
+            return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
+        except Rejected:
+            return ()
 
     def _chosen(self, tables: tuple[Table, ...]) -> list[Table]:
         names = self.mapping.file.sheets

@@ -1,0 +1,191 @@
+"""A mapping proposed from one sample: what it reads, what it asks, and that what it writes is a mapping."""
+
+import contextlib
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from gateway.domain.mappings import Mapping, read_mapping
+from gateway.domain.problems import Rejected
+from gateway.domain.readings import MeterReading
+from gateway.mapping import Envelope
+from gateway.mapping.mapped.infer import MAPPING, infer
+from gateway.mapping.mapped.infer_text import grade, written
+from gateway.mapping.mapped.infer_words import said
+from gateway.mapping.mapped.table import Mapped
+from gateway.settings import Limits
+from tests.conftest import SAMPLES
+from tests.formats.make import HERE
+from tests.formats.make_heat import SAMPLES as HEAT
+from tests.formats.make_partner import PARTNERS, Partner, text
+
+KYIV = Envelope(zone="Europe/Kyiv", file_name="sample")
+
+
+def read(mapping: Mapping, body: bytes, envelope: Envelope = KYIV) -> list[tuple[str, str, str, str, str]]:
+    """What a mapping makes of a file, intervals as their sums."""
+    found = []
+    for one in Mapped(mapping=mapping).decode(body, envelope):
+        assert isinstance(one, MeterReading)
+        assert not one.problems, one.problems
+        whose = (one.meter or one.point, one.agreement, one.period)
+        found += [(*whose, reading.register, f"{reading.value:f}") for reading in one.readings]
+        sums: dict[str, Decimal] = {}
+        for block in one.blocks:
+            sums[block.register] = sums.get(block.register, Decimal(0)) + sum((v for v in block.values if v is not None), Decimal(0))
+        found += [(*whose, register, f"{total.normalize():f}") for register, total in sums.items()]
+    return found
+
+
+@pytest.mark.parametrize("make", PARTNERS, ids=lambda make: make.__name__)
+def test_a_sample_is_read_by_what_is_proposed_for_it(make: Callable[[], Partner]) -> None:
+    sample = make()
+    proposal = infer(sample.body, Limits(), sample.name)
+
+    assert read(read_mapping(proposal.toml().encode()), sample.body) == sample.reads
+    assert {question.key for question in proposal.questions} == sample.asks
+    assert proposal.kind == sample.kind
+
+
+@pytest.mark.parametrize("make", PARTNERS, ids=lambda make: make.__name__)
+def test_the_document_says_what_was_proposed_and_why(make: Callable[[], Partner]) -> None:
+    sample = make()
+    proposal = infer(sample.body, Limits(), sample.name, "own_name")
+
+    document = proposal.toml()
+    assert read_mapping(document.encode()) == proposal.mapping
+    assert proposal.mapping is not None
+    assert proposal.mapping.name == "own_name"
+    shown = [choice for choice in proposal.choices if choice.key.partition(".")[0] == "columns"]
+    assert shown
+    assert all(choice.why in document for choice in shown)
+    assert all(question.text in document for question in proposal.questions)
+    assert all(0 < choice.sure <= 1 for choice in proposal.choices)
+    for field in proposal.mapping.columns:
+        assert f"columns.{field}" in {choice.key for choice in proposal.choices}, field
+
+
+@pytest.mark.parametrize(
+    "name", ["integral_workbook/rearranged.xlsx", "interval_workbook/canonical.xls", "interval_workbook/delivered_rows.xlsx"]
+)
+def test_what_a_format_reads_as_it_is_gets_its_name(name: str) -> None:
+    assert infer((HERE / name).read_bytes(), Limits(), name).kind == name.partition("/")[0]
+
+
+def test_a_heat_archive_is_told() -> None:
+    name, make = next((name, make) for name, make in HEAT.items() if name.endswith(".csv") and not name.startswith("refused"))
+
+    proposal = infer(make(), Limits(), name)
+
+    assert (proposal.kind, proposal.mapping, proposal.questions) == ("heat_archive", None, ())
+    assert proposal.toml().startswith("# ")
+
+
+def test_hours_and_days_in_a_text_are_told_but_not_as_a_mapping() -> None:
+    hours = [";".join(["Время", *(f"{day:02}.10.2026" for day in range(1, 32))])]
+    hours += [";".join([f"{hour:02}-{hour + 1:02}", *(str(hour + day) for day in range(31))]) for hour in range(24)]
+
+    proposal = infer(text(hours, "utf-8"), Limits(), "matrix.csv")
+
+    assert (proposal.kind, proposal.mapping, [question.key for question in proposal.questions]) == ("interval_workbook", None, ["kind"])
+
+
+@pytest.mark.parametrize(
+    ("header", "register", "unit"),
+    [
+        ("А+, кВт*ч", "A+", "kWh"),
+        ("Показания А- (кВт·ч)", "A-", "kWh"),
+        ("ХВС, м3", "volume", "m3"),
+        ("Т1", "", ""),
+        ("Активная энергия, день", "A+:day", ""),
+        ("Реактивна відпуск, квар·год", "R-", "kvarh"),
+        ("Тепловая энергия [Гкал]", "heat", "Gcal"),
+        ("Current reading MWh", "A+", "MWh"),
+        ("Расход, тыс. кВт·ч", "A+", "MWh"),
+        ("Ночь", "", ""),
+    ],
+)
+def test_a_header_says_a_register_and_a_unit(header: str, register: str, unit: str) -> None:
+    assert (said(header).register, said(header).unit) == (register, unit)
+
+
+def test_what_is_sure_is_told_in_three_words() -> None:
+    assert [grade(sure) for sure in (0.9, 0.7, 0.2)] == ["high", "medium", "low"]
+
+
+def test_any_mapping_is_written_as_toml_that_says_it() -> None:
+    document = read_mapping(
+        b"""
+name = "whole"
+title = "A \\"title\\" of\\ttwo"
+layout = "series"
+across = true
+register = "A+"
+unit = "MWh"
+step = "PT1H"
+label = "end"
+zone_name = "Europe/Kyiv"
+passed = []
+crosswalk = "codes"
+crosswalk_only = true
+[file]
+encoding = "cp866"
+delimiter = "|"
+sheets = ["\xd0\xb0"]
+[columns]
+day = ["\xd0\xb4\xd0\xb0\xd1\x82\xd0\xb0", "date"]
+clock = 2
+[zones]
+"" = ["24"]
+[applied]
+ratio = true
+[control]
+count = 0
+needed = false
+sums = {value = 4}
+"""
+    )
+    assert read_mapping(written(document, {}, ()).encode()) == document
+
+
+def test_a_control_row_is_believed_where_it_is_true() -> None:
+    rows = ["Счетчик ХВС;Показание", "А0001;5", "А0002;6", "А0003;7"]
+    said_of = infer(text([*rows, "=3;18"]), Limits(), "a.csv").mapping
+    assert said_of is not None
+    assert said_of.control is not None
+    assert (said_of.control.count, said_of.control.sums) == (1, {"value": 2})
+
+    lying = infer(text([*rows, "=4;18"]), Limits(), "a.csv")
+    assert {question.key for question in lying.questions} == {"control"}
+
+
+@pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"\xd0\xcf\x11\xe0", b"PK\x03\x04", b"only words\nand no numbers\n"])
+def test_what_is_no_table_is_refused(body: bytes) -> None:
+    with pytest.raises(Rejected):
+        infer(body, Limits(), "x")
+
+
+if SAMPLES is not None:
+    WATER = sorted((SAMPLES / "ru_water_xlsx").glob("*.xlsx"))
+    RECORDS = sorted((SAMPLES / "dbf").glob("*.dbf"))
+
+    @pytest.mark.parametrize("path", WATER, ids=lambda path: path.name)
+    def test_a_real_ledger_of_hours_is_read(path: Path) -> None:
+        proposal = infer(path.read_bytes(), Limits(), path.name)
+
+        assert proposal.kind == MAPPING
+        assert "columns.meter" in {question.key for question in proposal.questions}
+        [(meter, _, period, register, total)] = read(
+            read_mapping(proposal.toml().encode()), path.read_bytes(), Envelope(zone="Europe/Samara", meter="7")
+        )
+        assert (meter, period, register) == ("7", "2025-04", "volume")
+        assert Decimal(total) > 80
+
+    @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.name)
+    def test_a_table_of_something_else_is_refused_or_asked_about(path: Path) -> None:
+        asked: set[str] = set()
+        with contextlib.suppress(Rejected):
+            asked = {question.key for question in infer(path.read_bytes(), Limits(), path.name).questions}
+        assert not asked or {"register", "columns.meter"} <= asked
