@@ -18,6 +18,8 @@ from gateway.settings import Limits
 TEMPLATE: Final = "interval"
 """Name by which the hidden sheet of our own template says what it is."""
 
+REGISTER: Final = "A+"
+"""Interval values may be given for «А+» only (legal-entity manual, 5.3), unless a mapping says which register a table is of."""
 _SNIFFED: Final = 5
 """So many sheets are looked at to tell what a workbook is."""
 _LINES: Final = 60
@@ -52,7 +54,7 @@ class Grid(msgspec.Struct, frozen=True):
 
     `axis`: number of the line that holds the hours; `head`: position at which the lines of days say their day. `days`: line -> day;
     `undated`: lines among the days and after them that say none. `problems`: what is wrong with the labels.
-    `marked_again`: whether the second of two equal hours says that it is.
+    `marked_again`: whether the second of two equal hours says that it is. `register`: what its values are of.
     """
 
     table: Table
@@ -65,6 +67,7 @@ class Grid(msgspec.Struct, frozen=True):
     undated: tuple[int, ...]
     problems: tuple[Problem, ...]
     marked_again: bool = False
+    register: str = REGISTER
 
     def where(self, line: int, position: int) -> str:
         """The name of a cell."""
@@ -115,10 +118,11 @@ def is_hourly(body: bytes, limits: Limits) -> bool:
     return meant == TEMPLATE or (not meant and any(find(table) is not None for table in shown[:_SNIFFED]))
 
 
-def find(table: Table, month: date | None = None) -> Grid | None:
+def find(table: Table, month: date | None = None, register: str = REGISTER) -> Grid | None:
     """The table of hours and days in a sheet, None when there is none.
 
-    `month`: the one that is expected; bare numbers are days counted from 1904 only when that makes them days of it.
+    `month`: the one that is expected; bare numbers are days counted from 1904 only when that makes them days of it. `register`: what its
+    values are of; a mark of another one ends the table.
     """
     if not table.rows:
         return None
@@ -132,9 +136,9 @@ def find(table: Table, month: date | None = None) -> Grid | None:
             first, numbers = found
             if numbers:
                 plain.append((way, axis, first))
-            elif (grid := _crossed(table, way, axis, first, month)) is not None:
+            elif (grid := _crossed(table, way, axis, first, month, register)) is not None:
                 return grid
-    grids = (_crossed(table, way, axis, first, month) for way, axis, first in plain)
+    grids = (_crossed(table, way, axis, first, month, register) for way, axis, first in plain)
     return next((grid for grid in grids if grid is not None), None)
 
 
@@ -166,7 +170,7 @@ def _in_order(labels: Sequence[Cell]) -> bool:
     return [label and (label.hour, label.mark) for label in found] == [(begins, "") for begins in range(24)]
 
 
-def _crossed(table: Table, way: _Way, axis: int, first: int, month: date | None) -> Grid | None:
+def _crossed(table: Table, way: _Way, axis: int, first: int, month: date | None, register: str) -> Grid | None:
     """The grid of an axis of hours and the days that cross it, None when not enough of these do."""
     lines, across, best, head = way.lines, way.across, 0, -1
     for position in range(min(first, _LINES) - 1, -1, -1):
@@ -179,9 +183,9 @@ def _crossed(table: Table, way: _Way, axis: int, first: int, month: date | None)
     line = lines[axis]
     if axis == 0 and days[0][0] == 1 and len(line) - first == 24 and _in_order(line[first:]):
         slots = tuple(Slot(position, begins, again=False) for begins, position in enumerate(range(first, first + 24)))
-        return Grid(table, across, lines, axis, head, slots, days, undated, ())
-    slots, problems, marked = _Walk(table, lines, axis, days, across=across).run(first)
-    return Grid(table, across, lines, axis, head, slots, days, undated, problems, marked)
+        return Grid(table, across, lines, axis, head, slots, days, undated, (), register=register)
+    slots, problems, marked = _Walk(table, lines, axis, days, register, across=across).run(first)
+    return Grid(table, across, lines, axis, head, slots, days, undated, problems, marked, register)
 
 
 def _days_of(lines: Lines, position: int) -> list[date | None]:
@@ -217,8 +221,8 @@ def is_total(cell: Cell) -> bool:
 class _Walk:
     """Goes along the hours and says what is wrong with them."""
 
-    def __init__(self, table: Table, lines: Lines, axis: int, days: Sequence[tuple[int, date]], *, across: bool) -> None:
-        self.table, self.lines, self.axis, self.across = table, lines, axis, across
+    def __init__(self, table: Table, lines: Lines, axis: int, days: Sequence[tuple[int, date]], register: str, *, across: bool) -> None:
+        self.table, self.lines, self.axis, self.across, self.register = table, lines, axis, across, register
         self.before = [number for number in range(days[0][0]) if number != axis]
         self.days = [number for number, _ in days]
         self.slots: list[Slot] = []
@@ -235,7 +239,7 @@ class _Walk:
             label = hour(cell) if cell != "" else None
             if label is not None and not self._foreign(position):
                 self._take(position, label)
-            elif label is None and quantity(cell) not in ("", "A+"):
+            elif label is None and quantity(cell) not in ("", self.register):
                 self._end(position)
                 break
             elif label is None and self._valued(position):
@@ -271,7 +275,7 @@ class _Walk:
     def _foreign(self, position: int) -> bool:
         """Whether a label beside the hour says that this step is of another quantity; its values are refused."""
         for number in self.before:
-            if quantity(self.lines[number][position]) not in ("", "A+"):
+            if quantity(self.lines[number][position]) not in ("", self.register):
                 if self._valued(position):
                     self._refuse(number, position)
                 return True

@@ -18,8 +18,6 @@ from gateway.mapping.cells import Cell, CellError, cell_number
 from gateway.mapping.hour_grid import Grid, Slot, has_value, quantity
 from gateway.mapping.hours import HOURS, odd_days
 
-REGISTER: Final = "A+"
-"""Interval values may be given for «А+» only (legal-entity manual, 5.3)."""
 DAY: Final = "%d.%m.%Y"
 
 _day: Final = itemgetter(1)
@@ -59,8 +57,8 @@ class IntervalSheet:
         """Whether the sheet's name or a cell above the values says that another quantity is measured."""
         marks = {(row, column): said for row, column in self.grid.above() if (said := quantity(self.table.rows[row][column]))}
         named = quantity(self.table.name)
-        other = next((at for at, said in marks.items() if said != REGISTER), None)
-        if REGISTER in (named, *marks.values()) or (named == "" and other is None):
+        other = next((at for at, said in marks.items() if said != self.grid.register), None)
+        if self.grid.register in (named, *marks.values()) or (named == "" and other is None):
             return False
         self.touched = any(self._valued(line) for line, _ in self.grid.days)
         where = self.table.where(*other) if other is not None else self.table.name
@@ -194,14 +192,14 @@ class IntervalSheet:
             self.problems.append(error.at(where))
             return None
         if value is not None and value < 0:
-            told = {"value": f"{value:f}", "day": f"{day:{DAY}}", "register": REGISTER}
+            told = {"value": f"{value:f}", "day": f"{day:{DAY}}", "register": self.grid.register}
             self.problems.append(Problem(code="interval_negative", where=where, values=told))
         return value
 
     def _keep(self, line: int, day: date, values: str) -> None:
         self.touched = True
         block = IntervalBlock(
-            register=REGISTER,
+            register=self.grid.register,
             step=Step.HOUR,
             day=day,
             written=values,

@@ -1,26 +1,20 @@
 """The interval workbook of the legal-entity manual, 5.3.1: hours along one edge, the days of a month along the other, a sheet per meter."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterator
 from typing import Final
 
-from gateway.domain.problems import Problem, Rejected
+from gateway.domain.problems import Problem
 from gateway.domain.readings import MeterReading
-from gateway.domain.supply import Meter, key
-from gateway.domain.windows import month
+from gateway.domain.supply import Meter
 from gateway.mapping import Envelope, Format
-from gateway.mapping.crosswalk import META, told
-from gateway.mapping.hour_grid import TEMPLATE, find, is_hourly
-from gateway.mapping.interval_sheet import IntervalSheet
-from gateway.mapping.sheet_owner import Owner, named, owner
-from gateway.mapping.tables import Table, read_tables
+from gateway.mapping.crosswalk import told
+from gateway.mapping.hour_grid import TEMPLATE, is_hourly
+from gateway.mapping.hour_sheets import hour_sheets
+from gateway.mapping.tables import read_tables
 from gateway.settings import Limits
 from gateway.texts import Language
 
 VERSION: Final = "1"
-
-Told = Mapping[str, tuple[str, str]]
-"""What the hidden sheet says: name -> what is written and where."""
 
 
 class IntervalWorkbook(Format, frozen=True, kw_only=True):
@@ -39,25 +33,7 @@ class IntervalWorkbook(Format, frozen=True, kw_only=True):
         """
         tables = read_tables(body, self.limits)
         written = told(tables, template=TEMPLATE, version=VERSION, agreement=envelope.agreement)
-        period = envelope.period or written.get("period", ("", ""))[0]
-        expected = month(period) if period else None
-        shown = _shown(tables)
-        grids = [grid for table in shown if (grid := find(table, expected)) is not None]
-        if not grids:
-            spoilt = [problem for table in shown for problem in table.problems][: self.limits.file_problems]
-            raise Rejected(*spoilt, Problem(code="hours_not_found", where=shown[0].name if shown else ""))
-        sheets = [sheet for grid in grids if (sheet := IntervalSheet(grid, envelope, expected)).touched]
-        if not sheets:
-            raise Rejected(Problem(code="nothing_to_take", where=grids[0].table.name))
-        readings = _by_meter(sheets, envelope, written, several=len(grids) > 1)
-        if len(grids) > 1:
-            found = {grid.table.name for grid in grids}
-            readings += [_unread(table, envelope) for table in shown if table.name not in found and named(table)]
-        problems = [problem for reading in readings for problem in reading.problems]
-        if len(problems) > self.limits.file_problems:
-            limit = str(self.limits.file_problems)
-            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
-        return iter(readings)
+        return hour_sheets(tables, envelope, written, self.limits)
 
 
 def template(meter: Meter, *, period: str, zone: str, language: Language) -> bytes:
@@ -65,64 +41,3 @@ def template(meter: Meter, *, period: str, zone: str, language: Language) -> byt
     from gateway.mapping.interval_template import write  # noqa: PLC0415 - the writer of workbooks is slow to import and wanted only here
 
     return write(meter, template=TEMPLATE, version=VERSION, period=period, zone=zone, language=language)
-
-
-def _shown(tables: Sequence[Table]) -> list[Table]:
-    return [table for table in tables if not table.hidden and table.rows and table.name != META]
-
-
-def _unread(table: Table, envelope: Envelope) -> MeterReading:
-    """A sheet among others that bears a meter's number and holds no table: its meter is refused, and nobody thinks that it was read."""
-    problem = Problem(code="hours_not_found", where=table.name)
-    return MeterReading(meter=named(table), readings=(), agreement=envelope.agreement, where=table.name, problems=(problem,))
-
-
-def _by_meter(sheets: Sequence[IntervalSheet], envelope: Envelope, written: Told, *, several: bool) -> list[MeterReading]:
-    """What the sheets of one meter and month say becomes one MeterReading. Raises Rejected when no sheet has a meter."""
-    found: dict[tuple[str, date], tuple[str, str, list[IntervalSheet]]] = {}
-    for sheet in sheets:
-        whose = owner(sheet.table, sheet.grid.above())
-        sheet.problems += whose.problems
-        code = _meter(sheet, whose, envelope.meter, written, several=several)
-        point = whose.point or ("" if several else written.get("point", ("", ""))[0])
-        found.setdefault((key(code or sheet.table.name), sheet.first), (code, point, []))[2].append(sheet)
-    if not any(code for code, *_ in found.values()):
-        raise Rejected(Problem(code="meter_not_told", where=sheets[0].table.name))
-    readings = []
-    for code, point, same in found.values():
-        if not code:
-            same[0].problems.append(Problem(code="meter_not_told", where=same[0].table.name))
-        days: set[date] = set()
-        for sheet in same:
-            sheet.problems += [sheet.repeated(block.day) for block in sheet.blocks if block.day in days]
-            days |= {block.day for block in sheet.blocks}
-        reading = MeterReading(
-            meter=code or same[0].table.name,
-            readings=(),
-            agreement=envelope.agreement or written.get("agreement", ("", ""))[0],
-            point=point,
-            period=f"{same[0].first:%Y-%m}",
-            where=same[0].table.name,
-            problems=tuple(problem for sheet in same for problem in sheet.problems),
-            blocks=tuple(block for sheet in same for block in sheet.blocks),
-        )
-        readings.append(reading)
-    return readings
-
-
-def _meter(sheet: IntervalSheet, whose: Owner, told_beside: str, written: Told, *, several: bool) -> str:
-    """The meter of a sheet: told beside the file, by the hidden sheet, by a cell or by the sheet's name; a contradiction is a problem.
-
-    Of several sheets each is of the meter that it names itself, and only one that names none is of the meter told.
-    """
-    hidden, hidden_where = written.get("meter", ("", ""))
-    own = (whose.meter, whose.meter_where)
-    if several:
-        own = own if own[0] else (named(sheet.table), sheet.table.name)
-        hidden = "" if own[0] else hidden
-    code = told_beside or hidden or own[0] or named(sheet.table)
-    for said, where in ((hidden, hidden_where), own):
-        if said and key(said) != key(code):
-            sheet.problems.append(Problem(code="meter_differs", where=where, values={"written": said[:40], "expected": code[:40]}))
-            code = own[0] if several else code
-    return code
