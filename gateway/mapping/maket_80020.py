@@ -193,7 +193,7 @@ class _Gathered:
             problems.append(Problem(code="meter_differs", where=self.where, values=told))
         if self.uncertain:
             told = {"count": str(self.uncertain)}
-            problems.append(Problem(code="maket_noncommercial", where=self.where, severity=Severity.HINT, values=told))
+            problems.append(Problem(code="maket_noncommercial", where=self.where, severity=Severity.WARNING, values=told))
         return MeterReading(
             meter=self.code,
             readings=(),

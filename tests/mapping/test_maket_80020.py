@@ -137,6 +137,14 @@ def test_the_flag_never_shifts_the_zone() -> None:
     assert read(one(periods(usage()), flag="0")) == read(one(periods(usage()), flag="1")) == read(one(periods(usage()), flag="2"))
 
 
+@pytest.mark.parametrize(("labels", "first", "count"), [(HALVES, 23, 25), (HALVES, 2, 46), (HOURS, 23, 1), (HALVES, 0, 1)])
+def test_a_block_is_a_whole_day_whatever_stands_in_it(labels: Sequence[tuple[str, str]], first: int, count: int) -> None:
+    [reading] = read(one(periods(usage(count), labels[first:])))
+    [block] = reading.blocks
+    assert (block.count, block.missing, reading.problems) == (len(labels), len(labels) - count, ())
+    assert [place for place, value in enumerate(block.values) if value is not None] == list(range(first, first + count))
+
+
 def test_the_second_of_two_hours_may_be_there_alone() -> None:
     lines = periods(usage(24), HOURS)
     [reading] = read(one(lines, day="20251026"), KYIV)
