@@ -88,7 +88,8 @@ class Control(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole document. `name` is the kind of file that profiles and senders name.
 
-    `layout`: `register` is a row for each meter, or for each of its registers; `series` a row for each interval of time.
+    `layout`: `register` is a row for each meter, or for each of its registers; `series` a row for each interval of time; `matrix` has the
+    hours of a day along one edge and the days of a month along the other, a sheet for each meter, and needs no `columns`.
     `columns`: where each field stands, by number or by the words of the header. `values`: columns of values whose register the document
     knows; without them `value` stands in `columns` with `register`, or with `quantity` and `zone`, beside it.
     `register`: of values whose row does not say it. `unit`: of all values, else the register's own. `quantities`, `zones`: what the words
@@ -102,7 +103,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     name: Name
     title: str
-    layout: Literal["register", "series"] = "register"
+    layout: Literal["register", "series", "matrix"] = "register"
     file: File = File()
     across: bool = False
     columns: dict[Field, Place | Words] = {}
@@ -134,7 +135,16 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"file: the delimiter {self.file.delimiter!r} is none of ; tab | and ,")
         if not self.file.header and (named := [place for place in (*self.columns.values(), *_places(self)) if not isinstance(place, int)]):
             raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
-        _check_values(self)
+        if self.layout == "matrix":
+            _check_matrix(self)
+        else:
+            _check_values(self)
+
+
+def _check_matrix(mapping: Mapping) -> None:
+    if mapping.columns or mapping.values or mapping.control:
+        raise ValueError("columns: a matrix is found by its hours and days, and has neither columns, `values` nor `control`")
+    _check_unit("register", mapping.register, mapping.unit, INTERVALS)
 
 
 def _check_values(mapping: Mapping) -> None:

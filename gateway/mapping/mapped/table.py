@@ -11,6 +11,7 @@ from gateway.mapping.any_table import Options, is_page, read_any
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
+from gateway.mapping.mapped.matrix import is_matrix, read_matrix
 from gateway.mapping.mapped.partner import Codes
 from gateway.mapping.mapped.reader import Rows
 from gateway.mapping.mapped.register import Register
@@ -34,6 +35,8 @@ class Mapped(Format, frozen=True, kw_only=True):
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
         """Tell by its header; a table without one is never guessed at and must be named."""
+        if self.mapping.layout == "matrix":
+            return bool(body) and is_matrix(self._chosen(self._looked(body)), self.mapping)
         if not body or not self.mapping.file.header:
             return False
         if kind_of(body) == "text" and is_delimited(body, lambda rows: known(rows, self.mapping)):
@@ -42,7 +45,10 @@ class Mapped(Format, frozen=True, kw_only=True):
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter, period and instant. Raises Rejected when there is no header, no value, or the control row lies."""
-        found = self._headed(self._chosen(self._tables(body)))
+        tables = self._chosen(self._tables(body))
+        if self.mapping.layout == "matrix":
+            return read_matrix(tables, self.mapping, self.codes, envelope, self.limits)
+        found = self._headed(tables)
         readings: list[MeterReading] = []
         for table, header in found:
             rows = Rows(table, header, self.mapping)
@@ -64,7 +70,7 @@ class Mapped(Format, frozen=True, kw_only=True):
     def _tables(self, body: bytes) -> tuple[Table, ...]:
         """Every table of a file; the words of the header tell how a text is written when the document does not."""
         told = self.mapping.file
-        by_words = kind_of(body) == "text" and told.header and not (told.encoding or told.delimiter)
+        by_words = kind_of(body) == "text" and self.mapping.layout != "matrix" and told.header and not (told.encoding or told.delimiter)
         if by_words and is_delimited(body, lambda rows: known(rows, self.mapping)):
             return (read_delimited(body, self.limits, lambda rows: known(rows, self.mapping)),)
         return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))

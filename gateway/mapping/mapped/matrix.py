@@ -1,0 +1,54 @@
+"""Tables of hours and days by a mapping: of whatever register, in the document's unit and zone, with a partner's codes."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from gateway.domain.mappings import Mapping as Document
+from gateway.domain.readings import IntervalBlock, MeterReading, written
+from gateway.mapping import Envelope
+from gateway.mapping.hour_grid import find, quantity
+from gateway.mapping.hour_sheets import hour_sheets
+from gateway.mapping.mapped.partner import Codes
+from gateway.mapping.mapped.reader import converted
+from gateway.mapping.tables import Table
+from gateway.settings import Limits
+
+_SNIFFED: Final = 5
+"""So many sheets are looked at to tell what a file is."""
+
+
+def is_matrix(tables: Sequence[Table], document: Document) -> bool:
+    """Tell whether one of the first sheets is a table of hours and days that is not marked as another register's."""
+    mine = (table for table in tables[:_SNIFFED] if quantity(table.name) in ("", document.register))
+    return any(find(table, register=document.register) is not None for table in mine)
+
+
+def read_matrix(tables: Sequence[Table], document: Document, codes: Codes, envelope: Envelope, limits: Limits) -> Iterator[MeterReading]:
+    """One MeterReading a meter and month. Raises Rejected as `hour_sheets` does."""
+    told = msgspec.structs.replace(
+        envelope,
+        zone=document.zone_name or envelope.zone,
+        ratio_applied=document.applied.ratio or envelope.ratio_applied,
+        losses_applied=document.applied.losses or envelope.losses_applied,
+    )
+    for reading in hour_sheets(tables, told, {}, limits, document.register):
+        code, problem = codes.of(reading.meter, reading.point, reading.agreement)
+        wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
+        yield msgspec.structs.replace(
+            reading,
+            meter=code.meter,
+            point=code.point,
+            agreement=code.agreement,
+            problems=reading.problems + wrong,
+            blocks=tuple(_in_unit(block, document.unit) for block in reading.blocks),
+        )
+
+
+def _in_unit(block: IntervalBlock, unit: str) -> IntervalBlock:
+    """The same block in the register's own unit."""
+    if not unit:
+        return block
+    values = written(None if value is None else converted(value, unit) for value in block.values)
+    return msgspec.structs.replace(block, written=values)
