@@ -59,7 +59,7 @@ def meter_not_installed(case: Case) -> Iterator[Objection]:
 def not_admitted(case: Case) -> Iterator[Objection]:
     """The meter was read, or has interval values of a day, before its first act of admission (V-01); the profile says what it weighs."""
     first = case.meter.admitted_on
-    if first is None:
+    if first is None or first == date.min:
         return
     where = _told_between(case, date.min, first - _DAY)
     if where is not None:

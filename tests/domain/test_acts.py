@@ -24,6 +24,13 @@ def test_a_meter_counts_from_the_day_of_its_admission(*, day: int, fires: bool) 
     assert (heavy.status is ReadingStatus.REJECTED) is fires
 
 
+def test_an_act_of_any_day_there_is_can_be_judged_by() -> None:
+    """An act may say the first day there is: a day before it is none, and no reading may stumble over it."""
+    for day in (date.min, date.max):
+        one = meter(register(last="1430"), admitted_on=day, failures=(Failure("1", day, None), Failure("2", day, day)))
+        assert ("not_admitted" in weights(verdict({"A+": "1500"}, one))) is (day == date.max)
+
+
 @pytest.mark.parametrize(
     ("first", "last", "fires"), [(25, None, True), (26, None, False), (1, 24, False), (1, 25, True)], ids=["open", "later", "over", "ends"]
 )
