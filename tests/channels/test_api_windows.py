@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway import profiles
 from gateway.domain.supply import Line
-from gateway.store import feed, supply
+from gateway.store import feed, people, supply
 from tests.running import Gateway, Utility
 
 
@@ -93,6 +94,18 @@ def test_what_is_not_within_a_key_is_not_there(gateway: Gateway, water: Utility)
     assert asked(gateway, water, 403, water.partner("submit", name="blind"), agreement="1804-В")
     assert asked(gateway, water, 400, agreement="1803-В", on="2024-02-30")
     assert asked(gateway, water, 400)
+
+
+@pytest.mark.parametrize("months", [-12, 12])
+def test_a_day_without_periods_around_it_is_refused(gateway: Gateway, water: Utility, months: int) -> None:
+    document = profiles.shipped()["water"].decode().replace("lead_days = 3", f"lead_days = 31\nmonth = {months}")
+    with gateway.owner.transaction() as connection:
+        people.save_document(connection, water.id, "profile", "water", document.encode(), "test")
+    register(water, line("111"))
+    for day in ("0001-01-01", "1900-01-01", "2199-12-31", "9999-12-31"):
+        assert asked(gateway, water, 400, agreement="1803-В", on=day)["code"] == "request_invalid"
+    for day in ("1902-01-01", "2197-12-31"):
+        assert asked(gateway, water, agreement="1803-В", on=day)["meters"][0]["windows"]
 
 
 def test_terms_count_from_their_day_on(company: Utility) -> None:

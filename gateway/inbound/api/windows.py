@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get
@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 
 from gateway.domain.offers import Offer, offer
+from gateway.domain.problems import Problem, Rejected
 from gateway.domain.windows import local_day
 from gateway.inbound import views
 from gateway.inbound.api.errors import language_of, refusals
@@ -54,6 +55,10 @@ class Windows(msgspec.Struct, frozen=True, kw_only=True):
     meters: list[OfferView]
 
 
+_YEARS: Final = 1902, 2197
+"""Around a day of these years the windows of every kind are those of periods that there are."""
+
+
 @get(
     "/v1/windows",
     responses=refusals(400, 401, 403, 404, 503)
@@ -68,6 +73,8 @@ async def get_windows(
 ) -> Response[bytes]:
     """What may be handed in for an agreement's meters `on` a day (today when left out), for which period, until when."""
     sender = await reader(request)
+    if on is not None and not _YEARS[0] <= on.year <= _YEARS[1]:
+        raise Rejected(Problem(code="request_invalid", where="on", values={"reason": f"{_YEARS[0]} … {_YEARS[1]}"}))
     told = await asyncio.to_thread(_windows, parts_of(request), sender, agreement, on, language_of(request))
     return Response(msgspec.json.encode(told), media_type="application/json")
 
