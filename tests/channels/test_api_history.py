@@ -187,6 +187,8 @@ def test_a_workbook_tells_the_same_in_the_language_asked_for(home: Utility) -> N
         ({"agreement": "A-1", "to": "9999-12-31"}, 422, "period_invalid"),
         ({"agreement": "A-1", "before": "x"}, 404, "not_found"),
         ({"agreement": "A-1", "before": "2022.x", "step": "year"}, 404, "not_found"),
+        ({"agreement": "A-1", "before": "\0." + "0" * 32}, 404, "not_found"),
+        ({"agreement": "A-1", "before": "\0.1", "step": "year"}, 404, "not_found"),
         ({"agreement": "\x01"}, 422, "code_unprintable"),
     ],
 )

@@ -168,7 +168,7 @@ def _page(
     limit: int,
     language: Language,
 ) -> bytes:
-    span, _, after = before.partition(".")
+    span, after = _after(before)
     readings: list[Past] = []
     sums: list[Sum] = []
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
@@ -229,6 +229,14 @@ def _limit(text: str, period: str, instant: str, zone: str) -> dict[str, Any]:
     day = date.fromisoformat(text)
     month(f"{day:%Y-%m}")
     return {instant: datetime.combine(day + timedelta(days=instant == "until"), time(microsecond=1), ZoneInfo(zone))}
+
+
+def _after(before: str) -> tuple[str, str]:
+    """The period or year and the rest of a page's end. Raises Rejected for what ends no page."""
+    span, _, after = before.partition(".")
+    if not span.isprintable():
+        raise Rejected(Problem(code="not_found", where="before"))
+    return span, after
 
 
 def _id(text: str) -> UUID:
