@@ -148,16 +148,23 @@ def _settle_period(new: MeterReading, timing: Timing, arrival: datetime, *, unbo
         moves = over and isinstance(timing.window, CutOff) and not unbound
         return open_periods(timing, arrival)[0] if moves else new.period, []
     if unbound:
-        return period_of(new.at or arrival, timing.zone), []
+        if new.at is not None and _is_taken(new.at, arrival):
+            return f"{day_read(new.at, timing.zone):%Y-%m}", []
+        return period_of(arrival, timing.zone), []
     fitting = open_periods(timing, arrival)
     if len(fitting) > 1:
         return "", [Problem(code="period_ambiguous", where=new.where, values={"periods": ", ".join(fitting)})]
     return fitting[0] if fitting else period_of(arrival, timing.zone), []
 
 
+def _is_taken(at: datetime, arrival: datetime) -> bool:
+    """Whether a reading that arrives then can have been taken at an instant."""
+    return _FIRST_INSTANT <= at <= arrival + _CLOCK_SLACK
+
+
 def _settle_at(new: MeterReading, period: str, profile: Profile, arrival: datetime) -> tuple[datetime, AtFrom]:
     """The instant told, unless no reading can have been taken then; else by the profile."""
-    if new.at is not None and _FIRST_INSTANT <= new.at <= arrival + _CLOCK_SLACK:
+    if new.at is not None and _is_taken(new.at, arrival):
         return new.at, new.at_from
     if profile.reading.at == "period_end" and period:
         return period_end(period, profile.zone), AtFrom.PERIOD_END

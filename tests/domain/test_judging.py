@@ -10,6 +10,7 @@ from gateway.domain.judging import judge
 from gateway.domain.judging import verdict as sum_up
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import AtFrom, Quantity, Reading
+from gateway.domain.sources import Told
 from gateway.domain.status import ReadingStatus
 from gateway.domain.totals import totals
 from gateway.domain.windows import Range
@@ -34,6 +35,24 @@ def test_a_period_must_be_told_when_two_are_open() -> None:
     assert (judged.period, judged.status) == ("", ReadingStatus.REJECTED)
     assert judged.problems[0].values == {"periods": "2022-10, 2022-11"}
     assert judged.values[0].previous is None
+
+
+@pytest.mark.parametrize(
+    ("at", "period", "found"),
+    [
+        ("2022-09-30T12:00+03:00", "2022-09", set()),
+        ("2022-10-01T00:00+03:00", "2022-09", set()),
+        ("2022-10-01T00:00:01+03:00", "2022-10", set()),
+        ("0001-01-01T00:00+14:00", "2022-11", {"at_invalid"}),
+        ("9999-12-31T23:59-14:00", "2022-11", {"at_invalid"}),
+    ],
+    ids=["a day", "the midnight that ends September", "a second later", "no clock shows it", "not yet"],
+)
+def test_a_control_reading_is_of_the_month_it_was_taken_in(at: str, period: str, found: set[str]) -> None:
+    """No window binds it, so its own day tells the period; an instant at which nothing can have been read tells none."""
+    new = sent({"A+": "5"}, "", at=datetime.fromisoformat(at))
+    judged = judge(new, meter(register()), strict(), EARLY, told=Told(source="control"))
+    assert (judged.period, set(weights(judged))) == (period, found)
 
 
 def test_a_period_that_is_none_is_refused() -> None:
