@@ -15,6 +15,7 @@ from gateway.mapping.cells import CellError, text_code, typed_number
 
 SCHEMES: Final = ("supply", "return", "open", "dead_end", "circulation", "make_up")
 """How the pipes of a heat input run: supply, return, open, hot water dead-end or circulating, make-up."""
+_LONG: Final = 10
 _YES, _NO = ("true", "1", "yes", "y", "да", "так"), ("false", "0", "no", "n", "нет", "ні")
 _address: Final = re.compile(r"[^@\s;,<>()\"\\]{1,64}@[^@\s;,<>()\"\\.]+(\.[^@\s;,<>()\"\\.]+)+").fullmatch
 _tax_number: Final = re.compile(r"[0-9]{8}|[0-9]{10}|[0-9]{12}").fullmatch
@@ -41,7 +42,7 @@ def _one_of(*codes: str) -> Callable[[str], str]:
 
 def _places(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+        if not (text.isascii() and text.isdigit() and len(text) < _LONG and least <= int(text) <= most):
             raise WrongError(f"{least}…{most}")
         return int(text)
 

@@ -63,6 +63,8 @@ def test_a_cell_is_read_as_its_column_wants(column: str, written: str, told: obj
         ("point_ids", "sap=1"),
         ("entry_period", "2024-13"),
         ("price_category", "0"),
+        ("price_category", "0000000019"),
+        ("window_day", "000000001999"),
         ("location_entry_open", "maybe"),
         ("scheme", "sideways"),
         ("max_power", "-1"),
