@@ -17,6 +17,7 @@ from gateway.domain.cases import (
     advances,
     allowed,
     beside,
+    exactly,
     finer,
     span,
     text,
@@ -165,14 +166,14 @@ def rollover_suspected(case: Case) -> Iterator[Objection]:
 def consumption_high(case: Case) -> Iterator[Objection]:
     """Many times the usual consumption of this register (V-07; GV-17: 450 -> 012441 was 144 million kWh)."""
     for value, advance, usual in advances(case):
-        if advance > EXACT.multiply(usual, Decimal(case.profile.plausible.high)):
+        if advance > EXACT.multiply(usual, exactly(case.profile.plausible.high)):
             yield value.reading.where, beside(case, value, advance, usual)
 
 
 def consumption_low(case: Case) -> Iterator[Objection]:
     """A small part of the usual consumption of this register, but not none (V-07)."""
     for value, advance, usual in advances(case):
-        if 0 < advance < EXACT.multiply(usual, Decimal(case.profile.plausible.low)):
+        if 0 < advance < EXACT.multiply(usual, exactly(case.profile.plausible.low)):
             yield value.reading.where, beside(case, value, advance, usual)
 
 

@@ -278,6 +278,15 @@ def test_a_consumption_is_held_against_the_usual_one(value: str, codes: set[str]
         assert (told.values["consumption"], told.values["usual"]) == (str((int(value) - 1000) * 40), "4000")
 
 
+@pytest.mark.parametrize(("value", "codes"), [("1030", set()), ("1029", {"consumption_low"}), ("1660", set()), ("1661", {"consumption_high"})])
+def test_shares_of_the_usual_consumption_are_the_ones_that_are_written(value: str, codes: set[str]) -> None:
+    """300 in the 30 days before: a tenth is 30 and 2.2 times as much 660 exactly, whatever binary fractions come to."""
+    read = OCTOBER - timedelta(days=30)
+    known = register(last="1000", last_at=read, before=Decimal(700), before_at=read - timedelta(days=30))
+    by = strict(plausible=Plausible(high=2.2))
+    assert set(weights(verdict({"A+": value}, meter(known), by, at=OCTOBER))) == codes
+
+
 def test_a_few_units_are_never_out_of_all_proportion() -> None:
     read = OCTOBER - timedelta(days=30)
     known = register(last="1000", last_at=read, before=Decimal(999), before_at=read - timedelta(days=30))
