@@ -278,7 +278,9 @@ def test_a_consumption_is_held_against_the_usual_one(value: str, codes: set[str]
         assert (told.values["consumption"], told.values["usual"]) == (str((int(value) - 1000) * 40), "4000")
 
 
-@pytest.mark.parametrize(("value", "codes"), [("1030", set()), ("1029", {"consumption_low"}), ("1660", set()), ("1661", {"consumption_high"})])
+@pytest.mark.parametrize(
+    ("value", "codes"), [("1030", set()), ("1029", {"consumption_low"}), ("1660", set()), ("1661", {"consumption_high"})]
+)
 def test_shares_of_the_usual_consumption_are_the_ones_that_are_written(value: str, codes: set[str]) -> None:
     """300 in the 30 days before: a tenth is 30 and 2.2 times as much 660 exactly, whatever binary fractions come to."""
     read = OCTOBER - timedelta(days=30)
