@@ -23,6 +23,12 @@ Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]
 """A column by what its header may say; without case, blanks and punctuation, with a unit behind a comma or in brackets or without."""
 
+ENCODINGS: Final = frozenset(
+    {"utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251", "cp866", "koi8-r", "cp1125", "koi8-u", "mac-cyrillic"}
+    | {f"iso8859-{number}" for number in (1, 2, 5, 15)}
+    | {f"cp{number}" for number in (437, 850, 852, 855, *range(1250, 1259))}
+)
+"""What a document or a file may name; Python knows more, some of them no encodings of texts and some a danger."""
 DELIMITERS: Final = ";\t|,"
 UNITS: Final[dict[str, tuple[str, Decimal, Decimal]]] = {
     "Wh": ("kWh", Decimal(1), Decimal(1000)),
@@ -182,11 +188,11 @@ def _places(mapping: Mapping) -> tuple[int | tuple[str, ...], ...]:
 
 
 def _encoding(name: str) -> bool:
-    """Whether it is an encoding of texts, and none of Python's other codecs."""
     try:
-        return codecs.lookup(name).encode("1")[0].strip(b"\0\xff\xfe") == b"1"
+        found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return False
+    return found == "ascii" or found in ENCODINGS
 
 
 STEPS: Final = {step.value: step for step in (Step.HOUR, Step.DAY)}

@@ -9,17 +9,14 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.mappings import ENCODINGS
+
 OLD: Final = ("cp1251", "cp866", "koi8-r", "cp1125", "koi8-u")
 """Encodings of one byte a letter that say nothing of themselves; the last two are the Ukrainian kin of the two before them."""
 
 KIN: Final = {"cp1125": "cp866", "koi8-u": "koi8-r"}
 """An encoding and the one that it differs from in the Ukrainian letters alone."""
 
-_KNOWN: Final = frozenset(
-    {"utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", *OLD, "mac-cyrillic", "iso8859-1", "iso8859-2", "iso8859-5", "iso8859-15"}
-    | {f"cp{number}" for number in (437, 850, 852, 855, *range(1250, 1259))}
-)
-"""What a profile or a file may name; Python knows more, some of them no encodings of texts and some a danger."""
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _HEAD: Final = 65_536
 _ENOUGH: Final = 4_096
@@ -99,7 +96,7 @@ def known(name: str) -> str:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
         return ""
-    return "utf-8" if found == "ascii" else found if found in _KNOWN else ""
+    return "utf-8" if found == "ascii" else found if found in ENCODINGS else ""
 
 
 def mark_of(body: bytes) -> tuple[bytes, str]:

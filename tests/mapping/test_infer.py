@@ -1,6 +1,7 @@
 """A mapping proposed from one sample: what it reads, what it asks, and that what it writes is a mapping."""
 
 import contextlib
+import random
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from gateway.mapping.mapped.infer_text import grade, written
 from gateway.mapping.mapped.infer_words import said
 from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
-from tests.conftest import SAMPLES
+from tests.conftest import SAMPLES, case
 from tests.formats.make import HERE
 from tests.formats.make_heat import SAMPLES as HEAT
 from tests.formats.make_partner import PARTNERS, Partner, text
@@ -189,3 +190,52 @@ if SAMPLES is not None:
         with contextlib.suppress(Rejected):
             asked = {question.key for question in infer(path.read_bytes(), Limits(), path.name).questions}
         assert not asked or {"register", "columns.meter"} <= asked
+
+
+ODD = [
+    "Счетчик",
+    "Дата",
+    "Время",
+    "Расход м3",
+    "Показание",
+    "Вид",
+    "Зона",
+    "",
+    "=2",
+    "итого",
+    "ЭЭ",
+    "День",
+    "0071",
+    "31.10.2026",
+    "25:00",
+    "24:00",
+    "0-1",
+    "1.5",
+    "7",
+    "10.2026",
+    "ФИО",
+    "Договор",
+    "А+",
+    "№ п/п",
+    "т/с",
+    "#",
+    "-",
+]
+
+
+def test_no_text_breaks_a_proposal() -> None:
+    chance = random.Random(11)  # noqa: S311 - the same texts each time
+    proposed = 0
+    for number in range(case(1000, 100_000)):
+        width = chance.randint(1, 7)
+        lines = [
+            ";".join(chance.choice(ODD[:7] if not row and number % 2 else ODD) for _ in range(width)) for row in range(chance.randint(1, 9))
+        ]
+        try:
+            proposal = infer(text(lines, chance.choice(("utf-8", "cp1251"))), Limits(), "x.csv")
+        except Rejected as refused:
+            proposed -= not refused.problems
+            continue
+        proposed += 1
+        assert proposal.mapping is None or read_mapping(proposal.toml().encode()) == proposal.mapping, lines
+    assert proposed > case(100, 10_000)

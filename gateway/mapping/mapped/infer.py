@@ -147,7 +147,7 @@ def _opened(found: Opened, sample: Sample, told: Told) -> None:
         if found.sure <= 0.7:
             told.ask("file.encoding", f"is the file in {found.encoding}? It is too short to be sure.")
     if found.delimiter:
-        told.say("file.delimiter", 0.95, f"{len(sample.table.rows)} rows have the same number of fields by it")
+        told.say("file.delimiter", 0.95, "most rows have the same number of fields by it")
     others = [table.name for table in found.tables if not table.hidden and table.rows and table is not sample.table]
     if others:
         told.say("file.sheets", 0.8, f"read is every sheet with this header; {len(others)} more sheets were not looked at")

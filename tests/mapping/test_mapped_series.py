@@ -1,0 +1,88 @@
+"""Rows of time read by a mapping document: what hours are called, meters across, the days when clocks change."""
+
+from datetime import date
+
+import pytest
+
+from gateway.domain.readings import IntervalBlock, Step
+from tests.formats.read_mapped import ACROSS, HOURS, blocks, book, decoded, mapped, rows, wrong
+
+
+def test_an_hour_from_0_to_23_is_a_beginning() -> None:
+    clocks = [f"{hour:02}:00" for hour in range(24)]
+    assert blocks(
+        mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *(f"7;01.10.2026;{clock};{value}" for value, clock in enumerate(clocks, 1)))
+    ) == {("7", "A+", "2026-10-01"): ",".join(map(str, range(1, 25)))}
+
+
+def test_an_hour_from_1_to_24_is_an_end() -> None:
+    lines = ["Счетчик;Дата;Время;Расход", *(f"7;01.10.2026;{hour};{hour}" for hour in range(1, 25))]
+    assert blocks(mapped(HOURS), rows(*lines)) == {("7", "A+", "2026-10-01"): ",".join(map(str, range(1, 25)))}
+
+
+def test_a_midnight_of_the_day_that_it_ends_is_its_hour_24() -> None:
+    lines = [f"7;{day:02}.10.2026;{hour % 24:02}:00;{hour}" for day in (30, 31) for hour in range(1, 25)]
+    assert blocks(mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *lines)) == {
+        ("7", "A+", "2026-10-30"): ",".join(map(str, range(1, 25))),
+        ("7", "A+", "2026-10-31"): ",".join(map(str, range(1, 25))),
+    }
+
+
+@pytest.mark.parametrize(("label", "written"), [("start", ",2,3" + "," * 21), ("end", "2,3" + "," * 22), ("", ",2,3" + "," * 21)])
+def test_the_document_says_what_the_hours_do_not(label: str, written: str) -> None:
+    document = f'label = "{label}"\n{HOURS}' if label else HOURS
+    lines = ["Счетчик;Дата;Время;Расход", "7;01.10.2026;01:00;2", "7;01.10.2026;02:00;3"]
+    assert blocks(mapped(document), rows(*lines)) == {("7", "A+", "2026-10-01"): written}
+
+
+def test_meters_across_are_named_by_the_header() -> None:
+    lines = [
+        ["Часы", None, None, None],
+        ["Дата", "Время", "0071", 72],
+        [date(2026, 10, 1), "0-1", 5, 6],
+        [date(2026, 10, 1), "1-2", 7, None],
+    ]
+    found = blocks(mapped(ACROSS), book(("Лист1", lines)))
+
+    assert {key: value.rstrip(",") for key, value in found.items()} == {
+        ("0071", "A+", "2026-10-01"): "5,7",
+        ("72", "A+", "2026-10-01"): "6",
+    }
+
+
+@pytest.mark.parametrize(("day", "hours"), [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25)])
+def test_the_days_when_clocks_change_have_23_and_25_hours(day: date, hours: int) -> None:
+    clocks = [hour for hour in range(24) if hours == 25 or hour != 3]
+    clocks += [3] if hours == 25 else []
+    lines = [f"7;{day:%d.%m.%Y};{hour:02}:00;{place}" for place, hour in enumerate(sorted(clocks), 1)]
+    found = blocks(mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *lines))
+
+    assert found == {("7", "A+", day.isoformat()): ",".join(map(str, range(1, hours + 1)))}
+
+
+def test_an_hour_that_is_not_or_comes_twice_refuses_its_meter() -> None:
+    head = "Счетчик;Дата;Время;Расход"
+    spring = [f"7;29.03.2026;{hour:02}:00;1" for hour in range(24)]
+    twice = ["7;01.10.2026;00:00;1", "7;01.10.2026;05:00;1", "7;01.10.2026;05:00;2"]
+
+    assert wrong(mapped(HOURS), rows(head, *spring)) == [("hour_nonexistent", "line 5, column 4")]
+    assert wrong(mapped(HOURS), rows(head, *twice)) == [("moment_repeated", "line 4, column 4")]
+
+
+def test_days_of_a_month_are_a_block() -> None:
+    document = 'layout = "series"\nstep = "P1D"\n[columns]\nmeter = ["ПУ"]\nday = ["День"]\n'
+    document += '[[values]]\ncolumn = ["Расход"]\nregister = "volume"\nunit = "l"\n'
+    lines = ["ПУ;День;Расход, л", *(f"{meter};{day:02}.02.2026;{day * 1000}" for meter in ("1", "2") for day in (1, 2, 28))]
+    [first, second] = decoded(mapped(document), rows(*lines))
+    [block] = first.blocks
+
+    assert (first.meter, second.meter, first.period) == ("1", "2", "2026-02")
+    assert isinstance(block, IntervalBlock)
+    assert (block.step, block.day, block.count, block.where) == (Step.DAY, date(2026, 2, 1), 28, "lines 2-4, column 3")
+    assert [value for value in block.values if value is not None] == [1, 2, 28]
+
+
+def test_a_month_is_a_reading_of_its_own() -> None:
+    lines = [f"7;{day};{hour:02}:00;1" for day in ("31.10.2026", "01.11.2026") for hour in range(24)]
+    found = decoded(mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *lines))
+    assert [(one.period, len(one.blocks)) for one in found] == [("2026-10", 1), ("2026-11", 1)]
