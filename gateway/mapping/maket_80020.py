@@ -63,6 +63,8 @@ class Maket80020(Format, frozen=True, kw_only=True):
                 message = Message(document, envelope, self.limits, until)
             except Rejected as refusal:
                 refused += [_in_file(problem, name) for problem in refusal.problems]
+                if thread_time() > until:
+                    break
                 continue
             for part in message.parts:
                 place = (key(part.code) or f"{name}!{part.where}", f"{message.day:%Y-%m}")
@@ -94,12 +96,13 @@ class Maket80020(Format, frozen=True, kw_only=True):
 def day_of_file(body: bytes, limits: Limits) -> date | None:
     """The day that a file says it is of, that of its first document in a zip; None when it cannot be told."""
     try:
-        document = body if kind_of(body) != "zip" else next((bytes(unpack(body, entry)) for entry in _files(body, limits)), b"")
-        for element in stream_untrusted(document, limits, _TAGS):
-            return _day_of(element) if element.tag == "datetime" else None
+        if kind_of(body) == "zip":
+            entry = next(iter(_files(body, limits)), None)
+            body = bytes(unpack(body, entry)) if entry is not None and entry.size <= limits.file_bytes else b""
+        first = next(stream_untrusted(body, limits, _TAGS))
+        return _day_of(first) if first.tag == "datetime" else None
     except Rejected:  # told in its place already
         return None
-    return None
 
 
 class Message:

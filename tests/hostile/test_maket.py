@@ -18,7 +18,7 @@ from gateway.mapping.maket_80020 import Maket80020
 from gateway.mapping.markup import stream_untrusted
 from gateway.settings import Limits
 from tests.conftest import case
-from tests.formats.make_maket import HOURS, SAMPLES, channel, message, one, periods, point, usage
+from tests.formats.make_maket import HOURS, SAMPLES, channel, message, one, periods, point, usage, zipped
 from tests.hostile.xml import GATE, GROWING, PIECES
 
 TAGS = ("measuringpoint", "area")
@@ -113,6 +113,9 @@ def test_a_hostile_maket_costs_little_and_is_told(name: str) -> None:
 def test_what_takes_too_long_is_given_up() -> None:
     body = message(*[point(str(n), channel("01", periods(['<value status="1">1</value>'] * 48))) for n in range(200)])
     assert codes(body, child_seconds=0.01) == {"file_too_costly"}
+    with pytest.raises(Rejected) as refused:
+        list(Maket80020(limits=Limits(child_seconds=0.01)).decode(zipped(a=body, b=body, c=body), KYIV))
+    assert [(problem.code, problem.where) for problem in refused.value.problems] == [("file_too_costly", "a.xml")]
 
 
 def test_no_problem_is_longer_than_a_person_reads() -> None:

@@ -13,7 +13,7 @@ from lxml import etree
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading, Quality, Step
 from gateway.mapping import Envelope, formats
-from gateway.mapping.maket_80020 import Maket80020
+from gateway.mapping.maket_80020 import Maket80020, day_of_file
 from gateway.mapping.maket_day import day_of, minute
 from gateway.mapping.maket_point import Part, Points
 from gateway.mapping.markup import AT_ONCE, stream_untrusted
@@ -203,6 +203,23 @@ def test_every_broken_file_of_a_zip_is_told() -> None:
     assert refusal(zipped()) == [("nothing_to_take", "")]
 
 
+@pytest.mark.parametrize(
+    ("body", "day"),
+    [
+        (one(periods(usage())), date(2026, 2, 14)),
+        (zipped(a=one(periods(usage()), day="20260201"), b=one(periods(usage()))), date(2026, 2, 1)),
+        (one(periods(usage()), day="20260230"), None),
+        (one(periods(usage()), more="<testonly/>"), None),
+        (b"<message", None),
+        (b"<message/>", None),
+        (b"", None),
+        (zipped(), None),
+    ],
+)
+def test_a_file_says_its_day(body: bytes, day: date | None) -> None:
+    assert day_of_file(body, Limits()) == day
+
+
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_its_own_files_are_known_by_their_bytes(name: str) -> None:
     kinds = [kind for kind, format_ in formats(Limits()).items() if format_.sniff(SAMPLES[name](), name)]
@@ -265,7 +282,7 @@ def test_a_stream_is_refused_as_a_document_is(body: bytes, code: str, where: str
 
 FLAT = """
 from gateway.mapping import Envelope
-from gateway.mapping.maket_80020 import Maket80020
+from gateway.mapping.maket_80020 import Maket80020, day_of_file
 from gateway.settings import Limits
 from tests.formats.make_maket import channel, message, periods, point, usage
 
