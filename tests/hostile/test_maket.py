@@ -158,7 +158,7 @@ def damaged(chance: random.Random, good: bytes) -> bytes:
         return b"\r\n".join(lines)
     body = bytearray(good)
     for _ in range(chance.randrange(1, 5)):
-        place = chance.randrange(len(body))
+        place = chance.randrange(len(body) + 1)
         end = min(len(body), place + chance.choice((0, 1, 4, 30, 200)))
         body[place:end] = chance.choice((chance.choice(PARTS), bytes(body[place:end]) * 2, chance.randbytes(2)))
     return bytes(body)
