@@ -1,6 +1,7 @@
 """GET /v1/coverage: what is still missing for a period, register by register, as JSON or as a workbook."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -13,9 +14,9 @@ from gateway.domain.coverage import Cover, Expected, counts, within
 from gateway.inbound.api.errors import language_of, refusals
 from gateway.inbound.api.look import XLSX, check, download, reader
 from gateway.inbound.parts import Parts, parts_of
-from gateway.mapping.coverage_sheet import write
 from gateway.store import coverage, people, syncs
 from gateway.store.people import Sender
+from gateway.texts import Language
 
 LIMIT: Final = 100_000
 """So many registers of one question; who has more asks agreement by agreement or party by party."""
@@ -117,8 +118,14 @@ async def get_coverage_workbook(
     """The registers of `getCoverage` as a workbook to hand on, in the language asked for."""
     found, _ = await _asked(request, period, agreement, party, branch, mine=mine)
     rows = [one for one in found if only in (None, one.cover)]
-    body = await asyncio.to_thread(write, rows, period=period, language=language_of(request))
+    body = await asyncio.to_thread(_workbook, rows, period, language_of(request))
     return download(body, f"coverage_{period}.xlsx")
+
+
+def _workbook(rows: Iterable[Expected], period: str, language: Language) -> bytes:
+    from gateway.mapping.coverage_sheet import write  # noqa: PLC0415 - the writer of workbooks is slow to import
+
+    return write(rows, period=period, language=language)
 
 
 Found = tuple[list[Expected], datetime | None]

@@ -26,7 +26,6 @@ from gateway.inbound.api.look import XLSX, download, reader
 from gateway.inbound.arriving import zone_of
 from gateway.inbound.parts import Parts, parts_of
 from gateway.mapping.cells import CellError, text_code
-from gateway.mapping.history_sheet import READINGS, SUMS, write
 from gateway.store import history, people
 from gateway.store.people import Sender
 from gateway.texts import Language
@@ -192,6 +191,8 @@ def _page(
 def _workbook(
     parts: Parts, sender: Sender, told: Mapping[str, str], status: ReadingStatus | None, step: Step | None, language: Language
 ) -> bytes:
+    from gateway.mapping.history_sheet import READINGS, SUMS, write  # noqa: PLC0415 - the writer of workbooks is slow to import
+
     with parts.store.transaction(sender.utility_id, snapshot=True) as connection:
         profiles = people.profiles(connection, sender.utility_id)
         reach = _reach(told, status, zone_of(profiles, parts.settings.zone), sender)
