@@ -169,3 +169,65 @@ def test_folders_that_hold_no_documents_are_named(on_database: Command, tmp_path
     (tmp_path / "out" / "profiles" / "x.toml").write_text(HOUSEHOLD, "utf-8")
     done = on_database("config", "apply", tmp_path / "out", "--utility", "town")
     assert (done.returncode, "profiles/x.toml: documents lie in calendar/, crosswalk/, mapping/, profile/" in done.stderr) == (2, True)
+
+
+MAPPING = """
+name = "contractor_list"
+title = "Реестр подрядчика"
+register = "volume"
+crosswalk = "contractor_codes"
+[columns]
+meter = ["Шифр"]
+value = ["Показание"]
+"""
+
+
+def put(folder: Path, kind: str, name: str, body: str) -> None:
+    """A document in the folder `out`."""
+    (folder / "out" / kind).mkdir(exist_ok=True)
+    (folder / "out" / kind / name).write_text(body, "utf-8")
+
+
+def test_a_mapping_comes_with_its_codes_and_the_profile_that_lets_it_in(town: Command, store: Store, tmp_path: Path) -> None:
+    put(tmp_path, "mapping", "contractor_list.toml", MAPPING)
+    put(tmp_path, "crosswalk", "contractor_codes.csv", "code;meter\nЩ-7;101\nЩ-8;102\n")
+    changed(tmp_path, 'formats = ["canonical_json"', 'formats = ["contractor_list", "canonical_json"')
+
+    done = town("config", "apply", tmp_path / "out", "--utility", "town", "--by", "anna")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert {"crosswalk/contractor_codes: new", "mapping/contractor_list: new", "formats: nothing -> contractor_list"} <= set(lines)
+    assert ("mapping", "contractor_list", 1, "anna") in written(store)
+
+    put(tmp_path, "crosswalk", "contractor_codes.csv", "code;meter\nЩ-7;101\nЩ-9;102\n")
+    put(tmp_path, "mapping", "contractor_list.toml", MAPPING.replace('"Шифр"', '"Шифр", "Код"'))
+    done = town("config", "apply", tmp_path / "out", "--utility", "town", "--dry-run")
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert {"Щ-8: 102 -> nothing", "Щ-9: nothing -> 102", "columns.meter: nothing -> Код"} <= set(lines)
+
+    assert town("config", "apply", tmp_path / "out", "--utility", "town").returncode == 0
+    done = town("config", "rollback", "mapping", "contractor_list", "1", "--utility", "town")
+    assert (done.returncode, "columns.meter: Код -> nothing" in done.stdout) == (0, True)
+    assert [row[2] for row in written(store) if row[0] == "mapping"] == [1, 2, 3]
+
+
+def test_all_that_is_wrong_with_a_mapping_and_its_codes_is_said_at_once(town: Command, store: Store, tmp_path: Path) -> None:
+    before = written(store)
+    put(tmp_path, "mapping", "contractor_list.toml", MAPPING.replace("volume", "wind").replace("title", "titel"))
+    put(tmp_path, "mapping", "lonely.toml", MAPPING.replace("contractor_list", "lonely").replace("contractor_codes", "absent"))
+    put(tmp_path, "crosswalk", "contractor_codes.csv", "code;meter;register\nЩ-7;101;\nщ-7;102;\nа;;wind\nб;;\n;1;\n")
+
+    done = town("config", "apply", tmp_path / "out", "--utility", "town")
+
+    assert (done.returncode, written(store)) == (2, before)
+    told = [line.partition("/out/")[2] for line in done.stderr.splitlines()[:-1]]
+    assert told == [
+        "crosswalk/contractor_codes.csv: line 3: the code 'щ-7' stands in line 2 already",
+        "crosswalk/contractor_codes.csv: line 4: there is no register 'wind'",
+        "crosswalk/contractor_codes.csv: line 5: the code 'б' names no meter, point or register",
+        "crosswalk/contractor_codes.csv: line 6: there is no code",
+        "mapping/contractor_list.toml: key `title` is missing",
+        "mapping/contractor_list.toml: Object contains unknown field `titel`",
+        "mapping/contractor_list.toml: register: there is no register 'wind'",
+        "mapping/lonely.toml: crosswalk: there is no crosswalk 'absent'",
+    ]
