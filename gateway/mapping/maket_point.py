@@ -33,7 +33,7 @@ _POINTS: Final = bytes.maketrans(b",;", b".,")
 _SHOWN: Final = 40
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """What one document says of a point: its code as written, its place, and, of each channel without a mistake, a block.
 
     `uncertain`: how many of its values must not be used for settlement.
