@@ -55,7 +55,7 @@ def owner(table: Table, cells: Iterable[tuple[int, int]]) -> Owner:
         at = column if rest.strip() else _next(table.rows[row], column)
         code: Cell = rest if at == column else table.rows[row][at]
         try:
-            if written := _bare(cell_code(code)):
+            if written := bare(cell_code(code)):
                 found[what] = written, table.where(row, at)
         except CellError as error:
             problems.append(error.at(table.where(row, at)))
@@ -65,7 +65,7 @@ def owner(table: Table, cells: Iterable[tuple[int, int]]) -> Owner:
 
 def named(table: Table) -> str:
     """The code that a sheet's name is; empty when the name is one that programs or months give."""
-    code = _bare(table.name)
+    code = bare(table.name)
     return code if any(map(str.isdigit, code)) and _UNNAMED(code) is None else ""
 
 
@@ -74,5 +74,6 @@ def _next(row: Sequence[Cell], column: int) -> int:
     return next((at for at in range(column + 1, len(row)) if row[at] != ""), column)
 
 
-def _bare(code: str) -> str:
+def bare(code: str) -> str:
+    """A meter's number without the «ПУ» or «№» before it."""
     return _BEFORE.sub("", code.strip()).partition("•")[0].rstrip()

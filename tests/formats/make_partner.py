@@ -194,12 +194,12 @@ def no_header() -> Partner:
             ]
         ),
         [
-            ("000511", "", "2026-10", "volume", "15.5"),
-            ("000512", "", "2026-10", "volume", "21.75"),
-            ("000513", "", "2026-10", "volume", "3.125"),
-            ("000514", "", "2026-10", "volume", "44"),
+            ("0077001", "000511", "2026-10", "volume", "15.5"),
+            ("0077002", "000512", "2026-10", "volume", "21.75"),
+            ("0077003", "000513", "2026-10", "volume", "3.125"),
+            ("0077004", "000514", "2026-10", "volume", "44"),
         ],
-        frozenset({"columns.meter", "columns.value", "file.encoding"}),
+        frozenset({"columns.meter", "columns.agreement", "columns.value", "file.encoding"}),
     )
 
 
@@ -262,7 +262,7 @@ def nothing_said() -> Partner:
 
 
 def unlike_twins() -> Partner:
-    """Two columns of numbers whose headers say nothing: one is nowhere below the other."""
+    """Two columns of numbers whose headers say nothing: a third is their difference."""
     return Partner(
         "svet.csv",
         text(
@@ -276,7 +276,6 @@ def unlike_twins() -> Partner:
             ]
         ),
         [("Э0001", "", "", "A+", "150"), ("Э0002", "", "", "A+", "200"), ("Э0003", "", "", "A+", "333"), ("Э0004", "", "", "A+", "400")],
-        frozenset({"columns.previous"}),
     )
 
 

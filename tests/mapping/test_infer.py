@@ -162,6 +162,23 @@ def test_a_control_row_is_believed_where_it_is_true() -> None:
     assert {question.key for question in lying.questions} == {"control"}
 
 
+def test_a_reading_told_from_the_one_before_it_by_its_numbers_alone_is_asked_about() -> None:
+    lines = ["Прибор;Столбец1;Столбец2;Вид", *(f"Э{n:04};{n * 100};{n * 110};ЭЭ" for n in range(1, 5))]
+    proposal = infer(text(lines), Limits(), "a.csv")
+
+    assert proposal.mapping is not None
+    assert (proposal.mapping.columns["previous"], proposal.mapping.columns["value"]) == (("Столбец1",), ("Столбец2",))
+    assert {question.key for question in proposal.questions} == {"columns.previous"}
+
+
+def test_columns_of_two_tariffs_are_no_reading_and_the_one_before_it() -> None:
+    lines = ["Прибор;Показание Т1;Показание Т2", *(f"Э{n:04};{n * 110};{n * 100}" for n in range(1, 5))]
+    proposal = infer(text(lines), Limits(), "a.csv")
+
+    assert proposal.mapping is not None
+    assert [column.register for column in proposal.mapping.values] == ["A+:day", "A+:night"]
+
+
 @pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"\xd0\xcf\x11\xe0", b"PK\x03\x04", b"only words\nand no numbers\n"])
 def test_what_is_no_table_is_refused(body: bytes) -> None:
     with pytest.raises(Rejected):

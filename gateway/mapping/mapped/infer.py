@@ -23,6 +23,8 @@ from gateway.settings import Limits
 
 SHIPPED: Final = "readings_register"
 MAPPING: Final = "mapping"
+_DOUBTED: Final = 0.6
+"""What is less sure is asked about."""
 _NAME: Final = "partner_table"
 _CYRILLIC: Final = "а б в г ґ д е ё є ж з и і ї й к л м н о п р с т у ф х ц ч ш щ ъ ы ь э ю я"
 _LATIN: Final = "a b v g g d e e ie zh z i i i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya"
@@ -102,6 +104,10 @@ def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found
             "problems",
             f"{len(problems)} cells or rows cannot be read so, the first at {first.where}: {first.code}. Try the mapping to see all.",
         )
+    asked = {question.key for question in told.questions}
+    for choice in told.choices.values():
+        if choice.sure < _DOUBTED and choice.key not in asked:
+            told.ask(choice.key, f"is it so? {choice.why[:1].upper()}{choice.why[1:]}.")
     kind = MAPPING
     if read and "register" not in {one.key for one in told.questions}:
         kind = SHIPPED if shipped.sniff(body, file_name) and _decoded(shipped, body) == (read, problems) else MAPPING

@@ -38,7 +38,7 @@ class Builder:
         if sample.header < 0:
             self.told.say("file.header", 0.9, "no row says what the columns are, so they are told by their numbers")
             file = msgspec.structs.replace(file, header=False)
-        across = self._across()
+        across = self.roles.across
         series = bool(across) or self._is_series()
         self.told.say("layout", 0.9, "rows are intervals of time" if series else "each row is a meter or one of its registers")
         if across:
@@ -51,20 +51,6 @@ class Builder:
         self._rows()
         self._passed_over()
         return Mapping(name=name, title=title, layout="series" if series else "register", file=file, columns=columns, **self.keys)
-
-    def _across(self) -> list[Column]:
-        """The columns whose headers are codes of meters, when nothing else says whose a row is."""
-        roles = self.roles
-        if "day" not in roles.fields or roles.fields.keys() & {"meter", "point"} or self.sample.header < 0:
-            return []
-        known = [*roles.values, *roles.amounts]
-        at = {column.place: column for column in self.sample.columns}
-        head = self.sample.table.rows[self.sample.header]
-        found = [
-            at[place] for place in sorted(at) if place < len(head) and _code(head[place]) and at[place].shape.kind in ("number", "mixed")
-        ]
-        found = [column for column in found if column not in roles.fields.values() and column not in known]
-        return found if found and not known else []
 
     def _is_series(self) -> bool:
         """Whether the rows of one meter are many moments, and its values are no states of a dial."""
@@ -87,7 +73,6 @@ class Builder:
         self.told.say("across", 0.85, f"the header names {len(across)} codes behind the moment, and numbers stand below them")
         if unit:
             self.keys["unit"] = unit
-        self.roles.numbers = [column for column in self.roles.numbers if column not in across]
         self._labels()
 
     def _as_series(self) -> None:
@@ -96,6 +81,8 @@ class Builder:
         amounts = [*roles.amounts, *(column for column in roles.values if column not in dials)]
         if not amounts:
             amounts, dials = dials or roles.numbers, []
+        if unsure := [column.title for column in dials if not column.said.reading]:
+            self.told.ask("values", f"{', '.join(unsure)} looks like the state of a dial and is passed over: is that so?")
         for column in (*dials, *roles.previous):
             roles.passed[column.place] = "the state of a dial, and a series holds amounts"
         self._values(amounts, INTERVALS, volume=False)
@@ -122,6 +109,10 @@ class Builder:
     def _dials(self, values: list[Column]) -> None:
         """One column of readings with what it measures beside it or told once; or several columns, a register each."""
         roles = self.roles
+        column = roles.fields.get("register")
+        if column and "zone" not in roles.fields and all(zone_of(words(one)) is not None for one in _told(column)):
+            roles.fields["zone"] = roles.fields.pop("register")
+            self.told.choices["columns.zone"] = msgspec.structs.replace(self.told.choices["columns.register"], key="columns.zone")
         told_by_rows = roles.fields.keys() & {"quantity", "register"}
         if len(values) > 1 and not told_by_rows:
             self._values(values, REGISTERS, volume=False)
@@ -226,16 +217,8 @@ class Builder:
     def _words_of_rows(self) -> None:
         """What the words in the cells of quantity and zone mean."""
         fields = self.roles.fields
-        if "register" in fields:
-            strange = [one for one in _told(fields["register"]) if one not in REGISTERS]
-            known = {one: measured(one) for one in strange}
-            if not strange or "quantity" in fields:
-                return
-            if all(known.values()):
-                fields["quantity"] = fields.pop("register")
-            else:
-                self.told.ask("crosswalk", f"what do {listed(strange)} mean? Give them a crosswalk with the column `register`.")
-                return
+        if "register" in fields and not self._is_quantity():
+            return
         quantities: dict[str, list[str]] = {}
         for one in _told(fields["quantity"]):
             quantities.setdefault(measured(one), []).append(one)
@@ -246,6 +229,18 @@ class Builder:
         if not quantities:
             self.keys["quantities"] = SHIPPED.quantities
         self._zone_words()
+
+    def _is_quantity(self) -> bool:
+        """Whether a column called «register» holds words for what is measured; what is neither that nor a code needs a crosswalk."""
+        fields = self.roles.fields
+        strange = [one for one in _told(fields["register"]) if one not in REGISTERS]
+        if strange and "quantity" not in fields and all(map(measured, strange)):
+            fields["quantity"] = fields.pop("register")
+            self.told.choices["columns.quantity"] = msgspec.structs.replace(self.told.choices["columns.register"], key="columns.quantity")
+            return True
+        if strange:
+            self.told.ask("crosswalk", f"what do {listed(strange)} mean? Give them a crosswalk with the column `register`.")
+        return False
 
     def _zone_words(self) -> dict[str, tuple[str, ...]]:
         column = self.roles.fields.get("zone")
@@ -320,18 +315,8 @@ def _choice(column: Column, key: str = "columns.value") -> Choice:
 def _is_dial(column: Column) -> bool:
     """Whether a column of a series shows a dial: its words say so, and its numbers only grow."""
     numbers = [one for one in column.shape.numbers if one is not None]
-    grows = len(numbers) > _MANY and all(two >= one for one, two in pairwise(numbers))
+    grows = len(numbers) > _MANY and numbers[-1] > numbers[0] and all(two >= one for one, two in pairwise(numbers))
     return column.said.reading or (grows and numbers[0] * 10 > numbers[-1] - numbers[0])
-
-
-def _code(cell: object) -> str:
-    """The code of a meter that a header's cell is: digits in it and no words."""
-    try:
-        code = cell_code(cell)  # type: ignore[arg-type]
-    except CellError:
-        return ""
-    digits = sum(map(str.isdigit, code))
-    return code if digits >= 3 and digits * 2 >= len(code.replace(" ", "")) else ""
 
 
 def _told(column: Column) -> list[str]:

@@ -1,12 +1,16 @@
 """What each column of a sample is: by the words of its header first, then by what stands in it; what stays open is asked."""
 
+import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import combinations, permutations
 from typing import Final, cast
 
 import msgspec
 
 from gateway.domain.mappings import Field
-from gateway.mapping.cells import cell_code
+from gateway.domain.readings import EXACT
+from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.mapped.infer_columns import Column, Kind, never_falls
 from gateway.mapping.mapped.infer_table import Sample
 from gateway.mapping.mapped.infer_words import measured, words, zone_of
@@ -70,15 +74,21 @@ class Roles:
         self.amounts: list[Column] = []
         self.numbers: list[Column] = []
         self.passed: dict[int, str] = {}
+        self.across = _across(sample)
         rest = list(self._numeric())
         rest = list(self._by_words(rest))
         self._by_content(rest)
+        if self.across and ("day" not in self.fields or self.fields.keys() & {"meter", "point"}):
+            self.numbers += self.across
+            self.across = []
         self._pairs()
 
     def _numeric(self) -> Iterator[Column]:
         """Sort out the columns of values by what their headers say; the others are yielded."""
         for column in self.sample.columns:
             told, shape = column.said, column.shape
+            if column in self.across:
+                continue
             whose = max((told.fields.get(field, 0.0) for field in (*CODES, "period", "clock")), default=0.0)
             named = max(told.fields.get("value", 0.0), told.fields.get("previous", 0.0))
             if shape.kind == "empty" and not (named >= _LEAST or told.register):
@@ -148,42 +158,74 @@ class Roles:
         several = [column for column in left if column.shape.kind == "code" or (column.shape.kind == "number" and _is_code(column))]
         if not several:
             return left
-        best = max(several, key=lambda column: (column.shape.zeros or column.shape.kind == "code", column.shape.distinct, -column.place))
+        best = max(several, key=lambda column: (column.shape.zeros or column.shape.kind == "code", column.shape.distinct, column.place))
         self.fields["meter"] = best
         sure = 0.6 if len(several) == 1 or self.sample.header >= 0 else 0.4
         self.told.say("columns.meter", sure, f"by its cells{_cells(best)}")
-        others = [column for column in several if column is not best and column.shape.kind == "code"]
+        others = [column for column in several if column is not best]
+        if len(others) == 1 and "agreement" not in self.fields:
+            self.fields["agreement"] = others[0]
+            self.told.say("columns.agreement", 0.5, f"codes beside those of the meters{_cells(others[0])}")
         if others or sure < 0.5 or self.sample.header < 0:
             names = ", ".join(column.title for column in others)
             self.told.ask(
                 "columns.meter", f"is {best.title} the meter's number?" + (f" {names} may be it, or the agreement." if names else "")
             )
-        return [column for column in left if column is not best]
+        return [column for column in left if column not in self.fields.values()]
 
     def _pairs(self) -> None:
-        """Tell a reading from the one before it by the numbers themselves: one of two columns is nowhere below the other."""
+        """Tell a reading from the one before it by the numbers: a third column is their difference, or one is nowhere below the other."""
         if not self.values and len(self.numbers) > 1:
-            one, two = self.numbers[:2]
-            rows, above, grows = never_falls(one.shape.numbers, two.shape.numbers)
-            if rows >= _SEVERAL and grows and above:
-                self._as_pair(one, two, 0.7)
-                self.told.ask("columns.previous", f"is {one.title} the reading before and {two.title} the one now? It is never below.")
-            elif rows >= _SEVERAL and never_falls(two.shape.numbers, one.shape.numbers)[2]:
-                self._as_pair(two, one, 0.7)
-                self.told.ask("columns.previous", f"is {two.title} the reading before and {one.title} the one now? It is never below.")
-            self.numbers = [column for column in self.numbers if column not in (*self.values, *self.previous)]
+            several = self.numbers
         elif len(self.values) == 2 and not self.previous and self.values[0].said.register == self.values[1].said.register:
-            for one, two in (self.values, self.values[::-1]):
-                rows, above, grows = never_falls(one.shape.numbers, two.shape.numbers)
-                if rows >= _SEVERAL and grows and above and two.said.now >= one.said.now:
-                    self.values = []
-                    self._as_pair(one, two, 0.75 + 0.15 * two.said.now)
-                    break
+            several = self.values
+            if any(column.said.zone is not None for column in several):
+                return
+        else:
+            return
+        found = _with_difference(several, [*several, *self.amounts])
+        if found is not None:
+            before, now, amount = found
+            self._as_pair(before, now, 0.9, f"{amount.title} is {now.title} less {before.title}")
+            self.passed[amount.place] = "the difference of the readings"
+            self.numbers = [column for column in self.numbers if column is not amount]
+        elif (pair := _rising(several)) is not None:
+            before, now = pair
+            self._as_pair(before, now, 0.7, f"{now.title} is nowhere below {before.title}")
+            if not (before.said.before or now.said.now):
+                self.told.ask("columns.previous", f"is {before.title} the reading before and {now.title} the one now? It is never below.")
+        self.numbers = [column for column in self.numbers if column not in (*self.values, *self.previous)]
 
-    def _as_pair(self, before: Column, now: Column, sure: float) -> None:
+    def _as_pair(self, before: Column, now: Column, sure: float, why: str) -> None:
         self.previous, self.values = [before], [now]
-        self.told.say("columns.previous", sure, f"{now.title} is nowhere below {before.title}")
-        self.told.say("columns.value", sure, f"it is nowhere below {before.title}")
+        self.told.say("columns.previous", sure, why)
+        self.told.say("columns.value", sure, why)
+
+
+def _with_difference(several: Sequence[Column], amounts: Sequence[Column]) -> tuple[Column, Column, Column] | None:
+    """Two columns and a third that is the second less the first in every row, and not always nothing."""
+    for before, now in permutations(several, 2):
+        for amount in amounts:
+            rows = [one for one in zip(before.shape.numbers, now.shape.numbers, amount.shape.numbers, strict=True) if None not in one]
+            if amount not in (before, now) and len(rows) >= _SEVERAL and _adds_up(rows):
+                return before, now, amount
+    return None
+
+
+def _adds_up(rows: Sequence[tuple[Decimal | None, ...]]) -> bool:
+    told = [(before or Decimal(0), now or Decimal(0), amount or Decimal(0)) for before, now, amount in rows]
+    exact = all(EXACT.add(before, amount) == now for before, now, amount in told)
+    return exact and any(amount for *_, amount in told) and any(before for before, *_ in told)
+
+
+def _rising(several: Sequence[Column]) -> tuple[Column, Column] | None:
+    """The first two columns of which one is nowhere below the other, and somewhere above it."""
+    for one, two in combinations(several, 2):
+        for before, now in ((one, two), (two, one)):
+            rows, above, grows = never_falls(before.shape.numbers, now.shape.numbers)
+            if rows >= _SEVERAL and grows and above and now.said.now >= before.said.now:
+                return before, now
+    return None
 
 
 def _is_numeric(column: Column) -> bool:
@@ -195,6 +237,27 @@ def _is_numeric(column: Column) -> bool:
 def _says_value(column: Column) -> bool:
     told = column.said
     return told.reading or told.before or told.now or told.amount or bool(told.unit) or bool(told.register)
+
+
+def _across(sample: Sample) -> list[Column]:
+    """The columns whose headers are numbers of meters: the same words or none about several digits, and numbers below."""
+    if sample.header < 0:
+        return []
+    head = sample.table.rows[sample.header]
+    told = {column.place: meter_code(head[column.place]) for column in sample.columns if column.place < len(head)}
+    found = [column for column in sample.columns if told.get(column.place) and column.shape.kind in ("number", "mixed")]
+    alike = {re.sub(r"[0-9]", "", column.own) for column in found}
+    return found if len(alike) == 1 or all(len(one) < _SEVERAL for one in alike) else []
+
+
+def meter_code(cell: Cell) -> str:
+    """The number of a meter that a header's cell is, as it is written: hardly anything but digits, or digits behind «ПУ»."""
+    try:
+        code = cell_code(cell)
+    except CellError:
+        return ""
+    digits = sum(map(str.isdigit, code))
+    return code if digits >= _SEVERAL and digits * 2 >= len(code.replace(" ", "")) else ""
 
 
 def _is_running(column: Column) -> bool:

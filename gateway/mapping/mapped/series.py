@@ -15,6 +15,7 @@ from gateway.mapping.cells import CellError, cell_code
 from gateway.mapping.heat_moments import MISSING, Moment, at_ends, labels, moment, place_days, place_hours, step_of
 from gateway.mapping.mapped.partner import Code, Codes
 from gateway.mapping.mapped.reader import Rows
+from gateway.mapping.sheet_owner import bare
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -114,7 +115,7 @@ class Series:
         for place, cell in enumerate(rows.table.rows[rows.header.row]):
             if place > min(taken) and place not in taken and cell != "":
                 try:
-                    yield Column(place, self.document.register, self.document.unit, cell_code(cell))
+                    yield Column(place, self.document.register, self.document.unit, bare(cell_code(cell)))
                 except CellError:
                     continue
 
