@@ -10,7 +10,7 @@ from gateway.domain.mappings import UNITS, Field, File, Mapping, Place, ValueCol
 from gateway.domain.readings import INTERVALS, REGISTERS
 from gateway.mapping.cells import CellError, cell_code
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_moments import Day, read_day
+from gateway.mapping.heat_moments import Clock, Day, read_clock, read_day
 from gateway.mapping.mapped.infer_columns import Column, never_falls
 from gateway.mapping.mapped.infer_edges import control_of, listed, place_of
 from gateway.mapping.mapped.infer_roles import CODES, Choice, Roles, Told
@@ -283,9 +283,8 @@ class Builder:
     def _labels(self) -> None:
         """Whether an hour is a beginning or an end is told by the hours themselves, where 0 or 24 is among them."""
         clock = self.roles.fields.get("clock")
-        if clock is None or any("-" in str(cell) or "–" in str(cell) for cell in clock.cells):
-            return
-        if not any(str(cell).strip().partition(":")[0].lstrip("0") in ("", "24") for cell in clock.cells):
+        hours = [one for cell in clock.cells if isinstance(one := read_clock(cell), Clock)] if clock is not None else []
+        if hours and not any(one.whole or one.hour in (0, 24) for one in hours):
             self.told.ask("label", "is an hour the `start` or the `end` of its interval? Neither 0 nor 24 is among them.")
 
     def _rows(self) -> None:

@@ -138,8 +138,9 @@ class Roles:
             fits = [column for column in left if _all_mean(column, means)]
             left = self._only(cast("Field", field), fits, left)
         left = self._whose(left)
-        self.numbers = [column for column in left if column.shape.kind == "number"]
-        self.passed |= {column.place: "" for column in left if column.shape.kind != "number"}
+        numbers = [column for column in left if column.shape.kind == "number"]
+        self.numbers = [column for column in numbers if not _is_code(column)] or numbers
+        self.passed |= {column.place: "" for column in left if column not in self.numbers}
 
     def _only(self, field: Field, fits: list[Column], left: list[Column]) -> list[Column]:
         if field in self.fields or not fits:
@@ -223,9 +224,15 @@ def _rising(several: Sequence[Column]) -> tuple[Column, Column] | None:
     for one, two in combinations(several, 2):
         for before, now in ((one, two), (two, one)):
             rows, above, grows = never_falls(before.shape.numbers, now.shape.numbers)
-            if rows >= _SEVERAL and grows and above and now.said.now >= before.said.now:
+            if rows >= _SEVERAL and grows and above and now.said.now >= before.said.now and _near(before, now):
                 return before, now
     return None
+
+
+def _near(before: Column, now: Column) -> bool:
+    """Whether most of the numbers have not doubled: a dial moves little in a month."""
+    both = [(one, two) for one, two in zip(before.shape.numbers, now.shape.numbers, strict=True) if one is not None and two is not None]
+    return 2 * sum(2 * one >= two for one, two in both) > len(both)
 
 
 def _is_numeric(column: Column) -> bool:
