@@ -17,8 +17,10 @@ DAY: Final = 1440
 """Minutes on the face of a clock."""
 
 _label: Final = re.compile(r"\s*([01][0-9]|2[0-3])([0-5][0-9])\s*|\s*(2400)\s*").fullmatch
-_BLANKS: Final = r"\s*"
-_VALUE: Final = r'<value(?: status="0")?>([^<]*+)</value>'
+_BLANKS: Final = r"\s*+"
+_NUMBER: Final = r"(?!0[.,]0++<)(?:0|[1-9][0-9]{0,14}+)(?:[.,][0-9]{1,6}+)?+"
+"""A value as a block carries it, but for its comma."""
+_VALUE: Final = f'<value(?: status="0")?+>({_NUMBER})</value>'
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -76,16 +78,16 @@ def label(minutes: int) -> str:
 
 @lru_cache(maxsize=8)
 def whole_day(step: Step) -> re.Pattern[bytes]:
-    """What a channel of a day of 24 hours looks like that says nothing but its values, each a group; every tag and label of it counts.
+    """What a channel of a day of 24 hours looks like that says nothing but good values, each a group; every tag and label of it counts.
 
     libxml2 writes what it has read in one form: attributes in their order, in double quotes, `<` and `>` escaped.
     """
     minutes = MINUTES[step]
     periods = (
-        rf'<period start=" *{label(start)} *" end=" *{_end(start + minutes)} *">{_BLANKS}{_VALUE}{_BLANKS}</period>{_BLANKS}'
+        rf'<period start=" *+{label(start)} *+" end=" *+{_end(start + minutes)} *+">{_BLANKS}{_VALUE}{_BLANKS}</period>{_BLANKS}'
         for start in range(0, DAY, minutes)
     )
-    pattern = rf"<(?:measuringchannel|deliverygroup|peretok)[^<>]*>{_BLANKS}{''.join(periods)}</[a-z]+>"
+    pattern = rf"<(?:measuringchannel|deliverygroup|peretok)[^<>]*+>{_BLANKS}{''.join(periods)}</[a-z]++>"
     return re.compile(pattern.encode("ascii"))
 
 

@@ -1,6 +1,5 @@
 """One point of a maket: its channels read into blocks of a local day, with everything that is wrong by its period."""
 
-import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date
@@ -28,7 +27,6 @@ GROUP: Final = "1114"
 _EXTENDED: Final = ("extendedstatus", "exstendedstatus")
 """Some makers spell it so."""
 
-_plain: Final = re.compile(rb"(?:(?!0[.,]0+;)(?:0|[1-9][0-9]{0,14})(?:[.,][0-9]{1,6})?;)+").fullmatch
 _POINTS: Final = bytes.maketrans(b",;", b".,")
 _SHOWN: Final = 40
 
@@ -107,9 +105,7 @@ class Channel:
         for step, regular in self.points.regular:
             found = regular(text)
             if found is not None:
-                values = b";".join(found.groups())
-                if _plain(values + b";"):
-                    return self._block(step, values.translate(_POINTS).decode("ascii"))
+                return self._block(step, b";".join(found.groups()).translate(_POINTS).decode("ascii"))
         return None
 
     def _slowly(self, holder: "etree._Element") -> IntervalBlock | None:
