@@ -29,8 +29,8 @@ _REFUSED = frozenset({_S.REJECTED, _S.DEAD})
 class Expected(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A register of which a value is expected for a period. `status`, `reading`: of the newest that came, None when none did.
 
-    `service`: what its point measures. `entry_open`: whether billing lets readings in. `failed`: whether its meter does not work on
-    the last day of the period.
+    `service`: what its point measures. `entry_open`: whether billing lets readings of the period in. `failed`: whether its meter does
+    not work on the last day of the period.
     """
 
     agreement: str

@@ -1,12 +1,12 @@
 """Which registers a value is expected of for a period, and the newest that came for each."""
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
 from gateway.domain.coverage import Expected
 from gateway.domain.status import ReadingStatus
-from gateway.domain.supply import key
+from gateway.domain.supply import entry_by_period, key
 from gateway.domain.windows import days_in
 from gateway.store.people import Sender
 from gateway.store.readings import BELIEVED
@@ -17,7 +17,10 @@ _EXPECTED: Final = f"""
 with expected as (
   select a.key as agreement_key, p.key as point_key, r.id as register_id, a.number as agreement, coalesce(c.name, '') as party,
     coalesce(l.code, '') as location, p.code as point, p.name as point_name, m.id as meter_id, m.serial as meter, r.code as register,
-    p.service, m.entry_open and coalesce(l.entry_open, true) as entry_open,
+    p.service, m.entry_open as meter_open, coalesce(l.entry_open, true) as location_open,
+    (select s.status from entry_status s where s.kind = 'meter' and s.entity_id = m.id and s.period = %(period)s) as meter_status,
+    (select s.status from entry_status s where s.kind = 'location' and s.entity_id = l.id and s.period = %(period)s) as location_status,
+    exists (select from billing_period b where b.agreement_id = a.id and b.code >= %(period)s and b.closed_at <= now()) as closed,
     exists (select from meter_act f where f.meter_id = m.id and f.kind = 'failure' and f.first_day <= %(last)s
       and coalesce(f.last_day, 'infinity') >= %(last)s) as failed
   from agreement a join usage_point p on p.agreement_id = a.id join meter m on m.usage_point_id = p.id join register r on r.meter_id = m.id
@@ -35,7 +38,7 @@ came as (
     and m.status <> all('{{superseded,withdrawn}}') and not m.intervals
   order by m.meter_id, r.register, m.status = any(%(live)s::text[]) desc, m.revision desc, m.id desc)
 select e.agreement, e.party, e.location, e.point, e.point_name, e.meter, e.register, coalesce(v.status, w.status) as status,
-  coalesce(v.id, w.id) as reading, e.service, e.entry_open, e.failed
+  coalesce(v.id, w.id) as reading, e.service, e.meter_open, e.location_open, e.meter_status, e.location_status, e.closed, e.failed
 from expected e left join came v on v.meter_id = e.meter_id and v.register = e.register
 left join came w on w.meter_id = e.meter_id and w.register is null
 order by e.agreement_key, e.point_key, e.meter_id, e.register_id limit %(limit)s"""
@@ -75,5 +78,12 @@ def expected(
             "limit": limit,
         },
     )
-    found = (dict(row) for row in rows.mappings())
-    return [Expected(**(row | {"status": None if row["status"] is None else ReadingStatus(row["status"])})) for row in found]
+    return [_expected(dict(row), period) for row in rows.mappings()]
+
+
+def _expected(row: dict[str, Any], period: str) -> Expected:
+    flags = [(row.pop(f"{thing}_open"), row.pop(f"{thing}_status")) for thing in ("meter", "location")]
+    entry = entry_by_period(*((flag, {} if status is None else {period: status}) for flag, status in flags))
+    closed, is_open = row.pop("closed"), entry.get(period, all(flag for flag, _ in flags))
+    status = None if row["status"] is None else ReadingStatus(row["status"])
+    return Expected(**(row | {"status": status, "entry_open": is_open and not closed}))

@@ -95,6 +95,31 @@ def test_nothing_is_written_when_nothing_is_missing_or_nothing_would_be_taken(gr
     assert remind(ground, at(window(ground).last - 2 * DAY)) == 1
 
 
+def test_what_billing_does_not_take_for_the_period_is_not_asked_for(ground: Ground) -> None:
+    """F-046, F-052: a status of the period comes before the flag, and a closed period takes nothing more."""
+    ground.meters(1)
+    link(ground, "two@example.org", end=2)
+    now = at(window(ground).last - 2 * DAY)
+
+    ground.rows(
+        "insert into entry_status (utility_id, kind, entity_id, period, status) "
+        "select utility_id, 'meter', id, %(p)s, 'Рассчитано' from meter",
+        p=ground.period,
+    )
+    assert remind(ground, now) == 0
+    ground.rows("update meter set entry_open = false")
+    ground.rows("update entry_status set status = ' ожидание'")
+    ground.rows(
+        "insert into billing_period (utility_id, agreement_id, code, starts, ends, closed_at) "
+        "select utility_id, id, %(p)s, %(d)s, %(d)s, now() from agreement",
+        p=ground.period,
+        d=days_in(ground.period)[0],
+    )
+    assert remind(ground, now) == 0
+    ground.rows("update billing_period set closed_at = null")
+    assert remind(ground, now) == 1
+
+
 def test_the_start_is_told_before_the_window_opens(ground: Ground) -> None:
     ground.meters(1)
     link(ground, "two@example.org", start=4)
