@@ -78,6 +78,24 @@ def test_a_meter_that_takes_nothing_says_why(gateway: Gateway, water: Utility) -
         assert all(problem["text"] and problem["todo"] for meter in meters for problem in meter["problems"])
 
 
+def test_a_period_that_billing_has_closed_is_not_offered(gateway: Gateway, company: Utility) -> None:
+    """F-052: of two windows only the other one is open then; when both are over the next one is told, and why."""
+
+    def told() -> tuple[list[tuple[str, bool]], list[str]]:
+        [meter] = asked(gateway, company, agreement="A-7", on="2022-11-10")["meters"]
+        return [(one["period"], one["open"]) for one in meter["windows"]], [problem["code"] for problem in meter["problems"]]
+
+    company.meters("111", agreement="A-7")
+    for closed, windows, problems in (
+        ("2022-09", [("2022-10", True), ("2022-11", True)], []),
+        ("2022-10", [("2022-11", True)], []),
+        ("2022-11", [("2022-12", False)], ["period_closed"]),
+        ("2022-12", [("2022-12", False)], ["period_closed"]),
+    ):
+        assert company.close(closed, agreement="A-7").json()["results"][0]["outcome"] == "applied"
+        assert told() == (windows, problems)
+
+
 def test_today_is_the_day_when_none_is_named(gateway: Gateway, water: Utility) -> None:
     water.meters("111", agreement="A-1", registers=("volume",))
     [window] = asked(gateway, water, agreement="A-1")["meters"][0]["windows"]
