@@ -45,7 +45,7 @@ def _asked(connection: Connection, sender: Sender, asking: Asking, rules: Links,
         return known[0]
     if holder is not None and problem is None:
         most = profiles[holder.profile].link.accounts_per_email
-        if most and links.accounts(connection, utility, email, holder.agreement_id, now) >= most:
+        if most and email and links.accounts(connection, utility, email, holder.agreement_id, now) >= most:
             problem = Problem(code="link_email_limit", where="email", values={"limit": str(most)})
     told: dict[str, Any] = {"login": asking.login, "email": email, "asked": number, "method": method, "actor": sender.principal, "now": now}
     if problem is not None or holder is None:

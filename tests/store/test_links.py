@@ -219,6 +219,21 @@ def test_ten_accounts_are_linked_under_an_e_mail_and_no_more(office: Office) -> 
     assert office.ask("third", number=numbers[10], email=EMAIL, **told).state == "linked"
 
 
+def test_who_gives_no_e_mail_is_counted_under_none(office: Office) -> None:
+    """F-004, F-024: an INN proves without an e-mail, and those who give none have nothing in common."""
+    document = profiles.shipped()["household"].decode().replace("account_surname", "inn_number").replace("email = 10 ", "email = 1 ")
+    with office.ground.owner.transaction() as connection:
+        people.save_document(connection, office.ground.utility, "profile", "household", document.encode(), "test")
+    numbers = office.households(3)
+    office.ground.rows("update party set tax_number = '7801234564'")
+    for login, number in zip("abc", numbers, strict=True):
+        assert office.ask(login, number=number, inn="7801234564").state == "linked"
+    told: dict[str, Any] = {"inn": "7801234564", "email": EMAIL}
+    assert office.ask("a", number=numbers[0], **told).state == "linked"
+    assert office.ask("d", number=numbers[0], **told).state == "linked"
+    assert office.refused("d", number=numbers[1], **told)[0] == "link_email_limit"
+
+
 def test_an_eleventh_account_in_two_transactions_is_one_too_many(office: Office) -> None:
     """F-004."""
     numbers = office.households(13)
