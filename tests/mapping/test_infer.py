@@ -84,13 +84,15 @@ def test_a_heat_archive_is_told() -> None:
     assert proposal.toml().startswith("# ")
 
 
-def test_hours_and_days_in_a_text_are_told_but_not_as_a_mapping() -> None:
-    hours = [";".join(["Время", *(f"{day:02}.10.2026" for day in range(1, 32))])]
-    hours += [";".join([f"{hour:02}-{hour + 1:02}", *(str(hour + day) for day in range(31))]) for hour in range(24)]
+def test_hours_and_days_in_a_text_are_a_matrix() -> None:
+    hours = [";".join(["Время", *(f"{day:02}.11.2026" for day in range(1, 31))])]
+    hours += [";".join([f"{hour:02}-{hour + 1:02}", *(str(hour + day) for day in range(30))]) for hour in range(24)]
 
     proposal = infer(text(hours, "utf-8"), Limits(), "matrix.csv")
 
-    assert (proposal.kind, proposal.mapping, [question.key for question in proposal.questions]) == ("interval_workbook", None, ["kind"])
+    assert proposal.mapping is not None
+    assert (proposal.kind, proposal.mapping.layout, proposal.mapping.register, proposal.problems) == ("mapping", "matrix", "A+", ())
+    assert read_mapping(proposal.toml().encode()) == proposal.mapping
 
 
 @pytest.mark.parametrize(

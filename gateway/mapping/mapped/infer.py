@@ -11,13 +11,14 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.crosswalk import META
-from gateway.mapping.hour_grid import find
+from gateway.mapping.hour_grid import find, quantity
 from gateway.mapping.mapped.infer_build import Builder
 from gateway.mapping.mapped.infer_open import Opened, opened
 from gateway.mapping.mapped.infer_roles import Choice, Question, Told
 from gateway.mapping.mapped.infer_table import Sample, sample_of, weight
 from gateway.mapping.mapped.infer_text import written
 from gateway.mapping.sheet_owner import named, owner
+from gateway.mapping.tables import Table
 from gateway.registry import build
 from gateway.settings import Limits
 
@@ -77,11 +78,8 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "") -> P
     if not shown:
         raise Rejected(Problem(code="header_not_found"))
     told = Told()
-    if any(find(table) is not None for table in shown):
-        told.ask(
-            "kind", "hours stand along one edge and days along the other: send it as a workbook (.xlsx), which `interval_workbook` reads"
-        )
-        return Proposal("interval_workbook", None, questions=tuple(told.questions), container=found.container, file_name=file_name)
+    if (grid := next((table for table in shown if find(table) is not None), None)) is not None:
+        return _tried(_matrix(grid, found, told, name, file_name), shipped, body, limits, found, told, file_name)
     sample = max(map(sample_of, shown), key=weight)
     _opened(found, sample, told)
     try:
@@ -93,10 +91,22 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "") -> P
     return _tried(mapping, shipped, body, limits, found, told, file_name)
 
 
+def _matrix(grid: Table, found: Opened, told: Told, name: str, file_name: str) -> Mapping:
+    """The mapping of a table of hours and days in a file that `interval_workbook` does not read."""
+    marked = quantity(grid.name)
+    told.say("layout", 0.95, "hours stand along one edge and days along the other")
+    told.say("register", 0.9 if marked else 0.6, f"the sheet is called {grid.name}" if marked else "nothing names another quantity")
+    if not (named(grid) or owner(grid, ((row, 0) for row in range(min(len(grid.rows), 5)))).meter):
+        told.ask("layout", "no title or sheet's name says whose the values are: the meter must be told beside the file")
+    title = file_name or grid.name or _NAME
+    return Mapping(name=name or _named(file_name), title=title, layout="matrix", register=marked or "A+", file=_file(found))
+
+
 def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str) -> Proposal:
     """Read the sample by the proposal, and ask about what it cannot read; the shipped register is named when it says the same."""
     settings = {"kind": "gateway.mapping.mapped.table", "mapping": msgspec.to_builtins(mapping), "limits": msgspec.to_builtins(limits)}
-    read, problems = _decoded(build(Format, settings), body)
+    beside = msgspec.structs.replace(_TOLD, period="") if mapping.layout == "matrix" else _TOLD
+    read, problems = _decoded(build(Format, settings), body, beside)
     rows = sum(len(one.readings) + len(one.blocks) for one in read)
     if problems:
         first = problems[0]
@@ -129,10 +139,10 @@ def _reads(format_: Format, body: bytes) -> bool:
     return bool(_decoded(format_, body)[0])
 
 
-def _decoded(format_: Format, body: bytes) -> tuple[list[MeterReading], list[Problem]]:
+def _decoded(format_: Format, body: bytes, beside: Envelope = _TOLD) -> tuple[list[MeterReading], list[Problem]]:
     """What a format makes of the sample, and everything that is wrong with it."""
     try:
-        things = list(format_.decode(body, _TOLD))
+        things = list(format_.decode(body, beside))
     except Rejected as refused:
         return [], list(refused.problems)
     read = [thing for thing in things if isinstance(thing, MeterReading)]
