@@ -68,7 +68,7 @@ def supersede(connection: Connection, submissions: Sequence[Sequence[Row]]) -> N
     olds = connection.exec_driver_sql(
         "with old as (select id, utility_id, status, revision, meter_id, period, submission_id from meter_reading "
         "where (meter_id, period, intervals) in (select * from unnest(%(meters)s::bigint[], %(periods)s::text[], %(natures)s::boolean[])) "
-        "and status = any(%(from)s) and same_as is null and not id = any(%(mine)s::uuid[]) order by id for update), "
+        "and status = any(%(from)s) and same_as is null and not id = any(%(mine)s::uuid[]) order by id for no key update), "
         "gone as (update meter_reading m set status = 'superseded' from old where m.id = old.id), "
         "told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor) "
         "select utility_id, 'meter_reading', id, status, 'superseded', 'metergate' from old) "
@@ -121,7 +121,7 @@ old as (select s.id, s.utility_id, s.status, s.accepted, s.rejected, r.in_review
     when s.status = 'draft' then 'draft'
     when s.accepted > 0 and s.rejected + r.in_review > 0 then 'partly_accepted' when s.accepted > 0 then 'accepted'
     when r.in_review > 0 then 'in_review' else 'rejected' end as now
-  from submission s join rows r using (id) where s.status <> 'received' order by s.id for update of s),
+  from submission s join rows r using (id) where s.status <> 'received' order by s.id for no key update of s),
 told as (insert into event (utility_id, entity, entity_id, from_state, to_state, actor)
   select utility_id, 'submission', id, status, now, 'metergate' from old where status <> now)
 update submission s set in_review = old.in_review, status = old.now from old where s.id = old.id"""
@@ -133,5 +133,5 @@ def restate(connection: Connection, submissions: Sequence[UUID]) -> None:
     `accepted` and `rejected` go on counting the verdicts; their rows are locked before, so that two who restate one see each other's.
     """
     told = {"ids": array(sorted(submissions), "uuid")}
-    connection.exec_driver_sql("select from submission where id = any(%(ids)s::uuid[]) order by id for update", told)
+    connection.exec_driver_sql("select from submission where id = any(%(ids)s::uuid[]) order by id for no key update", told)
     connection.exec_driver_sql(_RESTATE, told)

@@ -107,7 +107,7 @@ def period_closed(connection: Connection, one: Standing) -> bool:
 
 
 _HAND_ON: Final = """
-with heir as (select id from meter_reading where same_as = %(id)s and status = 'accepted' order by id limit 1 for update),
+with heir as (select id from meter_reading where same_as = %(id)s and status = 'accepted' order by id limit 1 for no key update),
 others as (update meter_reading m set same_as = heir.id from heir where m.same_as = %(id)s and m.id <> heir.id),
 risen as (update meter_reading m set same_as = null, status = o.status, hold_until = o.hold_until, revision = o.revision
   from heir, meter_reading o where m.id = heir.id and o.id = %(id)s returning m.id, m.utility_id, m.status),
@@ -195,7 +195,7 @@ def recount(connection: Connection, submission: UUID, *, accepted: int = 0, reje
 def become(connection: Connection, submission: UUID, status: SubmissionStatus, *, actor: str = "metergate", reason: str = "") -> None:
     """Move a submission to a state, and tell it as an event, unless it is there already."""
     connection.exec_driver_sql(
-        "with old as (select id, utility_id, status from submission where id = %(id)s and status <> %(to)s for update), "
+        "with old as (select id, utility_id, status from submission where id = %(id)s and status <> %(to)s for no key update), "
         "moved as (update submission s set status = %(to)s from old where s.id = old.id) "
         "insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason) "
         "select utility_id, 'submission', id, status, %(to)s, %(actor)s, %(reason)s from old",
@@ -285,7 +285,7 @@ def over(connection: Connection, *, skew: timedelta, limit: int = 500) -> list[H
         "select m.id, m.utility_id, m.meter_id, a.profile, s.credential_id, m.at, m.revision from meter_reading m "
         "join submission s on s.id = m.submission_id join meter e on e.id = m.meter_id join usage_point p on p.id = e.usage_point_id "
         "join agreement a on a.id = p.agreement_id where m.status = 'accepted' and m.same_as is null "
-        "and m.hold_until <= clock_timestamp() + %(skew)s order by m.hold_until, m.id limit %(n)s for update of m skip locked",
+        "and m.hold_until <= clock_timestamp() + %(skew)s order by m.hold_until, m.id limit %(n)s for no key update of m skip locked",
         {"skew": skew, "n": limit},
     )
     return [Held(id=row[0], utility_id=row[1], meter_id=row[2], profile=row[3], sender=row[4], at=row[5], revision=row[6]) for row in rows]

@@ -69,7 +69,7 @@ _MOVE: Final = {
     kind: f"""
 with o as (select m.id, m.utility_id, m.status, n.reason from {kind} m
   join unnest(%(ids)s::uuid[], %(reasons)s::text[]) n(id, reason) on n.id = m.id
-  where m.status = any(%(from)s::text[]) order by m.id for update of m),
+  where m.status = any(%(from)s::text[]) order by m.id for no key update of m),
 moved as (update {kind} m set status = %(to)s{more} from o where m.id = o.id)
 insert into event (utility_id, entity, entity_id, from_state, to_state, actor, reason)
 select utility_id, '{kind}', id, status, %(to)s, %(actor)s, reason from o returning entity_id"""

@@ -280,7 +280,7 @@ def take_received(connection: Connection, *, worker: str, lease: timedelta, skew
         "update submission s set taken_by = %(w)s, taken_until = clock_timestamp() + %(skew)s + %(lease)s, takes = takes + 1 "
         "where id = (select id from submission where status = 'received' "
         "and coalesce(taken_until, '-infinity') < clock_timestamp() + %(skew)s "
-        f"order by received_at limit 1 for update skip locked) returning {_FIELDS}, s.utility_id, s.takes, "
+        f"order by received_at limit 1 for no key update skip locked) returning {_FIELDS}, s.utility_id, s.takes, "
         "(select body from claim c where c.utility_id = s.utility_id and c.sha256 = s.sha256) as body",
         {"w": worker, "lease": lease, "skew": skew},
     ).one_or_none()

@@ -8,12 +8,13 @@ from pathlib import Path
 from threading import Event, Lock
 from uuid import UUID
 
+from gateway.domain.problems import Problem
 from gateway.mapping import formats
 from gateway.outbound import Answer, Batch, Outcome, Receipt
 from gateway.pipeline.verdicts import reaped
 from gateway.settings import Settings
 from gateway.settings import Worker as WorkerSettings
-from gateway.store import ledger
+from gateway.store import corrections, ledger, readings
 from gateway.store.claims import dead
 from gateway.store.ledger import DEAD, DELAYED, TAKEN, Verdict
 from gateway.worker import Worker
@@ -173,3 +174,14 @@ def test_corrections_meet_refusals_of_the_same_meters(ground: Ground, tmp_path: 
         "where last_reading_id is not null"
     )
     assert all(row.last == row.told for row in last)
+
+
+def test_who_restates_a_submission_does_not_hold_up_who_tells_of_its_problems(ground: Ground) -> None:
+    """Billing's refusal names the submission while whoever corrects it waits for the refused reading's lane: neither may wait for both."""
+    [reading] = ground.receive({ground.meters(1)[0]: 150}).values()
+    submission = ground.one("select submission_id from meter_reading")
+    with ground.owner.transaction() as one, ground.store.transaction() as other:
+        corrections.restate(one, [submission])
+        other.exec_driver_sql("set local lock_timeout = '5s'")
+        readings.object_to(other, ground.utility, {reading: Problem(code="refused_by_billing", values={"reason": "no"})})
+    assert ground.one("select count(*) from problem") == 1
