@@ -27,7 +27,7 @@ from gateway.domain.intervals import exact_sum, holds
 from gateway.domain.limits import flow_exceeded, power_exceeded
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import ESTIMATED, EXACT, REGISTERS, WHOLE, Quality, Quantity, Zone
-from gateway.domain.supply import Register
+from gateway.domain.supply import Register, unsigned
 from gateway.domain.windows import CutOff, bounds, day_read, local_day, next_after, open_on, opening, period_of
 
 _NO_VALUE: Final = (Quality.MISSING, Quality.NO_READ)
@@ -73,7 +73,8 @@ def meter_failed(case: Case) -> Iterator[Objection]:
         where = _told_between(case, one.first, one.last or date.max)
         if where is not None:
             last = "…" if one.last is None else one.last.isoformat()
-            yield where, {"meter": case.meter.serial, "number": one.number, "first": one.first.isoformat(), "last": last}
+            told = {"meter": case.meter.serial, "number": unsigned(one.number)}
+            yield where, told | {"first": one.first.isoformat(), "last": last}
 
 
 def verification_expired(case: Case) -> Iterator[Objection]:

@@ -29,6 +29,11 @@ def key(code: str) -> str:
     return folded.lstrip("№#0") or folded[-1:]
 
 
+def unsigned(number: str) -> str:
+    """A number as people type it without the sign before it, for texts that say the sign themselves: `12/А` of `№ 12/А`."""
+    return number.lstrip("№# ") or number
+
+
 class Register(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One register of a meter with its scale and the last values believed.
 

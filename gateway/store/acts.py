@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from gateway.domain.acts import Act
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.supply import SYSTEMS, key
+from gateway.domain.supply import SYSTEMS, key, unsigned
 from gateway.store.links import within
 from gateway.store.people import Sender
 from gateway.store.rows import array
@@ -75,7 +75,8 @@ def write(connection: Connection, sender: Sender, meter_id: int, act: Act) -> Wr
     ).one()
     if (row.first_day, row.told) != (act.first, act.told()) or act.last not in (None, row.last_day):
         known = f"{row.first_day}" if act.kind != "failure" else f"{row.first_day} – {row.last_day or '…'}"
-        raise Rejected(Problem(code="act_differs", where="number", values={"number": row.number, "meter": row.meter, "known": known}))
+        told = {"number": unsigned(row.number), "meter": row.meter, "known": known}
+        raise Rejected(Problem(code="act_differs", where="number", values=told))
     return _written(row)
 
 

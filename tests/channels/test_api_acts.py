@@ -155,6 +155,16 @@ def test_before_its_admission_a_meter_is_not_believed_if_the_rulebook_says_so(ga
     assert objections(company, "160")["not_admitted"].startswith("By an act, meter 1 counts from")
 
 
+@pytest.mark.parametrize("number", ["12/А", "№ 12/А", "#12/А"])
+def test_the_sign_of_a_number_is_said_once(company: Utility, number: str) -> None:
+    write(company, kind="failure", number=number)
+    with company.client(language="ru") as client:
+        other = client.post(PATH, json={"meter": "1", "kind": "failure", "number": number, "first_day": "2022-10-02"})
+        read = client.post("/v1/readings", content=company.body({"1": "150"}))
+    assert other.json()["title"].startswith("Акт № 12/А по прибору")
+    assert first(read)["problems"][0]["text"].startswith("По акту № 12/А прибор")
+
+
 def test_a_meter_that_fails_is_looked_at_by_a_person_until_the_failure_is_ended(company: Utility) -> None:
     begun: dict[str, Any] = {"kind": "failure", "number": "7", "first_day": "2022-10-05"}
     write(company, **begun)
