@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.domain.cases import finer, text
 from gateway.domain.problems import Problem
+from gateway.domain.readings import REGISTERS
 from gateway.domain.supply import Meter
 
 Kind = Literal["admission", "exchange", "failure"]
@@ -46,7 +47,14 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def strange(act: Act, meter: Meter) -> Iterator[Problem]:
-    """Values of an exchange that the registers of the meter cannot show; of the new meter the registry may not know yet."""
+    """Values of an exchange that the registers of the meter cannot show; of the new meter, which may not be known yet, what is none."""
+    for code in act.initial:
+        if code not in REGISTERS:
+            yield Problem(
+                code="register_unknown",
+                where=f"initial.{code[:40]}",
+                values={"register": code[:40], "meter": act.successor or meter.serial},
+            )
     for code, value in act.final.items():
         register, where = meter.register(code), f"final.{code}"
         if register is None:

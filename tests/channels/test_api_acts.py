@@ -143,6 +143,8 @@ def test_an_exchange_is_a_record_of_what_both_meters_showed(company: Utility) ->
     assert write(company, **exchange) == told
     wrong = write(company, 422, **(exchange | {"number": "8", "final": {"R+": "1", "A+": "1234567"}}))
     assert [(one["code"], one["where"]) for one in wrong["errors"]] == [("register_unknown", "final.R+"), ("too_many_digits", "final.A+")]
+    wrong = write(company, 422, **(exchange | {"number": "8", "initial": {"A-plus": "0"}}))
+    assert [(one["code"], one["where"]) for one in wrong["errors"]] == [("register_unknown", "initial.A-plus")]
     assert objections(company) == {"": "queued"}, "the registry says when a meter was removed"
 
 
