@@ -26,7 +26,7 @@ def waiting(args: argparse.Namespace) -> int:
     language = language_of(args)
     with store_of(args) as store, store.transaction(snapshot=True) as connection:
         utility = documents.utility(connection, args.utility) if args.utility else None
-        found = life.in_review(connection, utility, None, after=None, limit=max(args.limit, 0))
+        found = life.in_review(connection, utility, None, after=None, limit=args.limit)
         why = life.doubts(connection, found)
     if args.json:
         write_json({"readings": [_told(one, why[one.id], language) for one in found]})

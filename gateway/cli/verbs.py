@@ -110,7 +110,7 @@ def _portal(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     status = _verb(verbs, "status", "gateway.cli.portal:status", "what became of submissions, or of one with its rows", everywhere)
     status.add_argument("submission", nargs="?", default="")
     _gateway(status)
-    status.add_argument("--limit", type=int, default=20, help="how many in the list")
+    status.add_argument("--limit", type=_many, default=20, help="how many in the list")
     status.add_argument("--status", default="", help="only those in this state")
     status.add_argument("--json", action="store_true", help="print what the gateway answered")
     template = _verb(verbs, "template", "gateway.cli.portal:template", "download a workbook to fill in", everywhere)
@@ -170,7 +170,7 @@ def _registry(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     )
     ended = _verb(registry, "syncs", "gateway.cli.syncing:last", "how the last fetches of master data ended", everywhere)
     ended.add_argument("--utility", default="", help="code of the utility (default: all)")
-    ended.add_argument("--limit", type=int, default=20, help="how many")
+    ended.add_argument("--limit", type=_many, default=20, help="how many")
     past = _verb(registry, "history", "gateway.cli.registering:history", "let registers learn what is usual from old values", everywhere)
     past.add_argument("file", type=Path)
     past.add_argument("--utility", required=True, help="code of the utility")
@@ -232,7 +232,7 @@ def _reviews(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
     review = _group(verbs, "review", "readings that a person must decide about", everywhere)
     told = _verb(review, "list", "gateway.cli.reviews:waiting", "what waits for a person, the oldest first, and why", everywhere)
     told.add_argument("--utility", default="", help="code of the utility (default: all)")
-    told.add_argument("--limit", type=int, default=50, help="how many")
+    told.add_argument("--limit", type=_many, default=50, help="how many")
     told.add_argument("--json", action="store_true", help="print them as JSON")
     for name, what in (
         ("accept", "let a reading pass: it is judged once more, as its registers stand now"),
@@ -298,6 +298,12 @@ def _database(verbs: Verbs, everywhere: argparse.ArgumentParser) -> None:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 0 to 65535 is wanted")
+    return int(text)
+
+
+def _many(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not how many: 1 or more is wanted")
     return int(text)
 
 

@@ -95,6 +95,15 @@ def test_a_mistake_is_a_message_and_code_2(command: Command, args: tuple[str, ..
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("verb", [("review", "list"), ("registry", "syncs"), ("status",)], ids=" ".join)
+@pytest.mark.parametrize("many", ["0", "-1", "few"])
+def test_a_list_of_none_is_a_mistake(verb: tuple[str, ...], many: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would say that nothing waits, or stop at the database."""
+    with pytest.raises(SystemExit) as stopped:
+        parser().parse_args([*verb, "--limit", many])
+    assert (stopped.value.code, "1 or more is wanted" in capsys.readouterr().err) == (2, True)
+
+
 def test_a_wrong_setting_is_named_with_its_place(command: Command, tmp_path: Path) -> None:
     (tmp_path / "metergate.toml").write_text("[http]\nport = 'eighty'\n", "utf-8")
     done = command("doctor")
