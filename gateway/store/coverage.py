@@ -35,7 +35,8 @@ came as (
   select distinct on (m.meter_id, r.register) m.meter_id, r.register, m.status, m.id
   from meter_reading m left join reading r on r.meter_reading_id = m.id
   where m.period = %(period)s and m.meter_id in (select meter_id from expected) and m.same_as is null
-    and m.status <> all('{{superseded,withdrawn}}') and not m.intervals
+    and m.status <> all('{{superseded,withdrawn}}') and (not m.intervals or case when r.register is null
+      then exists (select from register h where h.meter_id = m.meter_id and h.code like 'heat%%') else r.register like 'heat%%' end)
   order by m.meter_id, r.register, m.status = any(%(live)s::text[]) desc, m.revision desc, m.id desc)
 select e.agreement, e.party, e.location, e.point, e.point_name, e.meter, e.register, coalesce(v.status, w.status) as status,
   coalesce(v.id, w.id) as reading, e.service, e.meter_open, e.location_open, e.meter_status, e.location_status, e.closed, e.failed
@@ -57,6 +58,7 @@ def expected(
 ) -> list[Expected]:
     """Every register within what a sender may see of which a value is expected for a period.
 
+    The archive of a heat meter is its reading; of all else a dial is wanted, also beside interval values (F-083).
     `agreement`, `party`, `branch`: only theirs. `mine`: only of meters that the sender's principal ever reported and does not hide.
     """
     first, last = days_in(period)

@@ -2,11 +2,13 @@
 
 import io
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import openpyxl
 import pytest
 
+from gateway.demo.archives import Archived, archive
 from gateway.domain.supply import Line
 from gateway.store import feed
 from tests.running import Gateway, Utility
@@ -66,6 +68,18 @@ def test_a_scope_narrows_what_is_asked(company: Utility) -> None:
     company.submit(company.body({"4": "150"}), key=narrow)
     assert states(asked(company, narrow, mine="true")) == {"4": "accepted"}
     assert states(asked(company, party="nobody")) == {}
+
+
+def test_the_archive_of_a_heat_meter_is_its_reading(gateway: Gateway) -> None:
+    """F-070: a contractor's file without integrators holds all that is wanted; one that is refused is told as refused."""
+    town = gateway.utility("contractor_heat")
+    town.rulebook(to_day=31)
+    town.meters("81001", "81002", "81003", registers=("heat",))
+    heat = (Decimal("7.5"),)
+    archives = [Archived(serial="81001", heat=heat, shown=()), Archived(serial="81002", heat=heat, shown=(), mistake="нет")]
+    assert town.upload(archive(archives, town.before, town.profile.zone), "archive.csv").status_code == 202
+    gateway.work()
+    assert states(asked(town, period=town.before)) == {"81001": "accepted", "81002": "refused", "81003": "missing"}
 
 
 def test_every_zone_of_a_meter_is_expected(company: Utility) -> None:
