@@ -204,6 +204,11 @@ def _weight(columns: list[Column]) -> int:
     return len(fields) if len(fields) >= WORDS.least and not fields <= set(_KEYS) else 0
 
 
+def meaning(words: str) -> tuple[str, Unit, str] | None:
+    """What words of a header mean, alike for all that mean the same: field, unit and a unit that is not known; None for other words."""
+    return _named(words) if len(words) <= _LONGEST else None
+
+
 @lru_cache(maxsize=1024)
 def _named(words: str) -> tuple[str, Unit, str] | None:
     """What words of a header mean: field, unit, unit that is not known; None for words that mean nothing to us."""

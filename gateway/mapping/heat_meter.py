@@ -82,11 +82,17 @@ class Sheet:
         return any(self.cells[column.index][row] != "" for column in (*self.header.values, *self.header.integrators))
 
     def state(self, row: int, circuit: int, envelope: Envelope) -> Reading | None:
-        """The reading of a row that tells of the integrator alone, in the column of heat or of the integrator; None without a value."""
+        """The reading of a row that tells of the integrator alone, in the column of heat or of the integrator; None without a value.
+
+        What the same row says that the integrator showed at the beginning is its previous value.
+        """
         heat = next((values for code, _, values in self.values if code == "heat"), ())
+        first = self.integrators.get("heat_first", ())
         for field, values in (("heat", heat), ("heat_last", self.integrators.get("heat_last", ()))):
             if values and (value := values[row]):
-                return self._dial(row, field, value, circuit, envelope)
+                reading = self._dial(row, field, value, circuit, envelope)
+                begun = self._as_shown(row, "heat_first", first[row]) if first and first[row] else None
+                return msgspec.structs.replace(reading, previous=begun) if begun is not None else reading
         return None
 
     def closing(self, rows: list[int], circuit: int, envelope: Envelope, period: str) -> Reading | None:

@@ -17,13 +17,18 @@ from gateway.mapping import Envelope, formats
 from gateway.mapping.canonical_json import schema, values
 from gateway.mapping.integral_workbook import template
 from gateway.settings import Limits
-from tests.formats import make_heat, make_interval, make_maket
+from tests.formats import make_heat, make_interval, make_maket, make_report
 from tests.formats.make_meters import meters
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "contracts_schema"
-KINDS = ("canonical_json", "heat_archive", "integral_workbook", "interval_workbook", "maket_80020")
-MAKERS: dict[str, Any] = {"heat_archive": make_heat, "interval_workbook": make_interval, "maket_80020": make_maket}
+KINDS = ("canonical_json", "heat_archive", "heat_report", "integral_workbook", "interval_workbook", "maket_80020")
+MAKERS: dict[str, Any] = {
+    "heat_archive": make_heat,
+    "heat_report": make_report,
+    "interval_workbook": make_interval,
+    "maket_80020": make_maket,
+}
 
 
 def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:

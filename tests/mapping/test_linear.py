@@ -8,8 +8,8 @@ import pytest
 
 from gateway.mapping import crosswalk, heat_columns, heat_moments, hour_grid, json_gate, sheet_owner, sheet_parts, tables
 from gateway.mapping.cells import Cell, _objection
-from gateway.mapping.heat_archive import _circuit_of, _first_word
 from gateway.mapping.heat_columns import Unit, _named, _unit
+from gateway.mapping.heat_rows import _circuit_of, _first_word
 from gateway.mapping.hours import _numbers, _range
 from gateway.mapping.marked_workbook import _WORDS
 from gateway.mapping.marking import _AT, _BOX, _CELL

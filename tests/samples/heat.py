@@ -1,11 +1,13 @@
-"""What makes archives of heat meters and delimited texts say each of their codes."""
+"""What makes archives and reports of heat meters and delimited texts say each of their codes."""
 
 from collections.abc import Callable, Iterable
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import Envelope
 from gateway.mapping.heat_archive import HeatArchive
+from gateway.mapping.heat_report import HeatReport
 from gateway.settings import Limits
+from tests.formats import make_report
 
 HEAD = "Прибор;Ввод;Вид;Дата;Время;Q, Гкал;t1;Ошибки"
 DAY = "7;;сутки;01.10.2026;;1,5;70;"
@@ -29,6 +31,16 @@ def body(given: bytes, zone: str = "Asia/Irkutsk", limits: Limits | None = None)
     return codes
 
 
+def report(name: str) -> Callable[[], Iterable[str]]:
+    """The codes that a sample of the report in XML says."""
+
+    def codes() -> list[str]:
+        things = HeatReport().decode(make_report.SAMPLES[name](), make_report.envelope(name))
+        return [problem.code for thing in things for problem in ([thing] if isinstance(thing, Problem) else thing.problems)]
+
+    return codes
+
+
 SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "archive_gap": text(DAY, "7;;сутки;04.10.2026;;1,5;70;"),
     "archive_kind_unknown": text("7;;декада;01.10.2026;;1,5;70;"),
@@ -45,6 +57,7 @@ SAMPLES: dict[str, Callable[[], Iterable[str]]] = {
     "meter_missing": text(DAY, ";;сутки;01.10.2026;;1,5;70;"),
     "moment_invalid": text("7;;сутки;31.11.2026;;1,5;70;"),
     "moment_repeated": text(DAY, DAY),
+    "report_pair_invalid": report("several_wrong.xml"),
     "unit_assumed": text(DAY, head=HEAD.replace("Q, Гкал", "Q")),
     "unit_unknown": text(DAY, head=HEAD.replace("Гкал", "калории")),
 }

@@ -27,7 +27,7 @@ ROWS: Final = 200
 TIMELINE: Final = 300
 """Lines of a timeline that are shown, the last ones."""
 _SUFFIX: Final = {"xlsx": ".xlsx", "xls": ".xls", "json": ".json", "xml": ".xml", "zip": ".zip", "text": ".txt"}
-_UNMARKED: Final = ("", "canonical_json", "maket_80020")
+_UNMARKED: Final = ("", "canonical_json", "heat_report", "maket_80020")
 """Formats that are no table, so nothing of them can be coloured."""
 
 
