@@ -79,7 +79,7 @@ def test_a_new_version_is_named_by_what_it_reads(supplied: Utility) -> None:
     sent(supplied, told(supplied.period, "Щ-7;DAY;150", control="=1;150"))
     save(supplied, mapping=MAPPING.replace('"Шифр"', '"Код"').replace('register = "A+"', 'register = "A+"\nunit = "MWh"'))
 
-    body = told(supplied.period, "Щ-8;DAY;0,15", control="=1;0,15").decode("cp866").replace("Шифр", "Код").encode()
+    body = told(supplied.period, "Щ-8;DAY;0,15", control="=1;0,15").decode("cp866").replace("Шифр", "Код").replace("кВт", "МВт").encode()
     shown = sent(supplied, body, kind="contractor_list")
 
     assert (shown["format"], shown["readings"][0]["values"][0]["value"]) == ("contractor_list@2", "150")

@@ -63,10 +63,10 @@ def test_an_accepted_sample_is_held_to_what_was_read(command: Command, proposed:
     assert (same.returncode, same.stdout) == (0, "same  partner_water\n")
 
     document = (home / "mapping.toml").read_text("utf-8")
-    (home / "mapping.toml").write_text(document.replace('register = "volume"', 'register = "volume"\nunit = "l"', 1), "utf-8")
+    (home / "mapping.toml").write_text(document.replace('period_from = "day"', 'period_from = "before"', 1), "utf-8")
     differs = command("mapping", "test", "accepted")
     assert differs.returncode == 1
-    assert differs.stdout.splitlines()[:2] == ["differs  partner_water", '  line 1, reading.readings[0].previous: was "100.5", is "0.1005"']
+    assert differs.stdout.splitlines()[:2] == ["differs  partner_water", '  line 1, reading.period: was "2026-10", is "2026-09"']
 
 
 def test_another_sample_needs_a_name_of_its_own(command: Command, proposed: Path) -> None:

@@ -98,6 +98,26 @@ class TestValues:
         document = PLAIN.replace('"A+"', f'"{register}"\nunit = "{unit}"')
         assert told(mapped(document), rows("Счетчик;Показание", f"1;{written}")) == [("1", register, read)]
 
+    @pytest.mark.parametrize(
+        ("keys", "header", "where"),
+        [
+            ('register = "A+"', "Показание, кВт·ч", ""),
+            ('register = "A+"', "Показание, МВт·ч", "line 1, column 2"),
+            ('register = "A+"\nunit = "MWh"', "Показание (МВт*ч)", ""),
+            ('register = "A+"\nunit = "MWh"', "Показание, кВт·ч", "line 1, column 2"),
+            ('register = "volume"', "Показание, л", "line 1, column 2"),
+            ('register = "volume"', "Показание, шт", ""),
+        ],
+    )
+    def test_a_unit_that_changed_refuses_the_file(self, keys: str, header: str, where: str) -> None:
+        document = PLAIN.replace('register = "A+"', keys)
+        assert wrong(mapped(document), rows(f"Счетчик;{header}", "1;5")) == ([("unit_differs", where)] if where else [])
+
+    def test_a_unit_beside_what_rows_say_must_need_no_conversion(self) -> None:
+        lines = ("Счетчик;Вид;Показание, МВт·ч", "1;ЭЭ;5")
+        assert wrong(mapped(WORDY), rows(*lines)) == [("unit_differs", "line 1, column 3")]
+        assert told(mapped('unit = "MWh"\n' + WORDY), rows(*lines)) == [("1", "A+", "5000")]
+
     def test_a_value_halfway_goes_to_the_even_side(self) -> None:
         halves = [Decimal("4.1868") * Decimal(f"{n}.0000005") for n in (1, 2)]
         assert [converted(half, "GJ") for half in halves] == [Decimal("1.0000005"), Decimal("2.0000005")], "what leaves no rest stays exact"

@@ -31,4 +31,5 @@ SAMPLES: dict[str, Callable[[], object]] = {
     "control_row_differs": table("1;5;a\n=2"),
     "crosswalk_unknown": table("7;5;a\n=1", only=True),
     "row_repeated": table("1;5;a\n2;6;a\n=2"),
+    "unit_differs": found(Mapped(mapping=read_mapping(DOCUMENT.encode())), "Номер ПУ;Показание, МВт·ч\n1;5\n=1\n".encode),
 }

@@ -131,6 +131,9 @@ class Builder:
             self._compared(roles.previous[0], value)
         if told_by_rows:
             self._words_of_rows()
+            if (unit := value.said.unit) and UNITS[unit][0] != unit:
+                self.keys["unit"] = unit
+                self.told.say("unit", 0.9, f"the header says {unit}")
         else:
             self._one_register(value)
 

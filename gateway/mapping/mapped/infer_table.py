@@ -9,8 +9,9 @@ from gateway.mapping.cells import MISSING, Cell
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import carried
 from gateway.mapping.mapped.infer_columns import Column, shape_of
-from gateway.mapping.mapped.infer_words import SHIPPED, Said, best_field, is_unit, said, said_under
+from gateway.mapping.mapped.infer_words import SHIPPED, Said, best_field, said, said_under
 from gateway.mapping.mapped.reader import is_numbering
+from gateway.mapping.mapped.units import is_unit
 from gateway.mapping.tables import Table
 
 _ROWS: Final = 60

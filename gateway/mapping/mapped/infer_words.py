@@ -13,10 +13,10 @@ from gateway.domain.mappings import Mapping as Document
 from gateway.domain.readings import INTERVALS, REGISTERS, Quantity
 from gateway.mapping.crosswalk import fold, read_columns
 from gateway.mapping.heat_columns import WORDS as HEAT
+from gateway.mapping.mapped.units import WORDS, behind, is_unit, unit_of
 
 _token: Final = re.compile(r"(?<![^\W_])[+−-]?[^\W_]+(?:[+−–-](?![^\W_]))?").findall
 _apart: Final = re.compile(r"\s+([+−–-])(?=\s*$)").sub
-_behind: Final = re.compile(r".*[,(\[]\s*([^,()\[\]]+?)\s*[)\]]?\s*", re.DOTALL).fullmatch
 _WEAK: Final = 0.3
 _ENOUGH: Final = 0.45
 
@@ -28,7 +28,6 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     other: dict[str, tuple[str, ...]]
     said: dict[str, tuple[str, ...]]
     columns: dict[Field, tuple[str, ...]]
-    units: dict[str, tuple[str, ...]]
     quantities: dict[str, tuple[str, ...]]
     zones: dict[str, tuple[str, ...]]
 
@@ -95,7 +94,6 @@ _MEASURED: Final = {
 _ZONES: Final = {
     zone: _phrases(*(source.get(zone, ()) for source in (SHIPPED.zones, _INTEGRAL.zones, _EXTRA.zones))) for zone in _EXTRA.zones
 }
-_UNITS: Final = {fold(word): unit for unit, several in _EXTRA.units.items() for word in several}
 _STRANGE: Final = {
     fold(word): "a temperature, a pressure or a mass"
     for quantity in (Quantity.TEMPERATURE, Quantity.PRESSURE, Quantity.MASS)
@@ -139,8 +137,8 @@ def said(text: str) -> Said:
     by_unit = _BY_UNIT.get(UNITS[unit][0], "") if unit else ""
     if by_unit and not (quantity and REGISTERS[quantity].unit == REGISTERS[by_unit].unit):
         quantity = by_unit
-    behind = _behind(text)
-    other = _STRANGE.get(fold(behind[1]), "") if behind else ""
+    last = behind(text)
+    other = _STRANGE.get(fold(last[1]), "") if last else ""
     return Said(fields, other or _other(told, fields), **flags, quantity=quantity, zone=zone, unit=unit)
 
 
@@ -150,25 +148,7 @@ def said_under(above: str, own: str) -> Said:
     told = said(f"{bare.rstrip(' ,([')}, {own}" if is_unit(own) else f"{bare.rstrip(' ,([')} {own}".strip())
     if not unit or told.unit:
         return told
-    return said(f"{bare.rstrip(' ,([')} {unit_of(own)[1]}, {_EXTRA.units[unit][0]}")
-
-
-def is_unit(text: str) -> bool:
-    """Whether a text is a unit and nothing else."""
-    return fold(text) in _UNITS
-
-
-def unit_of(text: str) -> tuple[str, str]:
-    """The unit that a header names behind a comma, in brackets or as its last words, and the header without it; empty when none."""
-    if found := _behind(text):
-        unit = _UNITS.get(fold(found[1]), "")
-        return (unit, text[: found.start(1)]) if unit else ("", text)
-    parts = text.split()
-    for count in (1, 2, 3):
-        tail = "".join(parts[-count:])
-        if count <= len(parts) and len(tail) > 1 and (unit := _UNITS.get(fold(tail), "")):
-            return unit, " ".join(parts[:-count])
-    return "", text
+    return said(f"{bare.rstrip(' ,([')} {unit_of(own)[1]}, {WORDS[unit][0]}")
 
 
 def quantity_of(told: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from gateway.mapping.mapped.partner import Codes
 from gateway.mapping.mapped.reader import Rows
 from gateway.mapping.mapped.register import Register
 from gateway.mapping.mapped.series import Series
+from gateway.mapping.mapped.units import differing
 from gateway.mapping.sheet_owner import named, owner
 from gateway.mapping.tables import Table, look
 from gateway.mapping.zip_gate import kind_of
@@ -44,11 +45,16 @@ class Mapped(Format, frozen=True, kw_only=True):
         return any(header_of(table, self.mapping) is not None for table in self._chosen(self._looked(body)))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
-        """One MeterReading per meter, period and instant. Raises Rejected when there is no header, no value, or the control row lies."""
+        """One MeterReading per meter, period and instant.
+
+        Raises Rejected when there is no header, another unit in it, no value, or the control row lies.
+        """
         tables = self._chosen(self._tables(body))
         if self.mapping.layout == "matrix":
             return read_matrix(tables, self.mapping, self.codes, envelope, self.limits)
         found = self._headed(tables)
+        if differs := [problem for table, header in found for problem in differing(table, header, self.mapping)]:
+            raise Rejected(*differs)
         readings: list[MeterReading] = []
         for table, header in found:
             rows = Rows(table, header, self.mapping)
