@@ -45,7 +45,7 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
 def propose(args: argparse.Namespace) -> int:
     """Run `metergate mapping infer`. Returns 0 when nothing is left to ask, 1 with questions, 2 when no mapping can be made of it."""
     settings = settings_of(args)
-    proposal = infer(body_of(args.file, settings.limits), settings.limits, args.file.name, args.name)
+    proposal = infer(body_of(args.file, settings.limits), settings.limits, args.file.name, args.name, settings.zone)
     sys.stdout.write(proposal.toml())
     _explain(proposal)
     return SOME if proposal.questions else OK

@@ -3,6 +3,7 @@
 import contextlib
 import random
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.conftest import SAMPLES, case
 from tests.formats.make import HERE
 from tests.formats.make_heat import SAMPLES as HEAT
 from tests.formats.make_partner import PARTNERS, Partner, text
+from tests.formats.read_mapped import book
 
 KYIV = Envelope(zone="Europe/Kyiv", file_name="sample")
 
@@ -84,15 +86,44 @@ def test_a_heat_archive_is_told() -> None:
     assert proposal.toml().startswith("# ")
 
 
-def test_hours_and_days_in_a_text_are_a_matrix() -> None:
-    hours = [";".join(["Время", *(f"{day:02}.11.2026" for day in range(1, 31))])]
-    hours += [";".join([f"{hour:02}-{hour + 1:02}", *(str(hour + day) for day in range(30))]) for hour in range(24)]
+def hours_by_days(title: str) -> list[list[object]]:
+    lines: list[list[object]] = [[title], ["Время", *(date(2026, 9, day) for day in range(1, 31))]]
+    return lines + [[f"{hour:02}-{hour + 1:02}", *(1 for _ in range(30))] for hour in range(24)]
 
-    proposal = infer(text(hours, "utf-8"), Limits(), "matrix.csv")
+
+@pytest.mark.parametrize(
+    ("title", "register", "unit", "sum_"),
+    [
+        ("Почасовой расход холодной воды, м3", "volume", "", "720"),
+        ("Реактивная энергия, квар·ч", "R+", "", "720"),
+        ("Активная энергия, МВт·ч", "A+", "MWh", "720000"),
+    ],
+)
+def test_hours_by_days_of_anything_but_kilowatt_hours_are_a_mapping(title: str, register: str, unit: str, sum_: str) -> None:
+    body = book(("Лист1", hours_by_days(title)))
+    proposal = infer(body, Limits(), "matrix.xlsx")
 
     assert proposal.mapping is not None
-    assert (proposal.kind, proposal.mapping.layout, proposal.mapping.register, proposal.problems) == ("mapping", "matrix", "A+", ())
-    assert read_mapping(proposal.toml().encode()) == proposal.mapping
+    assert (proposal.kind, proposal.mapping.layout, proposal.mapping.register, proposal.mapping.unit) == (MAPPING, "matrix", register, unit)
+    [(_, _, _, code, total)] = read(read_mapping(proposal.toml().encode()), body, Envelope(zone="Europe/Kyiv", meter="7"))
+    assert (code, total) == (register, sum_)
+
+
+@pytest.mark.parametrize("title", ["Объёмы", "Активная энергия, кВт·ч"])
+def test_hours_by_days_of_kilowatt_hours_are_read_as_they_are(title: str) -> None:
+    assert infer(book(("Лист1", hours_by_days(title))), Limits(), "matrix.xlsx").kind == "interval_workbook"
+
+
+def test_hours_by_days_in_a_text_are_a_mapping_too() -> None:
+    lines = [";".join(f"{cell:%d.%m.%Y}" if isinstance(cell, date) else str(cell) for cell in line) for line in hours_by_days("Сеть 1")]
+    proposal = infer(text(lines, "utf-8"), Limits(), "matrix.csv")
+
+    assert proposal.mapping is not None
+    assert (proposal.mapping.layout, [question.key for question in proposal.questions], proposal.problems) == (
+        "matrix",
+        ["register", "layout"],
+        (),
+    )
 
 
 @pytest.mark.parametrize(

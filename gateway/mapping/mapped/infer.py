@@ -8,29 +8,30 @@ import msgspec
 
 from gateway.domain.mappings import File, Mapping
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.readings import MeterReading
+from gateway.domain.readings import INTERVALS, MeterReading
 from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.crosswalk import META
-from gateway.mapping.hour_grid import find, quantity
 from gateway.mapping.mapped.infer_build import Builder
+from gateway.mapping.mapped.infer_matrix import Measured, as_matrix, grid_of, measured
 from gateway.mapping.mapped.infer_open import Opened, opened
 from gateway.mapping.mapped.infer_roles import Choice, Question, Told
 from gateway.mapping.mapped.infer_table import Sample, sample_of, weight
 from gateway.mapping.mapped.infer_text import written
 from gateway.mapping.sheet_owner import named, owner
-from gateway.mapping.tables import Table
+from gateway.mapping.tables import Table, look
 from gateway.registry import build
 from gateway.settings import Limits
 
 SHIPPED: Final = "readings_register"
 MAPPING: Final = "mapping"
+MATRIX: Final = "interval_workbook"
 _DOUBTED: Final = 0.6
 """What is less sure is asked about."""
 _NAME: Final = "partner_table"
 _CYRILLIC: Final = "а б в г ґ д е ё є ж з и і ї й к л м н о п р с т у ф х ц ч ш щ ъ ы ь э ю я"
 _LATIN: Final = "a b v g g d e e ie zh z i i i y k l m n o p r s t u f kh ts ch sh shch - y - e yu ya"
 _LETTERS: Final = str.maketrans(dict(zip(_CYRILLIC.split(), _LATIN.split(), strict=True)))
-_TOLD: Final = Envelope(zone="Europe/Kyiv", meter="?", period="2026-10")
+_TOLD: Final = Envelope(meter="?")
 """Beside a sample nothing is told; this stands for it while a proposal is tried."""
 
 
@@ -38,7 +39,7 @@ class Proposal(msgspec.Struct, frozen=True):
     """How a file may be read. `kind`: `mapping`, or the format that reads it as it is; then `mapping` may be None.
 
     `container`, `encoding`, `delimiter`: as found. `choices`: how sure each key is and why; `questions`: what is not decided.
-    `rows`, `problems`: what the mapping made of the sample.
+    `rows`, `problems`: what the mapping made of the sample. `unread`: the columns that it does not read, and what each looks like.
     """
 
     kind: str
@@ -51,6 +52,7 @@ class Proposal(msgspec.Struct, frozen=True):
     rows: int = 0
     problems: tuple[Problem, ...] = ()
     file_name: str = ""
+    unread: tuple[str, ...] = ()
 
     def toml(self) -> str:
         """The mapping as a document with the reasons beside its keys; a comment alone when a format reads the file as it is."""
@@ -58,55 +60,50 @@ class Proposal(msgspec.Struct, frozen=True):
             told = [f"{self.file_name or 'The file'} is read as it is by `{self.kind}`; it needs no mapping."]
         else:
             told = [f"Proposed from {self.file_name or 'a sample'}: {self.rows} values read, {len(self.problems)} problems."]
+        told += [f"Not read: {', '.join(self.unread)}."] if self.unread else []
         if self.mapping is None:
             return "".join(f"# {line}\n" for line in [*told, *(f"QUESTION: {one.text}" for one in self.questions)])
         return written(self.mapping, {one.key: one for one in self.choices}, self.questions, told)
 
 
-def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "") -> Proposal:
-    """Propose how a file is read. `name`: of the mapping; else it is made of the file's.
+def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone: str = "UTC") -> Proposal:
+    """Propose how a file is read. `name`: of the mapping; else it is made of the file's. `zone`: in which the sample's times are tried.
 
     Raises Rejected when the bytes are no table, or no column of it may hold readings.
     """
     known = formats(limits)
     shipped = known.pop(SHIPPED)
     for kind, format_ in known.items():
-        if format_.sniff(body, file_name) and _reads(format_, body):
+        if not format_.sniff(body, file_name) or not (read := _decoded(format_, body, zone)[0]):
+            continue
+        if kind != MATRIX or _says_nothing_else(read, body, limits, file_name):
             return Proposal(kind, None, container=kind, file_name=file_name)
     found = opened(body, limits)
     shown = [table for table in found.tables if table.rows and not table.hidden and table.name != META]
     if not shown:
         raise Rejected(Problem(code="header_not_found"))
     told = Told()
-    if (grid := next((table for table in shown if find(table) is not None), None)) is not None:
-        return _tried(_matrix(grid, found, told, name, file_name), shipped, body, limits, found, told, file_name)
+    if (grid := grid_of(shown)) is not None:
+        _opened(found, shown[0], told)
+        mapping = as_matrix(grid, name or _named(file_name), file_name or _NAME, _file(found), file_name, told)
+        return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
     sample = max(map(sample_of, shown), key=weight)
-    _opened(found, sample, told)
+    _opened(found, sample.table, told)
     try:
         mapping = Builder(sample, told, file_name).mapping(name or _named(file_name), _titled(sample, file_name), _file(found))
     except LookupError as error:
         raise Rejected(Problem(code="nothing_to_take", where=sample.table.name, values={"reason": str(error)})) from error
     if not (mapping.across or mapping.columns.keys() & {"meter", "point"} or _owned(sample)):
         told.ask("columns.meter", "no column, title or sheet's name says whose the values are: the meter must be told beside the file")
-    return _tried(mapping, shipped, body, limits, found, told, file_name)
+    return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
 
 
-def _matrix(grid: Table, found: Opened, told: Told, name: str, file_name: str) -> Mapping:
-    """The mapping of a table of hours and days in a file that `interval_workbook` does not read."""
-    marked = quantity(grid.name)
-    told.say("layout", 0.95, "hours stand along one edge and days along the other")
-    told.say("register", 0.9 if marked else 0.6, f"the sheet is called {grid.name}" if marked else "nothing names another quantity")
-    if not (named(grid) or owner(grid, ((row, 0) for row in range(min(len(grid.rows), 5)))).meter):
-        told.ask("layout", "no title or sheet's name says whose the values are: the meter must be told beside the file")
-    title = file_name or grid.name or _NAME
-    return Mapping(name=name or _named(file_name), title=title, layout="matrix", register=marked or "A+", file=_file(found))
-
-
-def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str) -> Proposal:
+def _tried(
+    mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str, zone: str
+) -> Proposal:
     """Read the sample by the proposal, and ask about what it cannot read; the shipped register is named when it says the same."""
     settings = {"kind": "gateway.mapping.mapped.table", "mapping": msgspec.to_builtins(mapping), "limits": msgspec.to_builtins(limits)}
-    beside = msgspec.structs.replace(_TOLD, period="") if mapping.layout == "matrix" else _TOLD
-    read, problems = _decoded(build(Format, settings), body, beside)
+    read, problems = _decoded(build(Format, settings), body, zone)
     rows = sum(len(one.readings) + len(one.blocks) for one in read)
     if problems:
         first = problems[0]
@@ -120,7 +117,7 @@ def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found
             told.ask(choice.key, f"is it so? {choice.why[:1].upper()}{choice.why[1:]}.")
     kind = MAPPING
     if read and "register" not in {one.key for one in told.questions}:
-        kind = SHIPPED if shipped.sniff(body, file_name) and _decoded(shipped, body) == (read, problems) else MAPPING
+        kind = SHIPPED if shipped.sniff(body, file_name) and _decoded(shipped, body, zone) == (read, problems) else MAPPING
     return Proposal(
         kind,
         mapping,
@@ -132,17 +129,23 @@ def _tried(mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found
         rows,
         tuple(problems),
         file_name,
+        tuple(told.unread),
     )
 
 
-def _reads(format_: Format, body: bytes) -> bool:
-    return bool(_decoded(format_, body)[0])
+def _says_nothing_else(read: Sequence[MeterReading], body: bytes, limits: Limits, file_name: str) -> bool:
+    """Whether a workbook of hours and days says of itself nothing but what `interval_workbook` has read in it."""
+    grid = grid_of([table for table in look(body, limits) if not table.hidden and table.name != META])
+    found = measured(grid, file_name) if grid is not None else Measured()
+    return not found.register or (
+        {block.register for one in read for block in one.blocks} == {found.register} and found.unit in ("", INTERVALS[found.register].unit)
+    )
 
 
-def _decoded(format_: Format, body: bytes, beside: Envelope = _TOLD) -> tuple[list[MeterReading], list[Problem]]:
+def _decoded(format_: Format, body: bytes, zone: str) -> tuple[list[MeterReading], list[Problem]]:
     """What a format makes of the sample, and everything that is wrong with it."""
     try:
-        things = list(format_.decode(body, beside))
+        things = list(format_.decode(body, msgspec.structs.replace(_TOLD, zone=zone)))
     except Rejected as refused:
         return [], list(refused.problems)
     read = [thing for thing in things if isinstance(thing, MeterReading)]
@@ -156,7 +159,7 @@ def _owned(sample: Sample) -> bool:
     return bool(owner(sample.table, cells).meter or named(sample.table))
 
 
-def _opened(found: Opened, sample: Sample, told: Told) -> None:
+def _opened(found: Opened, table: Table, told: Told) -> None:
     if found.encoding:
         why = {True: "the bytes say so", False: "told by its letters"}[found.sure == 1]
         told.say("file.encoding", found.sure, why if found.sure > 0.7 else "only so its header has words that are known")
@@ -164,7 +167,7 @@ def _opened(found: Opened, sample: Sample, told: Told) -> None:
             told.ask("file.encoding", f"is the file in {found.encoding}? It is too short to be sure.")
     if found.delimiter:
         told.say("file.delimiter", 0.95, "most rows have the same number of fields by it")
-    others = [table.name for table in found.tables if not table.hidden and table.rows and table is not sample.table]
+    others = [other.name for other in found.tables if not other.hidden and other.rows and other is not table]
     if others:
         told.say("file.sheets", 0.8, f"read is every sheet with this header; {len(others)} more sheets were not looked at")
 

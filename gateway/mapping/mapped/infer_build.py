@@ -31,6 +31,7 @@ class Builder:
         self.sample, self.told, self.file_name = sample, told, file_name
         self.roles = Roles(sample, told)
         self.keys: dict[str, Any] = {}
+        self.read: list[Column] = []
 
     def mapping(self, name: str, title: str, file: File) -> Mapping:
         """The whole document."""
@@ -210,6 +211,7 @@ class Builder:
                 self.roles.passed[column.place] = f"a second {register}"
                 continue
             unit = told.unit if told.unit and UNITS[told.unit][0] == kinds[register].unit and told.unit != kinds[register].unit else ""
+            self.read.append(column)
             found.append(ValueColumn(column=place_of(self.sample, column), register=register, unit=unit, volume=volume))
         if peak:
             self.told.ask("values", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
@@ -301,10 +303,16 @@ class Builder:
             self.keys["control"] = control_of(sample, sample.control, self.roles.fields, self.told)
 
     def _passed_over(self) -> None:
-        left = [column.title for column in self.roles.numbers]
-        self.roles.passed |= {column.place: "" for column in self.roles.numbers}
+        """Say of every column with something in it that it is not read, when it is not; numbers that nothing explains are asked about."""
+        roles = self.roles
+        left = [column.title for column in roles.numbers]
         if left:
             self.told.ask("columns", f"numbers stand in {', '.join(left[:6])} and are passed over: are they needed?")
+        read = {column.place for column in (*roles.fields.values(), *self.read, *roles.across)}
+        for column in self.sample.columns:
+            if column.place not in read and column.shape.kind != "empty":
+                what = roles.passed.get(column.place, "")
+                self.told.unread.append(f"{column.title} ({what})" if what else column.title)
 
 
 def _choice(column: Column, key: str = "columns.value") -> Choice:

@@ -46,12 +46,13 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Told:
-    """The choices and questions of a proposal as they are found."""
+    """The choices and questions of a proposal as they are found. `unread`: the columns that are not read, and what each looks like."""
 
     def __init__(self) -> None:
         """Nothing is chosen yet."""
         self.choices: dict[str, Choice] = {}
         self.questions: list[Question] = []
+        self.unread: list[str] = []
 
     def say(self, key: str, sure: float, why: str) -> None:
         """Choose."""

@@ -91,6 +91,8 @@ _MEASURED: Final = {
     code: _phrases(*(source.get(code, ()) for source in (SHIPPED.quantities, _INTEGRAL.quantities, _EXTRA.quantities)))
     for code in _EXTRA.quantities
 }
+_NAMED: Final = {code: tuple(one for one in several if one not in _SAID["amount"]) for code, several in _MEASURED.items()}
+"""The same in headers and titles, where «объём» may be one of anything."""
 _ZONES: Final = {
     zone: _phrases(*(source.get(zone, ()) for source in (SHIPPED.zones, _INTEGRAL.zones, _EXTRA.zones))) for zone in _EXTRA.zones
 }
@@ -133,7 +135,7 @@ def said(text: str) -> Said:
     told = words(bare)
     fields = {field: best for field, phrases in _FIELDS.items() if (best := max((_share(told, one) for one in phrases), default=0.0)) > 0}
     flags = {what: any(_share(told, one) for one in phrases) for what, phrases in _SAID.items()}
-    quantity, zone = quantity_of(told), zone_of(told)
+    quantity, zone = _longest(told, _NAMED) or "", zone_of(told)
     by_unit = _BY_UNIT.get(UNITS[unit][0], "") if unit else ""
     if by_unit and not (quantity and REGISTERS[quantity].unit == REGISTERS[by_unit].unit):
         quantity = by_unit
@@ -151,11 +153,6 @@ def said_under(above: str, own: str) -> Said:
     return said(f"{bare.rstrip(' ,([')} {unit_of(own)[1]}, {WORDS[unit][0]}")
 
 
-def quantity_of(told: Sequence[str]) -> str:
-    """What is measured, by the longest words for it; empty when nothing says it."""
-    return _longest(told, _MEASURED) or ""
-
-
 def zone_of(told: Sequence[str]) -> str | None:
     """The zone, `""` round the clock, None when nothing says it."""
     return _longest(told, _ZONES)
@@ -164,7 +161,7 @@ def zone_of(told: Sequence[str]) -> str | None:
 def measured(text: str) -> str:
     """The register that a cell's text means, such as `A+` or `A+:day`; empty when it says none."""
     told = words(text)
-    quantity, zone = quantity_of(told), zone_of(told)
+    quantity, zone = _longest(told, _MEASURED) or "", zone_of(told)
     code = f"{quantity}:{zone}" if zone else quantity
     return code if code in REGISTERS else ""
 
