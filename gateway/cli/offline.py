@@ -11,8 +11,9 @@ import msgspec
 from gateway import texts
 from gateway.cli import OK, REFUSED, SOME
 from gateway.cli.common import columns, settings_of
+from gateway.domain.intervals import exact_sum, spans
 from gateway.domain.problems import Problem, Rejected, Severity
-from gateway.domain.readings import REGISTERS, MeterReading, Quality, reading_type
+from gateway.domain.readings import INTERVALS, REGISTERS, IntervalBlock, MeterReading, Quality, reading_type
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, formats
 from gateway.mapping.recognising import recognise
@@ -58,7 +59,7 @@ def print_values(asked: Asked, out: TextIO) -> int:
 
 
 def print_check(asked: Asked, out: TextIO) -> int:
-    """The same for people: a table of the values, then each problem with what to do. Returns the same codes."""
+    """The same for people: a table of the values, days of intervals by their sums, then each problem with what to do. The same codes."""
     return print_found(lambda: _decoded(asked), asked, out, ("meter", "register", "value", "unit", "period", "place"), _rows)
 
 
@@ -161,8 +162,30 @@ def _lines(thing: MeterReading | Problem, asked: Asked) -> Iterator[dict[str, An
             "quality": str(reading.quality),
             "where": reading.where,
         }
+    for block in thing.blocks:
+        yield from _interval_lines(thing, block, asked)
     for problem in thing.problems:
         yield _problem(problem, asked.language)
+
+
+def _interval_lines(thing: MeterReading, block: IntervalBlock, asked: Asked) -> Iterator[dict[str, Any]]:
+    """A line for each interval of a block; its place is that of the whole block."""
+    qualities = block.quality or (Quality.VALID,) * block.count
+    for (start, end), value, quality in zip(spans(block, asked.zone), block.values, qualities, strict=True):
+        yield {
+            "point": thing.point or thing.meter or asked.point or None,
+            "location": thing.location or None,
+            "meter": thing.meter or None,
+            "code": block.register,
+            "register": block.register,
+            "start": start.isoformat(),
+            "end": end.isoformat(),
+            "period": thing.period or None,
+            "value": None if value is None else f"{value:f}",
+            "unit": str(INTERVALS[block.register].unit),
+            "quality": str(quality if value is not None else Quality.MISSING),
+            "where": block.where,
+        }
 
 
 def _write(line: dict[str, Any], out: TextIO) -> None:
@@ -178,3 +201,8 @@ def _rows(meter: MeterReading, language: texts.Language) -> Iterator[tuple[str, 
     for reading in meter.readings:
         unit = texts.word(f"unit.{reading_type(reading.register).unit}", language)
         yield meter.meter, register_of(reading.register, language), f"{reading.value:f}", unit, meter.period, reading.where
+    for block in meter.blocks:
+        if block.register in REGISTERS:
+            total = exact_sum(value for value in block.values if value is not None)
+            unit = texts.word(f"unit.{INTERVALS[block.register].unit}", language)
+            yield meter.meter, register_of(block.register, language), f"{total:f}", unit, block.day.isoformat(), block.where

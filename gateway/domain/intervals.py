@@ -1,9 +1,10 @@
 """What interval values come to: how many a block must hold, and what they add up to for a period."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,18 @@ def expected(step: Step, day: date, zone: str) -> int:
     if step is Step.DAY:
         return (shift(day, 1) - day).days if day.day == 1 else 0
     return 12 if (day.month, day.day) == (1, 1) else 0
+
+
+def spans(block: IntervalBlock, zone: str) -> Iterator[tuple[datetime, datetime]]:
+    """Beginning and end of each interval of a block, in its zone: hours by the clock that runs on, days and months by the calendar."""
+    here = ZoneInfo(zone)
+    if block.step in MINUTES:
+        begins, step = datetime.combine(block.day, time(), here).astimezone(UTC), timedelta(minutes=MINUTES[block.step])
+        edges = [(begins + number * step).astimezone(here) for number in range(block.count + 1)]
+    else:
+        days = (shift(block.day, n) if block.step is Step.MONTH else block.day + timedelta(days=n) for n in range(block.count + 1))
+        edges = [datetime.combine(day, time(), here) for day in days]
+    yield from pairwise(edges)
 
 
 def within(block: IntervalBlock, first: date) -> Sequence[str]:

@@ -207,7 +207,7 @@ def _stored(
         return {}
     periods = [new.period for _, news in entries for new in news if new.period]
     arrivals = [period_of(entry.received_at - _LATELY, "UTC") for entry, _ in entries]
-    return readings.interval_amounts(connection, wanted, min(*periods, *arrivals))
+    return readings.interval_amounts(connection, wanted, min([*periods, *arrivals]))
 
 
 def _wants_intervals(known: Known, profiles: Mapping[str, Profile]) -> bool:

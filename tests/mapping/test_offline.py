@@ -64,3 +64,27 @@ def test_people_see_a_table_and_what_to_do() -> None:
     assert "ИКТ-258" in text
     assert "Интегральные показания!I4" in text
     assert "[cell_formula_no_value]" in text
+
+
+def test_each_interval_is_a_line_from_its_beginning_to_its_end() -> None:
+    code, lines = values(Asked(path=HERE / "maket_80020/kyiv_autumn_hours.xml", zone="Europe/Kyiv"))
+    assert (code, len(lines)) == (0, 25)
+    assert lines[0].keys() >= KEYS - {"at"} | {"start", "end"}
+    doubled = [(line["start"], line["end"]) for line in lines[2:6]]
+    day = doubled[0][0][:10] if doubled[0][0] else ""
+    assert doubled == [
+        (f"{day}T02:00:00+03:00", f"{day}T03:00:00+03:00"),
+        (f"{day}T03:00:00+03:00", f"{day}T03:00:00+02:00"),
+        (f"{day}T03:00:00+02:00", f"{day}T04:00:00+02:00"),
+        (f"{day}T04:00:00+02:00", f"{day}T05:00:00+02:00"),
+    ]
+    assert {line["unit"] for line in lines} == {"kWh"}
+
+
+def test_people_see_the_sum_of_each_day() -> None:
+    out = io.StringIO()
+    assert print_check(Asked(path=HERE / "maket_80020/kyiv_autumn_hours.xml", zone="Europe/Kyiv", language="en"), out) == 0
+    head, row = out.getvalue().splitlines()
+    _, lines = values(Asked(path=HERE / "maket_80020/kyiv_autumn_hours.xml", zone="Europe/Kyiv"))
+    assert head.split() == ["meter", "register", "value", "unit", "period", "place"]
+    assert row.split()[1:4] == ["A+", str(sum(int(line["value"] or 0) for line in lines)), "kWh"]
