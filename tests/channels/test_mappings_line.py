@@ -1,6 +1,7 @@
 """A partner's table through the whole line: a mapping, his codes, a new version of it, and a control row that lies."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from gateway import profiles
 from gateway.demo.invented import any_day
 from gateway.domain.windows import month
+from gateway.mapping.dbf import Field
+from gateway.mapping.dbf_writer import write_dbf
 from gateway.store import people
 from tests.running import Utility
 
@@ -111,3 +114,19 @@ def test_what_needs_review_is_read_again_by_the_mapping_that_made_it(supplied: U
     assert answer.status_code == 200, answer.text
     [row] = supplied.call("GET", f"/v1/submissions/{shown['submission']}").json()["readings"]
     assert (row["status"], row["values"][0]["value"]) == ("acknowledged", "90")
+
+
+def test_a_dbf_goes_the_whole_line(company: Utility) -> None:
+    mapping = MAPPING.partition("[control]")[0].replace("Шифр", "NOM_PU").replace("Дата снятия", "DATA").replace("Показание", "POKAZ")
+    save(company, mapping=mapping, crosswalk=CODES)
+    day = month(company.period)
+    fields = [Field("NOM_PU", "C", 8), Field("DATA", "D", 8), Field("POKAZ", "N", 12, 3)]
+    body = write_dbf(fields, [["Щ-7", day, Decimal("150.5")], ["Щ-8", day, Decimal(160)]])
+
+    shown = sent(company, body)
+
+    assert shown["format"] == "contractor_list@1"
+    assert [(row["meter"], row["status"], row["values"][0]["value"]) for row in shown["readings"]] == [
+        ("1", "acknowledged", "150.500"),
+        ("2", "acknowledged", "160.000"),
+    ]

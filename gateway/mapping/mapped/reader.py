@@ -26,6 +26,9 @@ _NOON: Final = time(12)
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
 
 
+_day_of: Final = lru_cache(maxsize=1024)(read_day)
+
+
 class Rows:
     """The rows of one table below its header, without those that are no data."""
 
@@ -34,6 +37,7 @@ class Rows:
         self.table, self.header, self.document = table, header, document
         self.spoilt = {problem.where: problem for problem in table.problems}
         self.passed = frozenset(map(fold, document.passed))
+        self.columns = {field: column for (field, _), column in header.slots.items() if field}
         self.control = self._control()
 
     def numbers(self) -> Iterator[int]:
@@ -62,7 +66,7 @@ class Rows:
 
     def code(self, row: int, field: Field, problems: list[Problem]) -> str:
         """The code in a field's cell; what is wrong with it goes to `problems`."""
-        column = self.header.column(field)
+        column = self.columns.get(field)
         if column is None:
             return ""
         try:
@@ -82,7 +86,7 @@ class Rows:
 
     def day(self, row: int, problems: list[Problem]) -> Day | None:
         """The day of a row, None where none is told."""
-        column = self.header.column("day")
+        column = self.columns.get("day")
         if column is None:
             return None
         try:
@@ -90,7 +94,7 @@ class Rows:
         except CellError as error:
             problems.append(error.at(self.where(row, column)))
             return None
-        found = None if cell == "" else read_day(cell)
+        found = None if cell == "" else _day_of(cell)
         if isinstance(found, CellError):
             problems.append(found.at(self.where(row, column)))
             return None
@@ -98,7 +102,7 @@ class Rows:
 
     def clock(self, row: int, problems: list[Problem]) -> Clock | None:
         """The hour of a row in a column of its own, None where none is told."""
-        column = self.header.column("clock")
+        column = self.columns.get("clock")
         if column is None:
             return None
         try:
@@ -112,7 +116,7 @@ class Rows:
 
     def period(self, row: int, problems: list[Problem]) -> str:
         """The period that a row names: `2025-10`, `10.2025`, `октябрь 2025`, `1025` or a day of it; empty where it names none."""
-        column = self.header.column("period")
+        column = self.columns.get("period")
         try:
             cell = self.cell(row, column) if column is not None else ""
         except CellError as error:
@@ -159,6 +163,7 @@ def converted(value: Decimal, unit: str) -> Decimal:
     return Decimal(text(found if EXACT.multiply(found, by) == multiplied else found.quantize(_PLACES, context=_ROUGH)))
 
 
+@lru_cache(maxsize=1024)
 def instant(day: date, clock: Clock | None, zone: str) -> datetime:
     """When a reading of a day was taken: at its hour when one is told, else at noon."""
     here = ZoneInfo(zone)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -145,12 +146,13 @@ class Register:
         taken = instant(day.day, clock or day.clock, self.zone) if day is not None and not day.month else None
         period = rows.period(number, problems) or self._period(day.day if day is not None else None)
         alone = f"row {number}" if not (code.meter or code.point) else ""
-        identity = (key(code.meter) or alone, key(code.point), key(code.agreement), key(written["location"]), period, taken)
+        point, agreement, location = (key(one) if one else "" for one in (code.point, code.agreement, written["location"]))
+        identity = (key(code.meter) or alone, point, agreement, location, period, taken)
         return self.meters.setdefault(identity, Meter(code, written["location"], period, taken, where))
 
     def _once(self, rows: Rows, number: int, problems: list[Problem]) -> None:
         """A key of the sender's own names one row."""
-        row_key = rows.code(number, "row_key", problems)
+        row_key = rows.code(number, "row_key", problems) if "row_key" in rows.columns else ""
         if row_key and row_key in self.keys:
             problems.append(
                 Problem(code="row_repeated", where=rows.where(number, rows.header.column("row_key") or 0), values={"key": row_key})
@@ -158,6 +160,12 @@ class Register:
         self.keys.add(row_key)
 
     def _period(self, day: date | None) -> str:
-        if day is None or self.document.period_from == "told":
-            return ""
-        return f"{shift(day, -1):%Y-%m}" if self.document.period_from == "before" else f"{day:%Y-%m}"
+        return "" if day is None else _period_of(day, self.document.period_from)
+
+
+@lru_cache(maxsize=1024)
+def _period_of(day: date, period_from: str) -> str:
+    """The month of a day, or the one before it, or none."""
+    if period_from == "told":
+        return ""
+    return f"{shift(day, -1):%Y-%m}" if period_from == "before" else f"{day:%Y-%m}"
