@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.store import interval_tables, ledger_tables, people_tables, supply_tables
-from tests.conftest import SERVERS, Database, fresh_database, shared_server
+from tests.conftest import PROOF, SERVERS, Database, fresh_database, shared_server
 from tests.store.ground import Ground
 
 KEPT = (interval_tables.interval_block, ledger_tables.delivery, people_tables.letter, supply_tables.meter)
@@ -37,9 +37,23 @@ end $$
 """
 
 
-@pytest.fixture(scope="module", params=sorted(SERVERS))
+LOCKING = {"test_asking", "test_delivery", "test_lanes", "test_schema", "test_together", "test_wall"}
+"""Files that stand on both servers in every run: what they hold to depends on how a server locks, plans and guards.
+
+`make proof` runs all of them on both.
+"""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say on which servers a file of tests stands."""
+    if "ledger_database" in metafunc.fixturenames:
+        both = PROOF or metafunc.module.__name__.rpartition(".")[2] in LOCKING
+        metafunc.parametrize("ledger_database", sorted(SERVERS) if both else ["embedded"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def ledger_database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """A migrated database on the newest and on the oldest supported server."""
+    """A migrated database on the newest supported server, or on that and on the oldest."""
     yield from fresh_database(shared_server(request.param))
 
 
