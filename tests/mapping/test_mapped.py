@@ -75,7 +75,7 @@ class TestSheets:
     def test_a_sheet_may_be_the_meters(self) -> None:
         document = HOURS.replace('meter = ["Счетчик"]\n', "")
         head = ["Дата", "Время", "Расход"]
-        body = book(*((name, [head, [date(2026, 10, 1), time(1), 3], [date(2026, 10, 1), time(2), 4]]) for name in ("0071", "0072")))
+        body = book(*((name, [head, [date(2026, 10, 1), time(0), 3], [date(2026, 10, 1), time(1), 4]]) for name in ("0071", "0072")))
 
         assert {meter for meter, _, _ in blocks(mapped(document), body)} == {"0071", "0072"}
 
@@ -174,6 +174,24 @@ class TestValues:
         body = rows("Счетчик;Показание;Дата", "1;5;02.10.2026")
         [one] = decoded(mapped(document), body, Envelope(zone="Europe/Kyiv", period="2026-11"))
         assert one.period == period
+
+    @pytest.mark.parametrize(
+        ("written", "at"),
+        [
+            ("31.10.2026", "2026-10-31T12:00:00+02:00"),
+            ("31.10.2026 07:00", "2026-10-31T07:00:00+02:00"),
+            ("31.10.2026 07:15", "2026-10-31T07:15:00+02:00"),
+            ("2026-10-20T10:15:30", "2026-10-20T10:15:00+03:00"),
+        ],
+    )
+    def test_a_reading_may_be_told_to_the_minute(self, written: str, at: str) -> None:
+        document = 'period_from = "day"\n' + PLAIN + 'day = ["Дата"]\n'
+        [one] = decoded(mapped(document), rows("Счетчик;Показание;Дата", f"1;5;{written}"))
+        assert (one.at, one.period, one.problems) == (datetime.fromisoformat(at), "2026-10", ())
+
+        sheet = book(("Лист1", [["Счетчик", "Показание", "Дата"], ["1", 5, datetime.fromisoformat(at).replace(tzinfo=None)]]))
+        [one] = decoded(mapped(document), sheet)
+        assert (one.at, one.problems) == (datetime.fromisoformat(at), ())
 
     @pytest.mark.parametrize("written", ["2026-10", "10.2026", "октябрь 2026", "жовтень 2026", "1026", "01.10.2026"])
     def test_a_period_is_written_in_many_ways(self, written: str) -> None:

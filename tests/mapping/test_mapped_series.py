@@ -28,11 +28,17 @@ def test_a_midnight_of_the_day_that_it_ends_is_its_hour_24() -> None:
     }
 
 
-@pytest.mark.parametrize(("label", "written"), [("start", ",2,3" + "," * 21), ("end", "2,3" + "," * 22), ("", ",2,3" + "," * 21)])
+@pytest.mark.parametrize(("label", "written"), [("start", ",2,3" + "," * 21), ("end", "2,3" + "," * 22)])
 def test_the_document_says_what_the_hours_do_not(label: str, written: str) -> None:
-    document = f'label = "{label}"\n{HOURS}' if label else HOURS
     lines = ["Счетчик;Дата;Время;Расход", "7;01.10.2026;01:00;2", "7;01.10.2026;02:00;3"]
-    assert blocks(mapped(document), rows(*lines)) == {("7", "A+", "2026-10-01"): written}
+    assert blocks(mapped(f'label = "{label}"\n{HOURS}'), rows(*lines)) == {("7", "A+", "2026-10-01"): written}
+    assert wrong(mapped(HOURS), rows(*lines)) == [("hour_labels_unclear", "line 2, column 4")], "nothing is guessed"
+
+
+@pytest.mark.parametrize(("label", "day", "written"), [("start", "2026-10-02", "3" + "," * 23), ("end", "2026-10-01", "," * 23 + "3")])
+def test_midnight_is_one_moment_by_either_name(label: str, day: str, written: str) -> None:
+    lines = ["Счетчик;Дата;Время;Расход", "7;01.10.2026;24:00;3"]
+    assert blocks(mapped(f'label = "{label}"\n{HOURS}'), rows(*lines)) == {("7", "A+", day): written}
 
 
 def test_meters_across_are_named_by_the_header() -> None:

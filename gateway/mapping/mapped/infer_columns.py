@@ -12,6 +12,7 @@ import msgspec
 from gateway.mapping.cells import MISSING, Cell, CellError, cell_code, cell_number
 from gateway.mapping.heat_moments import read_clock, read_day
 from gateway.mapping.mapped.infer_words import Said
+from gateway.mapping.mapped.reader import stamp
 
 Kind = Literal["empty", "day", "month", "clock", "number", "code", "word", "mixed"]
 _hourlike: Final = re.compile(r"\d{1,2}(?::\d{2}){1,2}|\d{1,2}(?::00)?\s*[-–—]\s*\d{1,2}(?::00)?").fullmatch
@@ -110,6 +111,8 @@ def _of_text(text: str) -> Kind:
         return "clock"
     if _number(text) is not None:
         return "number"
+    if stamp(text) is not None:
+        return "day"
     found = read_day(text)
     if not isinstance(found, CellError):
         return "month" if found.month else "day"
@@ -118,4 +121,5 @@ def _of_text(text: str) -> Kind:
     except CellError:
         return "word"
     digits = sum(map(str.isdigit, code))
-    return "code" if digits and len(code) <= _SHORT and digits * 3 >= len(code.replace(" ", "")) else "word"
+    is_code = digits and len(code) <= _SHORT and (digits * 3 >= len(code.replace(" ", "")) or code.replace("-", "").isalnum())
+    return "code" if is_code else "word"

@@ -135,7 +135,7 @@ class Roles:
         left = [column for column in columns if column.place not in self.passed]
         for field, kind in (("day", "day"), ("period", "month"), ("clock", "clock")):
             left = self._only(cast("Field", field), [column for column in left if column.shape.kind == kind], left)
-        for field, means in (("quantity", measured), ("zone", lambda text: zone_of(words(text)) is not None)):
+        for field, means in (("quantity", _names_quantity), ("zone", lambda text: zone_of(words(text)) is not None)):
             fits = [column for column in left if _all_mean(column, means)]
             left = self._only(cast("Field", field), fits, left)
         left = self._whose(left)
@@ -278,6 +278,11 @@ def _is_code(column: Column) -> bool:
     """Whole numbers of one or two lengths, of four digits or more."""
     texts = {len(cell_code(cell)) for cell in column.cells if cell != ""} if column.shape.whole else set()
     return bool(texts) and min(texts) >= 4 and len(texts) <= 3 and not _says_value(column)
+
+
+def _names_quantity(text: str) -> bool:
+    """Whether a text says what is measured and bears no number of its own."""
+    return bool(measured(text)) and not any(map(str.isdigit, text))
 
 
 def _all_mean(column: Column, means: object) -> bool:

@@ -107,11 +107,12 @@ def _is_units(table: Table, index: int) -> bool:
 
 
 def _with_above(table: Table, index: int) -> float:
-    """What a row says together with the one above it, cell by cell."""
+    """What a row says together with the one above it, cell by cell; nothing when no cell of that one is all there is of its column."""
     if not index:
         return 0.0
     above, row = table.rows[index - 1][:_WIDEST], table.rows[index][:_WIDEST]
-    if sum(bool(_text(cell)) for cell in above) < 2 or not _is_words(above):
+    below = any(_text(over) and not _text(cell) for over, cell in zip(above, row, strict=True))
+    if not below or sum(bool(_text(cell)) for cell in above) < 2 or not _is_words(above):
         return 0.0
     return sum(_says(said_under(over, _text(cell))) for over, cell in zip(carried(above), row, strict=True) if over or _text(cell))
 

@@ -23,6 +23,7 @@ from gateway.mapping.tables import Table
 _PLACES: Final = Decimal("0.000001")
 _ROUGH: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _NOON: Final = time(12)
+_stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?").fullmatch
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
 
 
@@ -100,6 +101,14 @@ class Rows:
             return None
         return found
 
+    def stamp(self, row: int) -> datetime | None:
+        """The moment of a row that is told to the minute, without a zone; None where there are none or they are zero."""
+        column = self.columns.get("day")
+        try:
+            return stamp(self.cell(row, column)) if column is not None else None
+        except CellError:
+            return None
+
     def clock(self, row: int, problems: list[Problem]) -> Clock | None:
         """The hour of a row in a column of its own, None where none is told."""
         column = self.columns.get("clock")
@@ -143,6 +152,18 @@ class Rows:
     def _first_word(row: list[Cell]) -> str:
         cell = next((cell for cell in row if cell != ""), "")
         return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""
+
+
+@lru_cache(maxsize=1024)
+def stamp(cell: Cell) -> datetime | None:
+    """A date with hours and minutes, a sheet's or written: `20.10.2026 10:15`, `2026-10-20T10:15:00`; None where the minutes are zero."""
+    if isinstance(cell, str):
+        found = _stamped(cell.strip())
+        day = _day_of(found[1]) if found else None
+        if not found or not isinstance(day, Day) or day.month or not (int(found[3]) and int(found[2]) < 24 and int(found[3]) < 60):
+            return None
+        return datetime.combine(day.day, time(int(found[2]), int(found[3])))
+    return cell.replace(second=0, microsecond=0) if isinstance(cell, datetime) and cell.minute and cell.tzinfo is None else None
 
 
 def is_numbering(table: Table, header: int, row: int) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -142,13 +143,21 @@ class Register:
         code, problem = self.codes.of(written["meter"], written["point"], written["agreement"])
         if problem is not None:
             problems.append(msgspec.structs.replace(problem, where=where))
-        day, clock = rows.day(number, problems), rows.clock(number, problems)
-        taken = instant(day.day, clock or day.clock, self.zone) if day is not None and not day.month else None
-        period = rows.period(number, problems) or self._period(day.day if day is not None else None)
+        told_on, taken = self._taken(rows, number, problems)
+        period = rows.period(number, problems) or self._period(told_on)
         alone = f"row {number}" if not (code.meter or code.point) else ""
         point, agreement, location = (key(one) if one else "" for one in (code.point, code.agreement, written["location"]))
         identity = (key(code.meter) or alone, point, agreement, location, period, taken)
         return self.meters.setdefault(identity, Meter(code, written["location"], period, taken, where))
+
+    def _taken(self, rows: Rows, number: int, problems: list[Problem]) -> tuple[date | None, datetime | None]:
+        """The day of a row, and the moment when its cells tell more than a month."""
+        if (exact := rows.stamp(number)) is not None:
+            return exact.date(), exact.replace(tzinfo=ZoneInfo(self.zone))
+        day, clock = rows.day(number, problems), rows.clock(number, problems)
+        if day is None:
+            return None, None
+        return day.day, None if day.month else instant(day.day, clock or day.clock, self.zone)
 
     def _once(self, rows: Rows, number: int, problems: list[Problem]) -> None:
         """A key of the sender's own names one row."""

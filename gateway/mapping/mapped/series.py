@@ -1,6 +1,7 @@
 """Rows of time: a row for each hour or day, columns of values, become blocks of one MeterReading a meter and month."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from itertools import groupby
 
 import msgspec
@@ -28,12 +29,13 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Owned(msgspec.Struct):
-    """The rows of one meter: those of each column."""
+    """The rows of one meter: those of each column. `unclear`: nothing tells whether its hours are beginnings or ends."""
 
     code: Code
     where: str
     rows: dict[Column, list[int]] = msgspec.field(default_factory=dict)
     problems: list[Problem] = msgspec.field(default_factory=list)
+    unclear: bool = False
 
 
 class Times(msgspec.Struct):
@@ -123,8 +125,14 @@ class Series:
         values = {row: rows.amount(row, column.place, column.unit, owned.problems) for row in owned.rows[column]}
         own = [times.moments[row] for row in values]
         if times.step is Step.HOUR:
-            ends = self.document.label == "end" or (not self.document.label and bool(at_ends(own, times.labels)))
-            placed = place_hours(values, times.moments, self.zone, ends=ends)
+            ends = self.document.label == "end" if self.document.label else at_ends(own, times.labels)
+            if ends is None:
+                where = rows.where(next(iter(values)), column.place)
+                owned.problems += [] if owned.unclear else [Problem(code="hour_labels_unclear", where=where)]
+                owned.unclear = True
+                return
+            moments = times.moments if ends else {row: _begun(times.moments[row]) for row in values}
+            placed = place_hours(values, moments, self.zone, ends=ends)
         else:
             placed = place_days(values, times.moments, times.step, self.zone)
         odd = [("moment_repeated", row) for row in placed.twice] + [("hour_nonexistent", row) for row in placed.nowhere if values[row]]
@@ -163,3 +171,8 @@ class Series:
                 blocks=tuple(same),
             )
             problems = ()
+
+
+def _begun(one: Moment) -> Moment:
+    """A moment that is a beginning: 24:00 of a day is 0:00 of the next."""
+    return msgspec.structs.replace(one, day=one.day + timedelta(days=1), hour=0) if one.hour == 24 else one
