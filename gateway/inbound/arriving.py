@@ -12,6 +12,7 @@ from gateway.domain.sources import SOURCES, Source
 from gateway.domain.windows import month
 from gateway.inbound.auth import may
 from gateway.mapping import Envelope
+from gateway.mapping.any_table import is_page
 from gateway.mapping.cells import CellError, text_code
 from gateway.mapping.zip_gate import entries, kind_of
 from gateway.settings import Limits
@@ -28,7 +29,7 @@ def look(body: bytes, limits: Limits) -> None:
     if kind in ("xlsx", "ods", "zip"):
         if not entries(body, limits):
             raise Rejected(Problem(code="file_empty"))
-    elif kind not in ("xls", "dbf", "json", "xml", "text"):
+    elif kind not in ("xls", "dbf", "json", "xml", "text") and not (kind == "html" and is_page(body)):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
 
 

@@ -7,10 +7,10 @@ import msgspec
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.dbf import read_dbf
-from gateway.mapping.delimited import ANY_DELIMITER, read_text
+from gateway.mapping.delimited import ANY_DELIMITER, Known, is_delimited, read_delimited, read_text
 from gateway.mapping.encodings import detect, known, mark_of
 from gateway.mapping.sheet_parts import EXCEL_2003
-from gateway.mapping.tables import Table, read_sheets, read_tables
+from gateway.mapping.tables import Looked, Table, look, read_sheets, read_tables
 from gateway.mapping.zip_gate import Kind, entries, kind_of, unpack
 from gateway.settings import Limits
 
@@ -49,20 +49,59 @@ def read_any(body: bytes, limits: Limits, options: Options = _PLAIN) -> tuple[Ta
     The file is told by its bytes, never by its name; an archive with one file in it is that file. What is wrong with single cells stands
     in each table's `problems`. Raises Rejected, with the codes of `read_tables`, `read_dbf`, `read_text` and of archives.
     """
+    if options == _PLAIN and _looked.at(body, limits):
+        return _looked.take()
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
     kind = kind_of(body)
     if kind == "zip":
-        body = _only_file(body, limits)
+        body = only_file(body, limits)
         kind = kind_of(body)
     return _read(kind, body, limits, options)
+
+
+def look_any(body: bytes, limits: Limits) -> tuple[Table, ...]:
+    """What `read_any` gives, for formats that only wonder whether a file is theirs; empty when it cannot be read, and for plain texts.
+
+    The file is read once, however many ask: what was found, be it a refusal, is kept for this thread until it is read.
+    """
+    kind = kind_of(body) if body else "binary"
+    if kind in ("xlsx", "xls", "ods"):
+        return look(body, limits)
+    if kind in ("json", "pdf", "program", "binary") or (kind == "text" and not is_page(body)):
+        return ()
+    return _looked.keep(body, limits, lambda: read_any(body, limits))
+
+
+def kept_any(body: bytes) -> tuple[Table, ...]:
+    """What was found of a file that formats have just looked at and that is no workbook of its own; empty when it could not be read."""
+    return _looked.tables if _looked.body is body else ()
+
+
+def is_by_words(body: bytes, known: Known) -> bool:
+    """Whether this is a delimited text with a header that `known` knows."""
+    return is_delimited(body, known) and not is_page(body)
+
+
+def read_by_words(body: bytes, limits: Limits, known: Known) -> tuple[Table, ...]:
+    """The same as `read_any` for a format that knows the words of its header: they tell how a text is written, alone or in an archive.
+
+    Raises Rejected, with the codes of `read_delimited` and `read_any`.
+    """
+    inner = only_file(body, limits) if kind_of(body) == "zip" else body
+    if kind_of(inner) == "text" and not is_page(inner):
+        return (read_delimited(inner, limits, known),)
+    return read_any(body, limits)
+
+
+_looked: Final = Looked()
 
 
 def _read(kind: Kind, body: bytes, limits: Limits, options: Options) -> tuple[Table, ...]:
     match kind:
         case "xlsx" | "xls" | "ods":
             return read_tables(body, limits)
-        case "xml" if EXCEL_2003 in body[:_HEAD].decode("latin-1"):
+        case "xml" if is_workbook(body):
             return read_sheets("xml", body, limits)
         case "html" | "xml" | "text" if is_page(body):
             return read_sheets("html", _in_utf8(body, options), limits)
@@ -79,6 +118,11 @@ def is_page(body: bytes) -> bool:
     """Whether a text is a page with a table in it; programs that write them as .xls begin with whatever tag they like."""
     head = body[:_HEAD].replace(b"\0", b"").removeprefix(mark_of(body)[0]).lower()
     return head.lstrip().startswith(b"<") and b"<table" in head
+
+
+def is_workbook(body: bytes) -> bool:
+    """Whether an XML is a workbook of Excel 2003."""
+    return EXCEL_2003 in body[:_HEAD].decode("latin-1")
 
 
 def _in_utf8(page: bytes, options: Options) -> bytes:
@@ -99,7 +143,7 @@ def _is_wide(body: bytes, options: Options) -> bool:
     return (options.encoding or detect(body).encoding).lower().replace("_", "-").startswith("utf-16")
 
 
-def _only_file(body: bytes, limits: Limits) -> bytes:
+def only_file(body: bytes, limits: Limits) -> bytes:
     """The one file in an archive. Raises Rejected for none and for more, and for whatever the gate of archives refuses."""
     files = [entry for entry in entries(body, limits) if not entry.name.endswith("/") and not entry.name.startswith(_BESIDE)]
     if len(files) != 1:

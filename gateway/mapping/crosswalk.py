@@ -39,6 +39,12 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     quantities: dict[str, tuple[str, ...]]
     zones: dict[str, tuple[str, ...]]
 
+    def known(self, rows: Sequence[Sequence[Cell]]) -> int:
+        """How many names stand in the best of the first rows; 0 when none of them is a header."""
+        names = lookup(self.columns)
+        most = max((len(_fields(row, names)) for row in rows[: self.sheet_rows]), default=0)
+        return most if most >= self.least else 0
+
     def header(self, table: Table) -> tuple[int, dict[str, int]] | None:
         """The header's row in `rows` and the column of each field in it; None when no row among the first holds enough of the names."""
         names = lookup(self.columns)

@@ -8,15 +8,14 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format
+from gateway.mapping.any_table import is_by_words, look_any, read_by_words
 from gateway.mapping.cells import Cell, CellError
-from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.heat_columns import Header, find_header, header_at, header_problems, known_words
 from gateway.mapping.heat_meter import Sheet
 from gateway.mapping.heat_moments import read_day
 from gateway.mapping.heat_rows import Meters, read_rows, told
 from gateway.mapping.sheet_owner import named, owner
-from gateway.mapping.tables import Table, look, read_tables
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping.tables import Table
 from gateway.settings import Limits
 
 _REPORTS: Final = 1000
@@ -24,22 +23,20 @@ _REPORTS: Final = 1000
 
 
 class HeatArchive(Format, frozen=True, kw_only=True):
-    """Reads .xlsx, .xls and delimited text whose header is found by its words; a wrong cell refuses its meter and no other."""
+    """Reads workbooks, pages, DBF and delimited text whose header is found by its words; a wrong cell refuses its meter and no other."""
 
     limits: Limits = Limits()
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
         """Tell by the first rows whether this is a table with the columns of a heat archive."""
-        if body and kind_of(body) in ("xlsx", "xls"):
-            return any(known_words(table.rows) for table in _shown(look(body, self.limits)))
-        return is_delimited(body, known_words)
+        return is_by_words(body, known_words) or any(known_words(table.rows) for table in _shown(look_any(body, self.limits)))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter with the blocks of all its heat inputs; hints about columns that are passed over.
 
         Raises Rejected when there is no header, a column or its unit is not known, or nothing stands below.
         """
-        tables = _shown(self._tables(body))
+        tables = _shown(read_by_words(body, self.limits, known_words))
         found = [
             (table, headers) for table in tables if (header := find_header(table)) is not None and (headers := _stacked(table, header))
         ]
@@ -61,11 +58,6 @@ class HeatArchive(Format, frozen=True, kw_only=True):
         if not meters:
             raise Rejected(Problem(code="nothing_to_take", where=sheets[0].place(-1, "heat")))
         return told(problems, meters.values(), envelope, self.limits)
-
-    def _tables(self, body: bytes) -> tuple[Table, ...]:
-        if kind_of(body) == "text":
-            return (read_delimited(body, self.limits, known_words),)
-        return read_tables(body, self.limits)
 
 
 def _shown(tables: Iterable[Table]) -> list[Table]:

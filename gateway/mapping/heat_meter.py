@@ -296,14 +296,32 @@ def _columns(table: Table, header: Header) -> list[tuple[Written, ...]]:
     for index, column in enumerate(columns):
         if bool in set(map(type, column)):
             columns[index] = tuple(CellError("not_a_number", cell) if isinstance(cell, bool) else cell for cell in column)
-    spoilt: dict[int, dict[int, CellError]] = {}
-    for problem in table.problems:
-        place = _place(problem.where.removeprefix(f"{table.name}!"))
-        if place is not None:
-            row, index = int(place[2]) - 1 - table.row - header.first, number_of(place[1]) - 1 - table.column
-            error = spoilt.setdefault(index, {})[row] = CellError(problem.code, "")
-            error.values = problem.values
-    for index, errors in spoilt.items():
+    for index, errors in _spoilt(table, header).items():
         if 0 <= index < len(columns):
             columns[index] = tuple(errors.get(row, cell) for row, cell in enumerate(columns[index]))
     return columns
+
+
+def _spoilt(table: Table, header: Header) -> dict[int, dict[int, CellError]]:
+    """The cells that cannot be trusted, by column and row below the header: told by their letters, or by whatever the table calls them."""
+    found: dict[int, dict[int, CellError]] = {}
+    elsewhere: dict[str, Problem] = {}
+    for problem in table.problems:
+        place = _place(problem.where.removeprefix(f"{table.name}!"))
+        if place is None:
+            elsewhere[problem.where] = problem
+        else:
+            row, index = int(place[2]) - 1 - table.row - header.first, number_of(place[1]) - 1 - table.column
+            found.setdefault(index, {})[row] = _error(problem)
+    for row in range(header.first, header.last) if elsewhere else ():
+        for index in range(len(table.rows[row])):
+            wrong = elsewhere.get(table.where(row, index))
+            if wrong is not None:
+                found.setdefault(index, {})[row - header.first] = _error(wrong)
+    return found
+
+
+def _error(problem: Problem) -> CellError:
+    error = CellError(problem.code, "")
+    error.values = problem.values
+    return error

@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from gateway.domain.problems import Problem
+from gateway.mapping.any_table import look_any
 from gateway.mapping.cells import Cell, CellError, cell_number
 from gateway.mapping.crosswalk import META, fold, lookup, read_columns
 from gateway.mapping.hours import HOURS, Label, day, day_of_1904, hour
-from gateway.mapping.tables import Table, look
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping.tables import Table
 from gateway.settings import Limits
 
 TEMPLATE: Final = "interval"
@@ -110,9 +110,7 @@ def has_value(cell: Cell) -> bool:
 
 def is_hourly(body: bytes, limits: Limits) -> bool:
     """Tell whether a workbook is one of hours and days: by its hidden sheet or by what its first sheets hold."""
-    if not body or kind_of(body) not in ("xlsx", "xls"):
-        return False
-    tables = look(body, limits)
+    tables = look_any(body, limits)
     meant = next((row[1] for table in tables if table.name == META for row in table.rows if row[0] == "template" and len(row) > 1), "")
     shown = [table for table in tables if not table.hidden and table.name != META]
     return meant == TEMPLATE or (not meant and any(find(table) is not None for table in shown[:_SNIFFED]))

@@ -11,10 +11,10 @@ from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import REGISTERS, MeterReading, Reading
 from gateway.domain.supply import Meter, key
 from gateway.mapping import Envelope, Format
+from gateway.mapping.any_table import is_by_words, look_any, read_by_words
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns, told
-from gateway.mapping.tables import Table, letters, look, read_tables
-from gateway.mapping.zip_gate import kind_of
+from gateway.mapping.tables import Table, letters
 from gateway.settings import Limits
 from gateway.texts import Language
 
@@ -26,17 +26,17 @@ _ZONES: Final = lookup(COLUMNS.zones)
 
 
 class IntegralWorkbook(Format, frozen=True, kw_only=True):
-    """Reads .xlsx and .xls whose header is found by its words; rows without a new value are passed over."""
+    """Reads workbooks, pages and delimited text whose header is found by its words; rows without a new value are passed over."""
 
     limits: Limits = Limits()
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
         """Tell whether this is a workbook with the header of the integral list."""
-        return bool(body) and kind_of(body) in ("xlsx", "xls") and any(map(COLUMNS.header, _shown(look(body, self.limits))))
+        return is_by_words(body, COLUMNS.known) or any(map(COLUMNS.header, _shown(look_any(body, self.limits))))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter. Raises Rejected when there is no header, no new value, or the template is another's."""
-        tables = read_tables(body, self.limits)
+        tables = read_by_words(body, self.limits, COLUMNS.known)
         envelope = _meta(tables, envelope)
         shown = _shown(tables)
         headed = [(table, *found) for table in shown if (found := COLUMNS.header(table)) is not None]
@@ -101,10 +101,11 @@ class _Sheet:
     def __init__(self, table: Table, header: int, columns: dict[str, int]) -> None:
         for field in COLUMNS.needed:
             if field not in columns:
-                where = f"{table.name}!{table.row + header + 1}"
+                where = f"{table.name}!{table.row + header + 1}" if type(table) is Table else table.where(header, 0).partition(",")[0]
                 raise Rejected(Problem(code="column_missing", where=where, values={"column": COLUMNS.columns[field][0]}))
         self.table, self.header, self.columns = table, header, columns
         self.places = {field: f"{table.name}!{letters(table.column + column)}" for field, column in columns.items()}
+        self.is_sheet = type(table) is Table
         self.spoilt = {problem.where: problem for problem in table.problems}
         self.registers: dict[tuple[Cell, Cell], str] = {}
         self.known: dict[tuple[Cell, Cell], _Meter] = {}
@@ -113,10 +114,11 @@ class _Sheet:
         current, serial, quantity = (self.columns[field] for field in ("current", "meter", "quantity"))
         location, zone, previous = (self.columns.get(field, _NOWHERE) for field in ("location", "zone", "previous"))
         place, spoilt, known, registers = self.places["current"], self.spoilt, self.known, self.registers
+        is_sheet = self.is_sheet
         short = _NOWHERE in (location, zone, previous)
         for number, cells in enumerate(self.table.rows[self.header + 1 :], self.table.row + self.header + 2):
             row = [*cells, ""] if short else cells
-            where = f"{place}{number}"
+            where = f"{place}{number}" if is_sheet else self._place("current", number)
             if row[current] == "" and where not in spoilt:
                 continue
             value, problem = self._value(row[current], where)
@@ -134,6 +136,12 @@ class _Sheet:
                 written = " ".join(str(cell).strip() for cell in (row[quantity], row[zone]) if cell != "")
                 meter.readings[code] = Reading(register=code, code=written, value=value, where=where)
 
+    def _place(self, field: str, number: int) -> str:
+        """The name of a cell of a row; of a sheet's row without one its number."""
+        if self.is_sheet or field not in self.columns:
+            return f"{self.places.get(field, '')}{number}"
+        return self.table.where(number - self.table.row - 1, self.columns[field])
+
     def _value(self, cell: Cell, where: str) -> tuple[Decimal | None, Problem | None]:
         if where in self.spoilt:
             return None, self.spoilt[where]
@@ -144,17 +152,17 @@ class _Sheet:
 
     def _guard(self, cell: Cell, number: int, meter: _Meter) -> None:
         """The value accepted before is shown for people and never taken; one that cannot be read is worth a warning."""
-        problem = self._value(cell, f"{self.places.get('previous', '')}{number}")[1]
+        problem = self._value(cell, self._place("previous", number))[1]
         if problem is not None:
             meter.problems.append(msgspec.structs.replace(problem, severity=Severity.WARNING))
 
     def _meter(self, cell: Cell, location: Cell, number: int, meters: dict[tuple[str, str, str], _Meter]) -> _Meter:
         problems: list[Problem] = []
-        where = f"{self.places['meter']}{number}"
+        where = self._place("meter", number)
         code = self._code(cell, where, problems)
         if not code and not problems:
             problems.append(Problem(code="value_missing", where=where))
-        object_code = self._code(location, f"{self.places.get('location', '')}{number}", problems)
+        object_code = self._code(location, self._place("location", number), problems)
         row = str(number) if problems else ""
         meter = meters.setdefault((_key(object_code), _key(code), row), _Meter(code, object_code, where))
         meter.problems += problems
@@ -180,7 +188,7 @@ class _Sheet:
             return code
         wrong = "quantity" if quantity is None or "zone" not in self.places else "zone"
         values = {"register": " ".join(str(cell) for cell in cells).strip()[:60], "meter": meter.code}
-        meter.problems.append(Problem(code="register_unknown", where=f"{self.places[wrong]}{number}", values=values))
+        meter.problems.append(Problem(code="register_unknown", where=self._place(wrong, number), values=values))
         return ""
 
 

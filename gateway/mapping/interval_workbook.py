@@ -7,10 +7,10 @@ from gateway.domain.problems import Problem
 from gateway.domain.readings import MeterReading
 from gateway.domain.supply import Meter
 from gateway.mapping import Envelope, Format
+from gateway.mapping.any_table import read_any
 from gateway.mapping.crosswalk import told
 from gateway.mapping.hour_grid import TEMPLATE, is_hourly
 from gateway.mapping.hour_sheets import hour_sheets
-from gateway.mapping.tables import read_tables
 from gateway.settings import Limits
 from gateway.texts import Language
 
@@ -18,7 +18,7 @@ VERSION: Final = "1"
 
 
 class IntervalWorkbook(Format, frozen=True, kw_only=True):
-    """Reads .xlsx and .xls, 24 x 28..31 or 31 x 24; the meter is told beside the file, by the hidden sheet, a cell or the sheet's name."""
+    """Reads workbooks and pages, 24 x 28..31 or 31 x 24; the meter is told beside, by a hidden sheet, a cell or a sheet's name."""
 
     limits: Limits = Limits()
 
@@ -31,7 +31,7 @@ class IntervalWorkbook(Format, frozen=True, kw_only=True):
 
         Raises Rejected when there is no table of hours and days, no value, no meter told, or the template is another's.
         """
-        tables = read_tables(body, self.limits)
+        tables = read_any(body, self.limits)
         written = told(tables, template=TEMPLATE, version=VERSION, agreement=envelope.agreement)
         return hour_sheets(tables, envelope, written, self.limits)
 

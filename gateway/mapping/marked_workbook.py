@@ -13,11 +13,13 @@ import msgspec
 from gateway import texts
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import plain_workbook
+from gateway.mapping.any_table import is_page, is_workbook, only_file, read_any
 from gateway.mapping.child import children
+from gateway.mapping.dbf import read_dbf
 from gateway.mapping.delimited import read_delimited
 from gateway.mapping.marks import Area, in_workbook, marking
 from gateway.mapping.package import name_of
-from gateway.mapping.tables import Table, read_tables
+from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import Kind, kind_of
 from gateway.settings import Limits
 from gateway.texts import Language
@@ -25,6 +27,7 @@ from gateway.texts import Language
 _LEAST: Final = 1.0
 """Seconds that must be left for another try at a file."""
 _LINES: Final = re.compile(r"lines? ([1-9][0-9]{0,6})(?:-([1-9][0-9]{0,6}))?(?:, column ([1-9][0-9]{0,3}))?").fullmatch
+_RECORDS: Final = re.compile(r"records? ([1-9][0-9]{0,8})(?:-([1-9][0-9]{0,8}))?, (.+)").fullmatch
 _WIDE: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _WORDS: Final = re.compile(r"(?=[\W\d_]*+[^\W\d_])[\w .,;:/()°№+%'’«»*-]++").fullmatch
 
@@ -33,14 +36,18 @@ def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: L
     """The workbook (.xlsx) in which a sender finds every problem at its cell; None when nothing is wrong or its kind has no cells.
 
     His own workbook where it can be edited: an .xlsx with at most `limits.mark_cells` cells on the sheets to be marked and no macros.
-    Else a new one with the same values; a file that cannot even be read comes back as the list alone. At most `limits.file_problems`
-    problems are told. Costs no more than reading a file may (`child_seconds`, `child_memory`).
+    Else a new one with the same values, whatever kind of table it was, alone in an archive or not; a file that cannot even be read comes
+    back as the list alone. At most `limits.file_problems` problems are told. Costs no more than reading a file may (`child_seconds`,
+    `child_memory`).
     """
+    body = _unpacked(body, limits)
     kind = _kind(body)
     if not problems or kind is None:
         return None
     if kind == "text":
         return _text_marked(body, file_name, problems, language, limits)
+    if kind == "dbf":
+        return _records_marked(body, problems, language, limits)
     until = time.monotonic() + limits.child_seconds
     told = marking(problems, language, limits.file_problems, in_workbook)
     if kind == "xlsx" and len(body) <= limits.file_bytes:
@@ -51,10 +58,20 @@ def marked(body: bytes, file_name: str, problems: Sequence[Problem], language: L
     return plain_workbook.write(_tables(body, limits, until - time.monotonic()), told)
 
 
+def _unpacked(body: bytes, limits: Limits) -> bytes:
+    """The one file of an archive; any other file, and an archive of several, as it is."""
+    try:
+        return only_file(body, limits) if body and kind_of(body) == "zip" else body
+    except Rejected:
+        return body
+
+
 def _kind(body: bytes) -> Kind | None:
-    """The kind of a file that has cells: xlsx, xls, or text; None for any other."""
+    """The kind of a file that has cells, a page being `html`; None for any other."""
     kind = kind_of(body) if body else None
-    return "text" if body.startswith(_WIDE) else kind if kind in ("xlsx", "xls", "text") else None
+    if kind in ("html", "xml", "text") and (is_page(body) or is_workbook(body)):
+        return "html"
+    return "text" if body.startswith(_WIDE) else kind if kind in ("xlsx", "xls", "ods", "dbf", "text") else None
 
 
 def _tables(body: bytes, limits: Limits, left: float) -> tuple[Table, ...]:
@@ -62,7 +79,7 @@ def _tables(body: bytes, limits: Limits, left: float) -> tuple[Table, ...]:
     if left < _LEAST:
         return ()
     try:
-        return read_tables(body, msgspec.structs.replace(limits, child_seconds=left))
+        return read_any(body, msgspec.structs.replace(limits, child_seconds=left))
     except Rejected:
         return ()
 
@@ -75,6 +92,27 @@ def _text_marked(body: bytes, file_name: str, problems: Sequence[Problem], langu
     except Rejected:
         return plain_workbook.write((), marking(problems, language, limits.file_problems, lambda _: None))
     told = marking(problems, language, limits.file_problems, lambda where: _in_text(where, sheet, found.lines))
+    return plain_workbook.write((msgspec.structs.replace(found, name=sheet),), told)
+
+
+def _records_marked(body: bytes, problems: Sequence[Problem], language: Language, limits: Limits) -> bytes:
+    """A DBF as one sheet."""
+    sheet = name_of(texts.word("marked.data", language), ())
+    try:
+        found = read_dbf(body, limits)
+    except Rejected:
+        return plain_workbook.write((), marking(problems, language, limits.file_problems, lambda _: None))
+    rows = {number: row for row, number in enumerate(found.numbers, 1)}
+    columns = {found.where(0, column): column + 1 for column in range(len(found.fields))}
+
+    def locate(where: str) -> Area | None:
+        place = _RECORDS(where)
+        if place is None or place[3] not in columns:
+            return None
+        top, bottom = (rows.get(int(number), 1) for number in (place[1], place[2] or place[1]))
+        return Area(sheet, min(top, bottom), columns[place[3]], max(top, bottom), columns[place[3]])
+
+    told = marking(problems, language, limits.file_problems, locate)
     return plain_workbook.write((msgspec.structs.replace(found, name=sheet),), told)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time as clock
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
@@ -62,14 +63,7 @@ def look(body: bytes, limits: Limits) -> tuple[Table, ...]:
 
     The file is read once, however many ask: what was found, be it a refusal, is kept for this thread until `read_tables` takes it.
     """
-    if not _looked.at(body, limits):
-        _looked.tables, _looked.problems = (), ()
-        try:
-            _looked.tables = _read(body, limits)
-        except Rejected as refused:
-            _looked.problems = refused.problems
-        _looked.body, _looked.limits = body, limits
-    return _looked.tables
+    return _looked.keep(body, limits, lambda: _read(body, limits))
 
 
 def kept(body: bytes) -> tuple[Table, ...]:
@@ -83,13 +77,7 @@ def kept(body: bytes) -> tuple[Table, ...]:
 
 def read_tables(body: bytes, limits: Limits) -> tuple[Table, ...]:
     """Every worksheet of an xlsx, xls or ods workbook, hidden ones marked. Raises Rejected."""
-    if not _looked.at(body, limits):
-        return _read(body, limits)
-    tables, problems = _looked.tables, _looked.problems
-    _looked.body, _looked.limits, _looked.tables, _looked.problems = None, None, (), ()
-    if problems:
-        raise Rejected(*problems)
-    return tables
+    return _looked.take() if _looked.at(body, limits) else _read(body, limits)
 
 
 def read_sheets(task: str, body: bytes, limits: Limits) -> tuple[Table, ...]:
@@ -97,7 +85,7 @@ def read_sheets(task: str, body: bytes, limits: Limits) -> tuple[Table, ...]:
     return children.read(task, body, limits, _decode)
 
 
-class _Looked(threading.local):
+class Looked(threading.local):
     """The file that this thread looked at last, and its sheets or the problems it was refused with."""
 
     def __init__(self) -> None:
@@ -107,10 +95,30 @@ class _Looked(threading.local):
         self.problems: tuple[Problem, ...] = ()
 
     def at(self, body: bytes, limits: Limits) -> bool:
+        """Whether it is this file, read within these limits."""
         return self.body is body and self.limits == limits
 
+    def keep(self, body: bytes, limits: Limits, read: Callable[[], tuple[Table, ...]]) -> tuple[Table, ...]:
+        """Read a file unless it was read last, and keep what is found; nothing for one that is refused."""
+        if not self.at(body, limits):
+            self.tables, self.problems = (), ()
+            try:
+                self.tables = read()
+            except Rejected as refused:
+                self.problems = refused.problems
+            self.body, self.limits = body, limits
+        return self.tables
 
-_looked: Final = _Looked()
+    def take(self) -> tuple[Table, ...]:
+        """Give away what was found. Raises Rejected with what the file was refused for."""
+        tables, problems = self.tables, self.problems
+        self.body, self.limits, self.tables, self.problems = None, None, (), ()
+        if problems:
+            raise Rejected(*problems)
+        return tables
+
+
+_looked: Final = Looked()
 
 
 def _read(body: bytes, limits: Limits) -> tuple[Table, ...]:
