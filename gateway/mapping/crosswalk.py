@@ -39,10 +39,11 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     quantities: dict[str, tuple[str, ...]]
     zones: dict[str, tuple[str, ...]]
 
-    def known(self, rows: Sequence[Sequence[Cell]]) -> int:
-        """How many names stand in the best of the first rows; 0 when none of them is a header."""
+    def known(self, rows: Sequence[Sequence[Cell]], *told: str) -> int:
+        """How many names stand in the best of the first rows; 0 when none of them is a header, or none that has the fields `told`."""
         names = lookup(self.columns)
-        most = max((len(_fields(row, names)) for row in rows[: self.sheet_rows]), default=0)
+        found = (_fields(row, names).keys() for row in rows[: self.sheet_rows])
+        most = max((len(fields) for fields in found if fields >= set(told)), default=0)
         return most if most >= self.least else 0
 
     def header(self, table: Table) -> tuple[int, dict[str, int]] | None:

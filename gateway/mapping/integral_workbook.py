@@ -32,7 +32,7 @@ class IntegralWorkbook(Format, frozen=True, kw_only=True):
 
     def sniff(self, body: bytes, file_name: str) -> bool:  # noqa: ARG002 - names are not trusted
         """Tell whether this is a workbook with the header of the integral list."""
-        return is_by_words(body, COLUMNS.known) or any(map(COLUMNS.header, _shown(look_any(body, self.limits))))
+        return is_by_words(body, _named) or any(map(COLUMNS.header, _shown(look_any(body, self.limits))))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter. Raises Rejected when there is no header, no new value, or the template is another's."""
@@ -59,6 +59,11 @@ def template(meters: Sequence[Meter], *, agreement: str, period: str, language: 
     from gateway.mapping.integral_template import write  # noqa: PLC0415 - the writer of workbooks is slow to import and wanted only here
 
     return write(meters, COLUMNS, agreement=agreement, period=period, language=language)
+
+
+def _named(rows: Sequence[Sequence[Cell]]) -> int:
+    """The names of a text's header; lists of other kinds have many of them, and no object."""
+    return COLUMNS.known(rows, "location", *COLUMNS.needed)
 
 
 def _shown(tables: Sequence[Table]) -> list[Table]:

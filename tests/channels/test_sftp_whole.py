@@ -81,7 +81,16 @@ def test_what_is_refused_anyway_waits_for_nothing(body: bytes) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[1,2", b'{"a": "}', b'{"a": "]}', b"a;b\n1;2", b"<?xml version='1.0'?>", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600],
+    [
+        b"{",
+        b"[1,2",
+        b'{"a": "}',
+        b'{"a": "]}',
+        b"a;b\n1;2",
+        b"<html><table><tr><td>1</td></tr>",
+        b"<?xml version='1.0'?>",
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600,
+    ],
 )
 def test_what_lacks_its_end_waits(body: bytes) -> None:
     assert missing(body) is not None or body.startswith(b"\xd0")

@@ -88,6 +88,7 @@ def hostile() -> dict[str, Codes]:
 
 TWO = '<row r="1"><c r="A1"><v>1</v></c><c r="A1"><v>2</v></c></row>'
 SAMPLES: dict[str, Codes] = hostile() | {
+    "file_type_mismatch": found(IntegralWorkbook(), lambda: b"%PDF-1.7\n"),
     "at_invalid": row('"meter":"1","at":"2026-02-30T00:00:00Z","registers":[{"register":"A+","value":"1"}]'),
     "cell_duplicate": cells(TWO),
     "cell_error": cells('<row r="1"><c r="A1" t="e"><v>#REF!</v></c></row>'),

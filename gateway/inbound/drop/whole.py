@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from gateway.domain.problems import Problem
+from gateway.mapping.any_table import is_page
 from gateway.mapping.zip_gate import Kind, kind_of
 
 _END_OF_ZIP: Final = b"PK\x05\x06"
@@ -21,6 +22,7 @@ _LINE_ENDS: Final = (b"\n", b"\r", b"\n\x1a", b"\n\0", b"\r\0")
 """The last two in UTF-16."""
 _HEAD: Final = 65_536
 """Within so many bytes the root of an XML file begins."""
+_TAIL: Final = 4_096
 _WORDS: Final = bytes(sorted(set(range(256)) - set(b'"{}[]')))
 
 
@@ -33,8 +35,8 @@ def whole(body: bytes) -> bool:
     """Tell whether nothing is missing at the end of a file.
 
     A zip (xlsx, ods) ends with its directory; a DBF is as long as its header says; a compound file (xls) reaches the end of every sector
-    its tables count; JSON closes its last bracket, XML its root; any other text ends its last line. What is empty or of a kind nobody
-    takes counts as whole: the door refuses it.
+    its tables count; JSON closes its last bracket, XML its root, a page with tables its end; any other text ends its last line. What is
+    empty or of a kind nobody takes counts as whole: the door refuses it.
     """
     kind = kind_of(body) if body else "binary"
     if kind == "text" and not body[:_HEAD].lstrip().startswith(b"<"):
@@ -103,6 +105,11 @@ def _xml_is_whole(body: bytes) -> bool:
     return at >= 0 and _AFTER.fullmatch(body, at + len(closing)) is not None
 
 
+def _page_is_whole(body: bytes) -> bool:
+    """A page with tables in it closes at its end; any other is nobody's."""
+    return not is_page(body) or body[-_TAIL:].rstrip().lower().endswith((b"</html>", b"</table>"))
+
+
 def _json_is_whole(body: bytes) -> bool:
     """The brackets outside of strings close exactly at the end; what is wrong inside is its reader's to say."""
     text = body.rstrip()
@@ -128,6 +135,7 @@ _JUDGES: Final[dict[Kind, Callable[[bytes], bool]]] = {
     "dbf": _dbf_is_whole,
     "xls": _compound_is_whole,
     "json": _json_is_whole,
+    "html": _page_is_whole,
     "xml": _xml_is_whole,
     "text": _xml_is_whole,
 }
