@@ -35,6 +35,11 @@ def test_the_document_says_what_the_hours_do_not(label: str, written: str) -> No
     assert wrong(mapped(HOURS), rows(*lines)) == [("hour_labels_unclear", "line 2, column 4")], "nothing is guessed"
 
 
+def test_a_beginning_and_an_end_of_one_day_are_unclear() -> None:
+    lines = ["Счетчик;Дата;Время;Расход", "7;31.10.2026;;2", "7;31.10.2026;24:00;3"]
+    assert wrong(mapped(HOURS), rows(*lines)) == [("hour_labels_unclear", "line 2, column 4")]
+
+
 @pytest.mark.parametrize(("label", "day", "written"), [("start", "2026-10-02", "3" + "," * 23), ("end", "2026-10-01", "," * 23 + "3")])
 def test_midnight_is_one_moment_by_either_name(label: str, day: str, written: str) -> None:
     lines = ["Счетчик;Дата;Время;Расход", "7;01.10.2026;24:00;3"]
