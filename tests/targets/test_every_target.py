@@ -11,7 +11,19 @@ from gateway.outbound import Batch, Outcome, Target
 from gateway.registry import build
 from tests.targets.conftest import ASKED, KINDS, SOURCES, Bench, batch, item
 
-SHARED = {"wire", "text_file", "calls", "soap_contract", "soap_answer", "soap_rows", "sftp_wire", "letter_text", "mail", "webhook"}
+SHARED = {
+    "mapped_file",
+    "wire",
+    "text_file",
+    "calls",
+    "soap_contract",
+    "soap_answer",
+    "soap_rows",
+    "sftp_wire",
+    "letter_text",
+    "mail",
+    "webhook",
+}
 """Files of the folder that are no billing target."""
 
 
