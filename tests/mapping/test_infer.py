@@ -212,6 +212,20 @@ def test_columns_of_two_tariffs_are_no_reading_and_the_one_before_it() -> None:
     assert [column.register for column in proposal.mapping.values] == ["A+:day", "A+:night"]
 
 
+def test_a_column_of_readings_may_be_empty_yet() -> None:
+    proposal = infer(text(["Прибор;Показание, м3;Показание Т3;Расход", "В1;;5;1", "В2;;6;1", "В3;;7;1"]), Limits(), "a.csv")
+
+    assert proposal.mapping is not None
+    assert read_mapping(proposal.toml().encode()) == proposal.mapping
+
+
+def test_a_header_of_several_lines_is_one_line_of_comment() -> None:
+    proposal = infer(text(['Прибор;"Показание\r\nХВС";"Имя\nвладельца"', "В1;5;а", "В2;6;б"]), Limits(), "a.csv")
+
+    assert read_mapping(proposal.toml().encode()) == proposal.mapping
+    assert read(read_mapping(proposal.toml().encode()), text(['Прибор;"Показание\nХВС";x', "В1;5;а"])) == [("В1", "", "", "volume", "5")]
+
+
 @pytest.mark.parametrize("body", [b"", b"%PDF-1.4", b"\xd0\xcf\x11\xe0", b"PK\x03\x04", b"only words\nand no numbers\n"])
 def test_what_is_no_table_is_refused(body: bytes) -> None:
     with pytest.raises(Rejected):

@@ -16,7 +16,7 @@ from gateway.mapping.mapped.infer_matrix import Measured, as_matrix, grid_of, me
 from gateway.mapping.mapped.infer_open import Opened, opened
 from gateway.mapping.mapped.infer_roles import Choice, Question, Told
 from gateway.mapping.mapped.infer_table import Sample, sample_of, weight
-from gateway.mapping.mapped.infer_text import written
+from gateway.mapping.mapped.infer_text import comment, written
 from gateway.mapping.sheet_owner import named, owner
 from gateway.mapping.tables import Table, look
 from gateway.registry import build
@@ -62,7 +62,7 @@ class Proposal(msgspec.Struct, frozen=True):
             told = [f"Proposed from {self.file_name or 'a sample'}: {self.rows} values read, {len(self.problems)} problems."]
         told += [f"Not read: {', '.join(self.unread)}."] if self.unread else []
         if self.mapping is None:
-            return "".join(f"# {line}\n" for line in [*told, *(f"QUESTION: {one.text}" for one in self.questions)])
+            return "".join(f"{comment(line)}\n" for line in [*told, *(f"QUESTION: {one.text}" for one in self.questions)])
         return written(self.mapping, {one.key: one for one in self.choices}, self.questions, told)
 
 

@@ -58,7 +58,7 @@ def shape_of(cells: Sequence[Cell]) -> Shape:
     """Look at the cells of a column; marks for "no value" are no cells."""
     filled = [cell for cell in cells if not (isinstance(cell, str) and cell.strip().lower() in MISSING)]
     if not filled:
-        return Shape("empty", 0, 0)
+        return Shape("empty", 0, 0, (None,) * len(cells))
     counts = Counter(map(_kind, filled))
     zeros = any(isinstance(cell, str) and _zero(cell.strip()) for cell in filled)
     kind = max(counts, key=lambda one: counts[one])

@@ -32,14 +32,19 @@ def grade(sure: float) -> str:
     return "high" if sure >= 0.85 else "medium" if sure >= 0.6 else "low"
 
 
+def comment(text: str) -> str:
+    """A text as one line of comment, without what no comment may hold."""
+    return "# " + "".join(char if char.isprintable() else " " for char in text)
+
+
 def written(document: Document, choices: Mapping[str, Choice], questions: Sequence[Question], head: Sequence[str] = ()) -> str:
     """The document as TOML with comments; questions stand before the key that they are about, or at the top."""
     asked: dict[str, list[str]] = {}
     for question in questions:
         asked.setdefault(question.key, []).append(question.text)
-    lines = [f"# {line}" for line in head]
+    lines = [comment(line) for line in head]
     body = list(_lines(document, choices, asked))
-    lines += [f"# QUESTION ({key}): {text}" for key, several in asked.items() for text in several]
+    lines += [comment(f"QUESTION ({key}): {text}") for key, several in asked.items() for text in several]
     return "\n".join([*lines, *([""] if lines else []), *body, ""])
 
 
@@ -98,11 +103,11 @@ def _line(key: str, value: Any, path: str, choices: Mapping[str, Choice], asked:
 
 
 def _questions(path: str, asked: dict[str, list[str]]) -> Iterator[str]:
-    yield from (f"# QUESTION: {text}" for text in asked.pop(path, ()))
+    yield from (comment(f"QUESTION: {text}") for text in asked.pop(path, ()))
 
 
 def _because(choice: Choice | None, width: int) -> str:
-    return "" if choice is None else f"{' ' * max(2, _WIDE - width)}# {grade(choice.sure)}: {choice.why}"
+    return "" if choice is None else f"{' ' * max(2, _WIDE - width)}{comment(f'{grade(choice.sure)}: {choice.why}')}"
 
 
 def _key(name: str) -> str:
