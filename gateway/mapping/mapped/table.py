@@ -7,7 +7,7 @@ from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format
-from gateway.mapping.any_table import Options, is_page, read_any
+from gateway.mapping.any_table import Options, is_page, look_any, read_any
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
@@ -18,7 +18,7 @@ from gateway.mapping.mapped.register import Register
 from gateway.mapping.mapped.series import Series
 from gateway.mapping.mapped.units import differing
 from gateway.mapping.sheet_owner import named, owner
-from gateway.mapping.tables import Table, look
+from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
 
@@ -83,15 +83,13 @@ class Mapped(Format, frozen=True, kw_only=True):
 
     def _looked(self, body: bytes) -> tuple[Table, ...]:
         """The tables of a file of which it is not known whether it is ours; of a text its beginning, where only the document knows how."""
-        told, kind = self.mapping.file, kind_of(body)
-        if kind in ("xlsx", "xls", "ods"):
-            return look(body, self.limits)
-        if kind == "text" and not is_page(body):
-            if not (told.encoding or told.delimiter):
-                return ()
-            body = body[:_HEAD].rpartition(b"\n")[0] if len(body) > _HEAD else body
+        told = self.mapping.file
+        plain = kind_of(body) == "text" and not is_page(body)
+        if not (told.encoding or told.delimiter):
+            return () if plain else look_any(body, self.limits)
         try:
-            return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
+            head = body[:_HEAD].rpartition(b"\n")[0] if plain and len(body) > _HEAD else body
+            return read_any(head, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
         except Rejected:
             return ()
 
