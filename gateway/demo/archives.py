@@ -13,7 +13,7 @@ from openpyxl import Workbook
 from gateway.demo.invented import pick
 from gateway.domain.readings import Step
 from gateway.domain.windows import month, shift
-from gateway.mapping.heat_moments import hours
+from gateway.mapping.moments import hours
 
 HEAD: Final = (
     "Номер прибора",

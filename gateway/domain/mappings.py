@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Name
-from gateway.domain.readings import INTERVALS, REGISTERS, Step
+from gateway.domain.readings import INTERVALS, REGISTERS, ReadingType, Step
 
 Field = Literal[
     "meter", "agreement", "location", "point", "period", "day", "clock", "register", "quantity", "zone", "value", "previous", "row_key"
@@ -135,7 +135,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 ZoneInfo(self.zone_name)
             except (KeyError, ValueError, OSError) as error:
                 raise ValueError(f"zone_name: {self.zone_name!r} is not an IANA time zone") from error
-        if self.file.encoding and not _encoding(self.file.encoding):
+        if self.file.encoding and not encoding_named(self.file.encoding):
             raise ValueError(f"file: there is no encoding {self.file.encoding!r}")
         if self.file.delimiter and self.file.delimiter not in DELIMITERS:
             raise ValueError(f"file: the delimiter {self.file.delimiter!r} is none of ; tab | and ,")
@@ -175,8 +175,7 @@ def _check_values(mapping: Mapping) -> None:
         raise ValueError("period_from: there is no column `day`")
 
 
-def _check_unit(key: str, register: str, unit: str, known: object) -> None:
-    kinds = INTERVALS if known is INTERVALS else REGISTERS
+def _check_unit(key: str, register: str, unit: str, kinds: dict[str, ReadingType]) -> None:
     if register not in kinds:
         raise ValueError(f"{key}: there is no register {register!r}")
     if unit and (unit not in UNITS or UNITS[unit][0] != kinds[register].unit):
@@ -187,12 +186,13 @@ def _places(mapping: Mapping) -> tuple[int | tuple[str, ...], ...]:
     return tuple(column.column for column in mapping.values)
 
 
-def _encoding(name: str) -> bool:
+def encoding_named(name: str) -> str:
+    """The one name of an encoding of texts that somebody names (`windows-1251` is `cp1251`), empty for what is none."""
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
-        return False
-    return found == "ascii" or found in ENCODINGS
+        return ""
+    return "utf-8" if found == "ascii" else found if found in ENCODINGS else ""
 
 
 STEPS: Final = {step.value: step for step in (Step.HOUR, Step.DAY)}

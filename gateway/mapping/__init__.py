@@ -1,18 +1,27 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from gateway.domain.problems import Misconfigured, Problem
+from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.domain.sources import Source
 from gateway.registry import build, kinds
 from gateway.settings import Limits
+
+
+def within_limit(readings: Sequence[MeterReading], limits: Limits) -> Iterator[MeterReading]:
+    """The readings of a file. Raises Rejected when more is wrong with them than a file may have."""
+    problems = [problem for reading in readings for problem in reading.problems]
+    if len(problems) > limits.file_problems:
+        raise Rejected(*problems[: limits.file_problems], Problem(code="too_many_problems", values={"limit": str(limits.file_problems)}))
+    return iter(readings)
+
 
 _NONE: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType({})
 

@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.mappings import encoding_named
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.dbf import read_dbf
 from gateway.mapping.delimited import ANY_DELIMITER, Known, is_delimited, read_delimited, read_text
-from gateway.mapping.encodings import detect, known, mark_of
+from gateway.mapping.encodings import detect, mark_of
 from gateway.mapping.sheet_parts import EXCEL_2003
 from gateway.mapping.tables import Looked, Table, look, read_sheets, read_tables
 from gateway.mapping.zip_gate import Kind, entries, kind_of, unpack
@@ -32,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def __post_init__(self) -> None:
         """Refuse an encoding that does not exist, and a delimiter or quote that is none."""
-        if self.encoding and not known(self.encoding):
+        if self.encoding and not encoding_named(self.encoding):
             raise ValueError(f"encoding: {self.encoding!r} is not an encoding of texts")
         if self.delimiter and self.delimiter not in ANY_DELIMITER:
             raise ValueError(f"delimiter: {self.delimiter!r} is none of ; tab | and ,")
@@ -129,7 +130,7 @@ def _in_utf8(page: bytes, options: Options) -> bytes:
     """A page in the encoding of its mark, else of what it says itself, of the profile, of its letters. Raises Rejected."""
     mark, marked = mark_of(page)
     said = _charset(page[:_HEAD])
-    encoding = marked or (known(said[1].decode("ascii")) if said else options.encoding or detect(page).encoding)
+    encoding = marked or (encoding_named(said[1].decode("ascii")) if said else options.encoding or detect(page).encoding)
     if not encoding:
         raise Rejected(Problem(code="encoding_unknown"))
     try:

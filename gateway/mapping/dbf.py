@@ -11,9 +11,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.domain.mappings import encoding_named
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.mapping.cells import Cell
-from gateway.mapping.encodings import detect, known
+from gateway.mapping.encodings import detect
 from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -219,7 +220,7 @@ def _encoding(body: bytes, layout: _Layout, told: str) -> str:
     seen = detect(sample).encoding
     if driver and (not sample or seen in ("", driver)):
         return driver
-    encoding = known(told) if told else seen
+    encoding = encoding_named(told) if told else seen
     if not encoding or encoding.startswith("utf-16"):
         raise Rejected(Problem(code="encoding_unknown"))
     return encoding.removesuffix("-sig")

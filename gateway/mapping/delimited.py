@@ -10,10 +10,10 @@ from typing import Final, Literal, cast
 
 import msgspec
 
+from gateway.domain.mappings import encoding_named
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.cells import Cell
 from gateway.mapping.encodings import KIN, detect, mark_of, nearest
-from gateway.mapping.encodings import known as known_encoding
 from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of
 from gateway.settings import Limits
@@ -80,7 +80,7 @@ def read_text(body: bytes, limits: Limits, encoding: str = "", delimiter: str = 
     """
     if len(body) > limits.file_bytes:
         raise Rejected(Problem(code="file_too_large", values={"limit": str(limits.file_bytes)}))
-    encoding = mark_of(body)[1] or (known_encoding(encoding) if encoding else detect(body).encoding)
+    encoding = mark_of(body)[1] or (encoding_named(encoding) if encoding else detect(body).encoding)
     if not encoding:
         raise Rejected(Problem(code="encoding_unknown"))
     return _lines(body, encoding, delimiter, limits, quote)

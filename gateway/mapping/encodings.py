@@ -9,8 +9,6 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import ENCODINGS
-
 OLD: Final = ("cp1251", "cp866", "koi8-r", "cp1125", "koi8-u")
 """Encodings of one byte a letter that say nothing of themselves; the last two are the Ukrainian kin of the two before them."""
 
@@ -88,15 +86,6 @@ class Guess(msgspec.Struct, frozen=True):
 
     encoding: str
     margin: float = math.inf
-
-
-def known(name: str) -> str:
-    """The one name of an encoding of texts that somebody names (`windows-1251` is `cp1251`), empty for what is none."""
-    try:
-        found = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return ""
-    return "utf-8" if found == "ascii" else found if found in ENCODINGS else ""
 
 
 def mark_of(body: bytes) -> tuple[bytes, str]:

@@ -12,8 +12,8 @@ from gateway.mapping.any_table import is_by_words, look_any, read_by_words
 from gateway.mapping.cells import Cell, CellError
 from gateway.mapping.heat_columns import Header, find_header, header_at, header_problems, known_words
 from gateway.mapping.heat_meter import Sheet
-from gateway.mapping.heat_moments import read_day
 from gateway.mapping.heat_rows import Meters, read_rows, told
+from gateway.mapping.moments import read_day
 from gateway.mapping.sheet_owner import named, owner
 from gateway.mapping.tables import Table
 from gateway.settings import Limits

@@ -15,7 +15,7 @@ from gateway.domain.readings import AtFrom, IntervalBlock, MeterReading, Reading
 from gateway.mapping import Envelope
 from gateway.mapping.cells import CellError
 from gateway.mapping.heat_columns import Column, Header, Written, dial, read_faults, read_values
-from gateway.mapping.heat_moments import (
+from gateway.mapping.moments import (
     MISSING,
     Moment,
     at_ends,

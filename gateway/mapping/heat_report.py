@@ -13,8 +13,8 @@ from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError
 from gateway.mapping.heat_columns import WORDS, header_at, header_problems, meaning
 from gateway.mapping.heat_meter import Sheet
-from gateway.mapping.heat_moments import read_day
 from gateway.mapping.heat_rows import Meters, meter_of, read_rows, told
+from gateway.mapping.moments import read_day
 from gateway.mapping.report_parts import Line, Part, read_parts
 from gateway.mapping.tables import Table
 from gateway.mapping.zip_gate import kind_of

@@ -7,7 +7,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.domain.supply import key
 from gateway.domain.windows import month
-from gateway.mapping import Envelope
+from gateway.mapping import Envelope, within_limit
 from gateway.mapping.crosswalk import META
 from gateway.mapping.hour_grid import REGISTER, find
 from gateway.mapping.interval_sheet import IntervalSheet
@@ -41,10 +41,7 @@ def hour_sheets(
     if len(grids) > 1:
         found = {grid.table.name for grid in grids}
         readings += [_unread(table, envelope) for table in shown if table.name not in found and named(table)]
-    problems = [problem for reading in readings for problem in reading.problems]
-    if len(problems) > limits.file_problems:
-        raise Rejected(*problems[: limits.file_problems], Problem(code="too_many_problems", values={"limit": str(limits.file_problems)}))
-    return iter(readings)
+    return within_limit(readings, limits)
 
 
 def _shown(tables: Sequence[Table]) -> list[Table]:

@@ -10,7 +10,7 @@ import msgspec
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import REGISTERS, MeterReading, Reading
 from gateway.domain.supply import Meter, key
-from gateway.mapping import Envelope, Format
+from gateway.mapping import Envelope, Format, within_limit
 from gateway.mapping.any_table import is_by_words, look_any, read_by_words
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import Columns, fold, lookup, read_columns, told
@@ -47,11 +47,7 @@ class IntegralWorkbook(Format, frozen=True, kw_only=True):
             _Sheet(table, row, columns).read(meters)
         if not meters:
             raise Rejected(Problem(code="nothing_to_take", where=headed[0][0].name))
-        problems = [problem for meter in meters.values() for problem in meter.problems]
-        if len(problems) > self.limits.file_problems:
-            limit = str(self.limits.file_problems)
-            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
-        return (meter.reading(envelope) for meter in meters.values())
+        return within_limit([meter.reading(envelope) for meter in meters.values()], self.limits)
 
 
 def template(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:

@@ -13,7 +13,7 @@ from lxml import etree
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading
 from gateway.domain.supply import key
-from gateway.mapping import Envelope, Format
+from gateway.mapping import Envelope, Format, within_limit
 from gateway.mapping.maket_point import BARE, CHANNELLED, Part, Points
 from gateway.mapping.markup import stream_untrusted
 from gateway.mapping.zip_gate import Entry, entries, kind_of, peek, unpack
@@ -73,7 +73,7 @@ class Maket80020(Format, frozen=True, kw_only=True):
             raise Rejected(*refused[: self.limits.file_problems])
         if not found:
             raise Rejected(Problem(code="nothing_to_take"))
-        return self._told([one.reading(envelope) for one in found.values()])
+        return within_limit([one.reading(envelope) for one in found.values()], self.limits)
 
     def _documents(self, body: bytes) -> Iterator[tuple[str, bytes]]:
         """Each document with its name in the archive; a lone one has none."""
@@ -84,13 +84,6 @@ class Maket80020(Format, frozen=True, kw_only=True):
             if entry.size > self.limits.file_bytes:
                 raise Rejected(Problem(code="file_too_large", where=entry.name, values={"limit": str(self.limits.file_bytes)}))
             yield entry.name, bytes(unpack(body, entry))
-
-    def _told(self, readings: list[MeterReading]) -> Iterator[MeterReading]:
-        problems = [problem for reading in readings for problem in reading.problems]
-        if len(problems) > self.limits.file_problems:
-            limit = str(self.limits.file_problems)
-            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
-        return iter(readings)
 
 
 def day_of_file(body: bytes, limits: Limits) -> date | None:

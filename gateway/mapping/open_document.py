@@ -9,7 +9,7 @@ from lxml import etree
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.cells import Cell
-from gateway.mapping.grid import Grid, clock, moment, within
+from gateway.mapping.growing_sheet import GrowingSheet, clock, moment, within
 from gateway.mapping.workbook import Sheet, weighed
 from gateway.mapping.zip_gate import entries, unpack
 from gateway.settings import Limits
@@ -37,11 +37,11 @@ def read(body: bytes, limits: Limits) -> list[Sheet]:
         raise Rejected(Problem(code="xlsx_structure", where="content.xml")) from error
 
 
-def _grids(content: bytearray, limits: Limits) -> Iterator[Grid]:
+def _grids(content: bytearray, limits: Limits) -> Iterator[GrowingSheet]:
     """The sheets one after the other; each row is forgotten when it has been read."""
     tags = (f"{_TABLE}table", f"{_TABLE}table-row", f"{_STYLE}style")
     hidden: set[str] = set()
-    grid, row, depth = Grid("", limits), 0, 0
+    grid, row, depth = GrowingSheet("", limits), 0, 0
     for event, element in etree.iterparse(io.BytesIO(content), events=("start", "end"), tag=tags, **_PARSER):
         if element.tag == tags[2]:
             properties = element.find(f"{_STYLE}table-properties") if event == "end" else None
@@ -51,7 +51,7 @@ def _grids(content: bytearray, limits: Limits) -> Iterator[Grid]:
             depth += 1 if event == "start" else -1
             if event == "start" and depth == 1:
                 style = str(element.get(f"{_TABLE}style-name"))
-                grid, row = Grid(str(element.get(f"{_TABLE}name", ""))[:100], limits, hidden=style in hidden), 0
+                grid, row = GrowingSheet(str(element.get(f"{_TABLE}name", ""))[:100], limits, hidden=style in hidden), 0
             elif event == "end" and depth == 0:
                 yield grid
                 element.clear()
@@ -63,7 +63,7 @@ def _grids(content: bytearray, limits: Limits) -> Iterator[Grid]:
             element.clear()
 
 
-def _row(element: Any, grid: Grid, row: int) -> None:
+def _row(element: Any, grid: GrowingSheet, row: int) -> None:
     column = 0
     for cell in element.iterchildren(f"{_TABLE}table-cell", f"{_TABLE}covered-table-cell"):
         again = _times(cell, "columns")

@@ -8,7 +8,7 @@ from lxml import etree
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.cells import Cell
-from gateway.mapping.grid import Grid, moment, within
+from gateway.mapping.growing_sheet import GrowingSheet, moment, within
 from gateway.mapping.markup import parse_untrusted
 from gateway.mapping.sheet_parts import EXCEL_2003
 from gateway.mapping.workbook import Sheet
@@ -34,9 +34,9 @@ def read_page(body: bytes, limits: Limits) -> list[Sheet]:
     return within([grid for grid in grids if grid.rows], limits)
 
 
-def _grid(table: Any, number: int, limits: Limits) -> Grid:
+def _grid(table: Any, number: int, limits: Limits) -> GrowingSheet:
     """One table; cells that span others leave these empty."""
-    grid = Grid(f"table {number}", limits)
+    grid = GrowingSheet(f"table {number}", limits)
     taken: dict[int, int] = {}
     for row, line in enumerate(_own(table, "tr")):
         column = 0
@@ -81,9 +81,9 @@ def read_xml(body: bytes, limits: Limits) -> list[Sheet]:
     return within([_worksheet(sheet, limits) for sheet in root.iterchildren(f"{_SS}Worksheet")], limits)
 
 
-def _worksheet(sheet: Any, limits: Limits) -> Grid:
+def _worksheet(sheet: Any, limits: Limits) -> GrowingSheet:
     visible = sheet.findtext(f"{_X}WorksheetOptions/{_X}Visible", "")
-    grid = Grid(str(sheet.get(f"{_SS}Name", ""))[:100], limits, hidden=visible.startswith("Sheet"))
+    grid = GrowingSheet(str(sheet.get(f"{_SS}Name", ""))[:100], limits, hidden=visible.startswith("Sheet"))
     row = 0
     for line in sheet.iterfind(f"{_SS}Table/{_SS}Row"):
         row = _place(line, row, limits.sheet_rows)
@@ -109,7 +109,7 @@ def _place(element: Any, expected: int, limit: int) -> int:
     return min(int(written) - 1, limit)
 
 
-def _typed(data: Any, grid: Grid, row: int, column: int) -> Cell:
+def _typed(data: Any, grid: GrowingSheet, row: int, column: int) -> Cell:
     """What a cell holds, by its type."""
     text = "".join(data.itertext())
     match data.get(f"{_SS}Type"):

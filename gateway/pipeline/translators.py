@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.mappings import label, read_mapping, version_of
@@ -25,10 +26,9 @@ def translators(connection: Connection, utility: int, shipped: Mapping[str, Form
     if version and name in wanted:
         among = documents.versions(connection, utility, "mapping", name)
         wanted[kind] = next((one for one in among if one.version == version), wanted[name])
-    tables = {one.name: one.body for one in documents.of_kind(connection, utility, "crosswalk")}
-    own: dict[str, Format] = {
-        as_: _mapped(one.body, one.version, tables.get(read_mapping(one.body).crosswalk or "", b""), limits) for as_, one in wanted.items()
-    }
+    names = {as_: _read(one.body).crosswalk for as_, one in wanted.items()}
+    tables = {one.name: one.body for one in documents.of_kind(connection, utility, "crosswalk")} if any(names.values()) else {}
+    own: dict[str, Format] = {as_: _mapped(one.body, one.version, tables.get(names[as_] or "", b""), limits) for as_, one in wanted.items()}
     return own | {kind: format_ for kind, format_ in shipped.items() if kind not in own}
 
 
@@ -38,8 +38,11 @@ def named(formats: Mapping[str, Format], kind: str) -> str:
     return label(format_.mapping.name, format_.version) if isinstance(format_, Mapped) else kind
 
 
+_read: Final = lru_cache(maxsize=256)(read_mapping)
+
+
 @lru_cache(maxsize=256)
 def _mapped(body: bytes, version: int, table: bytes, limits: Limits) -> Mapped:
-    document = read_mapping(body)
+    document = _read(body)
     codes = codes_of(read_crosswalk(table), only=document.crosswalk_only) if document.crosswalk else Codes()
     return Mapped(mapping=document, codes=codes, limits=limits, version=version)

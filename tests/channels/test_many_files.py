@@ -1,8 +1,5 @@
 """Many files of interval values by a mapping, one after the other into one store: does the cost of a value stay the same?"""
 
-import json
-import subprocess
-import sys
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import date
@@ -17,7 +14,8 @@ from gateway.domain.windows import month
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, new_entry
 from gateway.store import feed, people
-from tests.conftest import ROOT, Database, case
+from tests.channels.translating import translated
+from tests.conftest import Database, case
 from tests.running import Gateway, Utility, running_gateway
 
 METERS = 100
@@ -30,21 +28,6 @@ register = "A+"
 [columns]
 day = ["Дата"]
 clock = ["Час"]
-"""
-TRANSLATE = """
-import json, sys, time
-from gateway.mapping import formats
-from gateway.settings import Limits, Settings
-from gateway.store import Store
-from gateway.worker import Worker
-def held():  # a fork would hand on what getrusage tells
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-store = Store(sys.argv[1], role="worker", pool=2)
-worker = Worker(store, Settings(), formats(Limits()), name="many")
-idle, began = held(), time.perf_counter()
-while worker.translate_one():
-    pass
-print(json.dumps({"seconds": time.perf_counter() - began, "idle": idle, "peak": held()}))
 """
 
 
@@ -60,18 +43,14 @@ def test_the_cost_of_a_value_stays_the_same(
         files = -(-wanted // each)
         for number in range(files):
             post(gateway, utility, number, last)
-        told = [sys.executable, "-c", TRANSLATE, database.url("worker")]
-        said = json.loads(subprocess.run(told, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
+        took = translated(database.url("worker"))
         [kept] = gateway.rows("select sum(cardinality(values)) as n, pg_total_relation_size('interval_block') as bytes from interval_block")
         states = gateway.rows("select status, count(*) as n from meter_reading group by status")
         assert [(row.status, row.n) for row in states] == [("queued", files * METERS)]
         assert kept.n == files * each
-        figure = (
-            f"{kept.n / said['seconds']:,.0f} values/s, {kept.bytes / kept.n:.1f} bytes/value, "
-            f"{(said['peak'] - said['idle']) / 1024:.0f} MiB above idle"
-        )
+        figure = f"{kept.n / took.seconds:,.0f} values/s, {kept.bytes / kept.n:.1f} bytes/value, {took.mebibytes:.0f} MiB above idle"
         proof(f"hours of {METERS} meters a file by a mapping, {files} files: bytes to accepted rows", int(kept.n), figure)
-        assert (said["peak"] - said["idle"]) / 1024 < 256
+        assert took.mebibytes < 256
 
 
 def days_of(first: date) -> int:

@@ -1,8 +1,5 @@
 """Many interval values from a file to accepted rows: how many a second, how many bytes each takes, how much memory the worker needs."""
 
-import json
-import subprocess
-import sys
 from calendar import monthrange
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,27 +12,11 @@ from gateway.domain.windows import month
 from gateway.mapping import Envelope
 from gateway.pipeline import Post, new_entry
 from gateway.store import feed, people
-from tests.conftest import ROOT, Database, case
+from tests.channels.translating import translated
+from tests.conftest import Database, case
 from tests.running import Gateway, Utility, running_gateway
 
 COLUMNS = ("Q, Гкал", "M1, т", "M2, т", "V1, м3", "V2, м3", "t1, °C", "t2, °C", "tхв, °C", "P1, МПа", "P2, МПа", "Tнар, ч", "Tэп, ч")
-TRANSLATE = """
-import json, sys, time
-from gateway.mapping import formats
-from gateway.settings import Limits, Settings
-from gateway.store import Store
-from gateway.worker import Worker
-def held():  # a fork would hand on what getrusage tells
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-store = Store(sys.argv[1], role="worker", pool=2)
-worker = Worker(store, Settings(), formats(Limits()), name="many")
-idle = held()
-began = time.perf_counter()
-worker.translate_one()
-took = time.perf_counter() - began
-peak = held()
-print(json.dumps({"seconds": took, "idle": idle, "peak": peak}))
-"""
 
 
 def archive(meters: list[str], period: str, *, hourly: bool) -> Iterator[str]:
@@ -82,16 +63,14 @@ def many_values(gateway: Gateway, database: Database, proof: Callable[[str, int,
     assert sender is not None
     entry = new_entry(sender, Envelope(zone=utility.profile.zone, file_name="many.csv"), body, channel="api")
     pipeline.receive(gateway.store, [Post(entry=entry, found=[], say=lambda _: b"")], translated=False)
-    told = [sys.executable, "-c", TRANSLATE, database.url("worker")]
-    done = subprocess.run(told, capture_output=True, text=True, check=True, cwd=ROOT)
-    said = json.loads(done.stdout)
+    took = translated(database.url("worker"))
     [kept] = gateway.rows("select sum(cardinality(values)) as n, pg_total_relation_size('interval_block') as bytes from interval_block")
     states = gateway.rows("select status, count(*) as n from meter_reading group by status")
     assert [(row.status, row.n) for row in states] == [("queued", len(meters))]
     assert kept.n == len(meters) * each
     figure = (
-        f"{kept.n / said['seconds']:,.0f} values/s, {kept.bytes / kept.n:.1f} bytes/value, "
-        f"{(said['peak'] - said['idle']) / 1024:.0f} MiB above idle, {len(body) / 2**20:.1f} MiB"
+        f"{kept.n / took.seconds:,.0f} values/s, {kept.bytes / kept.n:.1f} bytes/value, "
+        f"{took.mebibytes:.0f} MiB above idle, {len(body) / 2**20:.1f} MiB"
     )
     proof(f"heat archive, {'hours' if hourly else 'days'}, {len(meters)} meters: bytes to accepted rows", int(kept.n), figure)
-    assert (said["peak"] - said["idle"]) / 1024 < 512
+    assert took.mebibytes < 512

@@ -53,6 +53,27 @@ day = ["Дата"]
 clock = ["Время"]
 """
 
+ODD_WORDS = [
+    "Счетчик",
+    "Дата",
+    "Время",
+    "Расход",
+    "Показание",
+    "Вид",
+    "Зона",
+    "",
+    "=2",
+    "итого",
+    "ЭЭ",
+    "День",
+    "0071",
+    "31.10.2026",
+    "25:00",
+    "24:00",
+    "0-1",
+]
+"""Cells that mean something somewhere, for tables that are put together by chance."""
+
 
 def mapped(document: str, crosswalk: str = "", *, only: bool = False) -> Mapped:
     """The format of a document without its name and title."""

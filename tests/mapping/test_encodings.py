@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from gateway.mapping.encodings import KIN, OLD, Guess, detect, known, mark_of, nearest
+from gateway.domain.mappings import encoding_named
+from gateway.mapping.encodings import KIN, OLD, Guess, detect, mark_of, nearest
 from tests.conftest import case
 
 RUSSIAN = """
@@ -111,12 +112,12 @@ def test_degrees_are_not_a_ukrainian_letter() -> None:
     [("windows-1251", "cp1251"), ("CP866", "cp866"), ("KOI8-R", "koi8-r"), ("UTF8", "utf-8"), ("ascii", "utf-8"), ("utf-16", "utf-16")],
 )
 def test_an_encoding_has_one_name(name: str, encoding: str) -> None:
-    assert known(name) == encoding
+    assert encoding_named(name) == encoding
 
 
 @pytest.mark.parametrize("name", ["", "klingon", "base64", "punycode", "idna", "unicode_escape", "utf-7", "hex", "a\0b", "x" * 10_000])
 def test_what_is_no_encoding_of_texts_is_none(name: str) -> None:
-    assert known(name) == ""
+    assert encoding_named(name) == ""
 
 
 def test_marks_are_taken_off() -> None:

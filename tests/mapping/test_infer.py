@@ -22,7 +22,7 @@ from tests.conftest import SAMPLES, case
 from tests.formats.make import HERE
 from tests.formats.make_heat import SAMPLES as HEAT
 from tests.formats.make_partner import PARTNERS, Partner, text
-from tests.formats.read_mapped import book
+from tests.formats.read_mapped import ODD_WORDS, book
 
 KYIV = Envelope(zone="Europe/Kyiv", file_name="sample")
 
@@ -257,23 +257,8 @@ if SAMPLES is not None:
 
 
 ODD = [
-    "Счетчик",
-    "Дата",
-    "Время",
+    *ODD_WORDS,
     "Расход м3",
-    "Показание",
-    "Вид",
-    "Зона",
-    "",
-    "=2",
-    "итого",
-    "ЭЭ",
-    "День",
-    "0071",
-    "31.10.2026",
-    "25:00",
-    "24:00",
-    "0-1",
     "1.5",
     "7",
     "10.2026",

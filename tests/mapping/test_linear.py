@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.mapping import crosswalk, heat_columns, heat_moments, hour_grid, json_gate, sheet_owner, sheet_parts, tables
+from gateway.mapping import crosswalk, heat_columns, hour_grid, json_gate, moments, sheet_owner, sheet_parts, tables
 from gateway.mapping.cells import Cell, _objection
 from gateway.mapping.heat_columns import Unit, _named, _unit
 from gateway.mapping.heat_rows import _circuit_of, _first_word
@@ -57,7 +57,7 @@ def all_of(find: Callable[[Any], Iterable[object]]) -> Callable[[bytes], int]:
 
 
 CASES: dict[str, tuple[int, Callable[[Any], object], Callable[[int], str | bytes]]] = {
-    "number, digits": (100_000, heat_moments.read_clock, lambda n: "1:00:00." + "0" * n + "x"),
+    "number, digits": (100_000, moments.read_clock, lambda n: "1:00:00." + "0" * n + "x"),
     "number, groups": (100_000, lambda text: heat_columns.read_values([text], Unit(words=())), lambda n: "1" + " 111" * n + "x"),
     "number, minus behind": (50_000, lambda text: heat_columns.read_values([text], Unit(words=())), lambda n: "1 " * n + "x"),
     "number, long": (100_000, _objection, lambda n: "1" * n + "x"),
@@ -69,9 +69,9 @@ CASES: dict[str, tuple[int, Callable[[Any], object], Callable[[int], str | bytes
     "words folded": (100_000, crosswalk.fold, lambda n: "-" * n + " " * n + "x"),
     "first word": (100_000, _first_word, lambda n: "-" * n),
     "heat input": (100_000, _circuit_of, lambda n: " x" * n),
-    "day and what follows it": (20_000, heat_moments.read_day, lambda n: "01.02.2021" + "T" * n + "x\nx"),
-    "day and blanks": (50_000, heat_moments.read_day, lambda n: "01.02.2021" + " \n" * n + "x\nx"),
-    "month by name": (100_000, heat_moments.read_day, lambda n: "a" * n + " " * n + "2021" + " " * n + "x"),
+    "day and what follows it": (20_000, moments.read_day, lambda n: "01.02.2021" + "T" * n + "x\nx"),
+    "day and blanks": (50_000, moments.read_day, lambda n: "01.02.2021" + " \n" * n + "x\nx"),
+    "month by name": (100_000, moments.read_day, lambda n: "a" * n + " " * n + "2021" + " " * n + "x"),
     "hours, range": (100_000, _range, lambda n: "1" + " " * n + "-" + " " * n + "x"),
     "hours, day": (100_000, _numbers, lambda n: "1.1.2021" + " " * n + "x"),
     "sheet of long heads": (10_000, grid, lambda n: "x" * n),

@@ -72,6 +72,13 @@ class TestSheets:
         assert told(mapped(PLAIN + '[file]\nsheets = ["Старое"]\n'), body) == [("3", "A+", "7")]
         assert mapped(PLAIN).sniff(body, "a.xlsx")
 
+    def test_zones_on_sheets_of_their_own_are_one_reading(self) -> None:
+        head = ["Счетчик", "Вид", "Зона", "Показание"]
+        body = book(("День", [head, ["1", "ЭЭ", "День", 5]]), ("Ночь", [head, ["1", "ЭЭ", "Ночь", 6]]))
+
+        assert len(decoded(mapped(WORDY), body)) == 1
+        assert told(mapped(WORDY), body) == [("1", "A+:day", "5"), ("1", "A+:night", "6")]
+
     def test_a_sheet_may_be_the_meters(self) -> None:
         document = HOURS.replace('meter = ["Счетчик"]\n', "")
         head = ["Дата", "Время", "Расход"]
@@ -226,6 +233,13 @@ class TestRows:
             decoded(format_, body)
         [problem] = refused.value.problems
         assert (problem.code, problem.values.get("written", ""), problem.values.get("counted", "")) == (code, written, counted)
+
+    def test_the_cell_that_keeps_a_sum_from_being_true_is_told_with_it(self) -> None:
+        format_ = mapped(PLAIN + "[control]\nsums = {value = 2}\n")
+        assert wrong(format_, rows("Счетчик;Показание", "1;5", "2;1O", "=2;15")) == [
+            ("control_row_differs", "line 4, column 2"),
+            ("not_a_number", "line 3, column 2"),
+        ]
 
     def test_a_control_row_may_be_left_out_where_it_is_not_needed(self) -> None:
         format_ = mapped(PLAIN + "[control]\ncount = 0\nneeded = false\nsums = {value = 2}\n")

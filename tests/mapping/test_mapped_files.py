@@ -15,7 +15,7 @@ from gateway.mapping.dbf_writer import Value, write_dbf
 from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
 from tests.conftest import case
-from tests.formats.read_mapped import ACROSS, HOURS, KYIV, PLAIN, WORDY, book, decoded, mapped, rows, told
+from tests.formats.read_mapped import ACROSS, HOURS, KYIV, ODD_WORDS, PLAIN, WORDY, book, decoded, mapped, rows, told
 from tests.mapping.test_open_document import cell, ods, row, sheet
 
 
@@ -73,26 +73,7 @@ def test_the_register_is_read_with_as_few_columns_as_it_has() -> None:
     assert (one.agreement, one.meter, one.period, one.readings[0].register) == ("01", "0123", "2026-10", "volume")
 
 
-WORDS = [
-    "Счетчик",
-    "Дата",
-    "Время",
-    "Расход",
-    "Показание",
-    "Вид",
-    "Зона",
-    "",
-    "=2",
-    "итого",
-    "ЭЭ",
-    "День",
-    "0071",
-    "31.10.2026",
-    "25:00",
-    "24:00",
-    "0-1",
-]
-ODD: list[object] = [*WORDS, 0.1 + 0.2, -1, 10**20, True, None, date(2026, 3, 29), time(23), timedelta(hours=30)]
+ODD: list[object] = [*ODD_WORDS, 0.1 + 0.2, -1, 10**20, True, None, date(2026, 3, 29), time(23), timedelta(hours=30)]
 SEVEN = 7
 """So many of the words are names of columns."""
 
@@ -110,7 +91,7 @@ def test_no_table_breaks_the_reader() -> None:
     documents = [mapped(text) for text in (PLAIN, PLAIN + "[control]\nneeded = false\n", WORDY, HOURS, ACROSS)]
     read = 0
     for number in range(case(1000, 100_000)):
-        head = chance.sample(WORDS[:SEVEN], chance.randint(2, SEVEN))
+        head = chance.sample(ODD_WORDS[:SEVEN], chance.randint(2, SEVEN))
         lines = [head, *([str(chance.choice(ODD)) for _ in head] for _ in range(chance.randint(0, 8)))]
         if number % 3 == 0:
             chance.shuffle(lines)
@@ -126,7 +107,7 @@ def test_no_sheet_breaks_the_reader() -> None:
     documents = [mapped(text) for text in (PLAIN, WORDY, HOURS, ACROSS)]
     read = 0
     for _ in range(case(30, 1000)):
-        head: list[object] = [*chance.sample(WORDS[:SEVEN], chance.randint(2, SEVEN))]
+        head: list[object] = [*chance.sample(ODD_WORDS[:SEVEN], chance.randint(2, SEVEN))]
         lines: list[Sequence[object]] = [head, *([chance.choice(ODD) for _ in head] for _ in range(chance.randint(0, 8)))]
         read += sum(is_read(format_, book(("Лист1", lines))) for format_ in documents)
     assert read

@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from gateway.domain.problems import Severity
 from gateway.domain.readings import IntervalBlock, Step
 from tests.formats.read_mapped import ACROSS, HOURS, blocks, book, decoded, mapped, rows, wrong
 
@@ -97,3 +98,31 @@ def test_a_month_is_a_reading_of_its_own() -> None:
     lines = [f"7;{day};{hour:02}:00;1" for day in ("31.10.2026", "01.11.2026") for hour in range(24)]
     found = decoded(mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *lines))
     assert [(one.period, len(one.blocks)) for one in found] == [("2026-10", 1), ("2026-11", 1)]
+
+
+def test_sheets_of_one_meter_and_month_are_one_reading() -> None:
+    def sheet(day: int) -> list[list[object]]:
+        return [["Счетчик", "Дата", "Время", "Расход"], *(["7", date(2026, 10, day), hour, hour] for hour in range(1, 25))]
+
+    [one] = decoded(mapped(HOURS), book(("1", sheet(1)), ("2", sheet(2))))
+
+    assert [(block.day.day, block.where) for block in one.blocks] == [(1, "1!D2:D25"), (2, "2!D2:D25")]
+
+
+def test_a_column_that_no_meter_names_is_told_and_the_others_are_read() -> None:
+    lines = [["Дата", "Время", "0071", date(2026, 10, 1)], [date(2026, 10, 1), "0-1", 5, 6]]
+    body = book(("Лист1", lines))
+
+    assert wrong(mapped(ACROSS), body) == [("cell_not_text", "Лист1!D1")]
+    assert [(one.meter, len(one.blocks), len(one.problems)) for one in decoded(mapped(ACROSS), body)] == [("", 0, 1), ("0071", 1, 0)]
+
+
+def test_numbers_without_a_day_are_told_and_refuse_nobody() -> None:
+    lines = ["Счетчик;Дата;Время;Расход", "7;01.10.2026;0-1;2", "7;01.10.2026;1-2;3", ";;;5", "Главный энергетик;;;"]
+
+    [one] = decoded(mapped(HOURS), rows(*lines))
+
+    assert [(problem.code, problem.where, problem.severity) for problem in one.problems] == [
+        ("moment_invalid", "line 4, column 2", Severity.WARNING)
+    ]
+    assert one.blocks[0].written.rstrip(",") == "2,3"

@@ -18,14 +18,15 @@ def verify(rows: Rows, control: Control) -> None:
             last = max(len(rows.table.rows) - 1, 0)
             raise Rejected(Problem(code="control_row_missing", where=rows.where(last, 0), values={"mark": control.mark}))
         return
-    cells = list(rows.table.rows[number])
-    told = [_bare(cells[0], control.mark), *cells[1:]]
+    told = [_bare(cell, control.mark) for cell in rows.table.rows[number]]
     data = list(rows.numbers())
     problems: list[Problem] = []
+    unread: list[Problem] = []
     if control.count:
         problems += _differs(rows, number, control.count, told, Decimal(len(data)))
     for field, place in control.sums.items():
-        problems += _differs(rows, number, place, told, _sum(rows, data, field))
+        problems += _differs(rows, number, place, told, _sum(rows, data, field, unread))
+    problems += unread if problems else []
     if problems:
         raise Rejected(*problems)
 
@@ -34,15 +35,15 @@ def _bare(cell: Cell, mark: str) -> Cell:
     return cell.removeprefix(mark).strip() if isinstance(cell, str) else cell
 
 
-def _sum(rows: Rows, data: Sequence[int], field: Field) -> Decimal:
-    """What the cells of a field add up to; one that is no number counts nothing here and is told at its own place."""
-    column = rows.header.column(field)
+def _sum(rows: Rows, data: Sequence[int], field: Field, unread: list[Problem]) -> Decimal:
+    """What the cells of a field add up to; one that is no number counts nothing and goes to `unread`: it may be why the sum differs."""
+    column = rows.columns.get(field)
     found: list[Decimal] = []
     for row in data if column is not None else ():
         try:
             found.append(cell_number(rows.cell(row, column or 0)) or Decimal(0))
-        except CellError:
-            found.append(Decimal(0))
+        except CellError as error:
+            unread.append(error.at(rows.where(row, column or 0)))
     return exact_sum(found)
 
 

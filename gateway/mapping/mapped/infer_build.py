@@ -10,12 +10,12 @@ from gateway.domain.mappings import UNITS, Field, File, Mapping, Place, ValueCol
 from gateway.domain.readings import INTERVALS, REGISTERS
 from gateway.mapping.cells import CellError, cell_code
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_moments import Clock, Day, read_clock, read_day
 from gateway.mapping.mapped.infer_columns import Column, never_falls
 from gateway.mapping.mapped.infer_edges import control_of, listed, place_of
 from gateway.mapping.mapped.infer_roles import CODES, Choice, Roles, Told
 from gateway.mapping.mapped.infer_table import Sample
 from gateway.mapping.mapped.infer_words import SHIPPED, measured, said, words, zone_of
+from gateway.mapping.moments import Clock, Day, read_clock, read_day
 
 _ASSUMED: Final = "volume"
 """What stands in a proposal while nothing says which register it is; the question about it stands beside it."""

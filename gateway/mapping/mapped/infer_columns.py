@@ -10,9 +10,9 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.mapping.cells import MISSING, Cell, CellError, cell_code, cell_number
-from gateway.mapping.heat_moments import read_clock, read_day
 from gateway.mapping.mapped.infer_words import Said
 from gateway.mapping.mapped.reader import stamp
+from gateway.mapping.moments import read_clock, read_day
 
 Kind = Literal["empty", "day", "month", "clock", "number", "code", "word", "mixed"]
 _hourlike: Final = re.compile(r"\d{1,2}(?::\d{2}){1,2}|\d{1,2}(?::00)?\s*[-–—]\s*\d{1,2}(?::00)?").fullmatch

@@ -13,11 +13,10 @@ from gateway.domain.mappings import UNITS, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
 from gateway.domain.readings import EXACT
-from gateway.domain.windows import month
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_moments import Clock, Day, read_clock, read_day
 from gateway.mapping.mapped.header import Header
+from gateway.mapping.moments import Clock, Day, read_clock, read_day
 from gateway.mapping.tables import Table
 
 _PLACES: Final = Decimal("0.000001")
@@ -200,13 +199,7 @@ def instant(day: date, clock: Clock | None, zone: str) -> datetime:
 @lru_cache(maxsize=256)
 def period_of(cell: Cell) -> str | None:
     """The month that a cell names, `YYYY-MM`; None when it names none."""
-    if isinstance(cell, str):
-        told = cell.strip()
-        if short := _short(told):
-            return f"20{short[2]}-{short[1]}"
-        try:
-            return f"{month(told):%Y-%m}"
-        except ValueError:
-            pass
+    if isinstance(cell, str) and (short := _short(cell.strip())):
+        return f"20{short[2]}-{short[1]}"
     found = read_day(cell)
     return None if isinstance(found, CellError) else f"{found.day:%Y-%m}"

@@ -59,8 +59,8 @@ class Register:
         self.meters: dict[Identity, Meter] = {}
         self.keys: set[str] = set()
 
-    def read(self, rows: Rows, told: str = "") -> Iterator[MeterReading]:
-        """What a table says of each meter, period and instant. `told`: whose the table is when no row says it."""
+    def read(self, rows: Rows, told: str = "") -> None:
+        """Give every row of a table to its meter. `told`: whose the table is when no row says it."""
         for number in rows.numbers():
             problems: list[Problem] = []
             values = list(self._values(rows, number, problems))
@@ -73,11 +73,14 @@ class Register:
                     wrong = {"register": reading.register, "meter": meter.code.meter}
                     meter.problems.append(Problem(code="register_repeated", where=reading.where, values=wrong))
                 meter.readings.setdefault(reading.register, reading)
-        return (meter.reading(self.envelope) for meter in self.meters.values())
+
+    def readings(self) -> list[MeterReading]:
+        """What all tables said of each meter, period and instant."""
+        return [meter.reading(self.envelope) for meter in self.meters.values()]
 
     def _values(self, rows: Rows, number: int, problems: list[Problem]) -> Iterator[Reading]:
         if not self.document.values:
-            column = rows.header.column("value")
+            column = rows.columns.get("value")
             value = rows.amount(number, column, self.document.unit, problems) if column is not None else None
             if column is not None and value is not None and (register := self._register(rows, number, problems)):
                 yield self._reading(register[0], value, rows.where(number, column), rows, number, problems, code=register[1])
@@ -100,7 +103,7 @@ class Register:
         code: str = "",
         volume: bool = False,
     ) -> Reading:
-        before = rows.header.column("previous")
+        before = rows.columns.get("previous")
         previous = rows.amount(number, before, self.document.unit, problems) if before is not None else None
         applied = self.document.applied
         return Reading(
@@ -126,14 +129,14 @@ class Register:
         code = code if code in REGISTERS else self.codes.register(code)
         if code in REGISTERS:
             return code, written
-        column = next((at for field in ("register", "quantity", "value") if (at := rows.header.column(field)) is not None), 0)
+        column = next((at for field in ("register", "quantity", "value") if (at := rows.columns.get(field)) is not None), 0)
         values = {"register": written[:60], "meter": rows.code(number, "meter", [])}
         problems.append(Problem(code="register_unknown", where=rows.where(number, column), values=values))
         return None
 
     def _meter(self, rows: Rows, number: int, told: str, problems: list[Problem]) -> Meter:
         written = {field: rows.code(number, field, problems) for field in ("meter", "point", "agreement", "location")}
-        column = next((at for field in ("meter", "point") if (at := rows.header.column(field)) is not None), 0)
+        column = next((at for field in ("meter", "point") if (at := rows.columns.get(field)) is not None), 0)
         where = rows.where(number, column)
         if not (written["meter"] or written["point"]):
             written["meter"] = told
@@ -145,7 +148,7 @@ class Register:
             problems.append(msgspec.structs.replace(problem, where=where))
         told_on, taken = self._taken(rows, number, problems)
         period = rows.period(number, problems) or self._period(told_on)
-        alone = f"row {number}" if not (code.meter or code.point) else ""
+        alone = where if not (code.meter or code.point) else ""
         point, agreement, location = (key(one) if one else "" for one in (code.point, code.agreement, written["location"]))
         identity = (key(code.meter) or alone, point, agreement, location, period, taken)
         return self.meters.setdefault(identity, Meter(code, written["location"], period, taken, where))
@@ -164,7 +167,7 @@ class Register:
         row_key = rows.code(number, "row_key", problems) if "row_key" in rows.columns else ""
         if row_key and row_key in self.keys:
             problems.append(
-                Problem(code="row_repeated", where=rows.where(number, rows.header.column("row_key") or 0), values={"key": row_key})
+                Problem(code="row_repeated", where=rows.where(number, rows.columns.get("row_key") or 0), values={"key": row_key})
             )
         self.keys.add(row_key)
 

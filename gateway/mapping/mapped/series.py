@@ -8,14 +8,15 @@ import msgspec
 
 from gateway.domain.mappings import STEPS
 from gateway.domain.mappings import Mapping as Document
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading, Step
 from gateway.domain.readings import written as joined
+from gateway.domain.supply import key
 from gateway.mapping import Envelope
 from gateway.mapping.cells import CellError, cell_code
-from gateway.mapping.heat_moments import MISSING, Moment, at_ends, labels, moment, place_days, place_hours, step_of
 from gateway.mapping.mapped.partner import Code, Codes
 from gateway.mapping.mapped.reader import Rows
+from gateway.mapping.moments import MISSING, Moment, at_ends, labels, moment, place_days, place_hours, step_of
 from gateway.mapping.sheet_owner import bare
 
 
@@ -53,22 +54,38 @@ class Series:
         """Nothing is read yet. The zone of the document outranks the one told beside the file."""
         self.document, self.codes, self.envelope = document, codes, envelope
         self.zone = document.zone_name or envelope.zone
+        self.said: dict[tuple[str, ...], MeterReading] = {}
 
-    def read(self, rows: Rows, told: str = "") -> Iterator[MeterReading]:
-        """What a table says of each meter and month. `told`: whose the table is when no cell says it."""
+    def read(self, rows: Rows, told: str = "") -> None:
+        """Read the blocks of a table. `told`: whose the table is when no cell says it."""
         problems: list[Problem] = []
-        times = self._times(rows, problems)
-        for owned in self._owners(rows, times, told).values():
+        columns = self._columns(rows)
+        times = self._times(rows, columns, problems)
+        for owned in self._owners(rows, columns, times, told).values():
             owned.problems += problems
             blocks = [block for column in owned.rows for block in self._blocks(rows, owned, column, times)]
-            yield from self._readings(owned, sorted(blocks, key=lambda block: (block.day.year, block.day.month)))
+            for reading in self._readings(owned, sorted(blocks, key=lambda block: (block.day.year, block.day.month))):
+                identity = (key(reading.meter) or reading.where, key(reading.point), key(reading.agreement), reading.period)
+                before = self.said.get(identity)
+                self.said[identity] = reading if before is None else _both(before, reading)
 
-    def _times(self, rows: Rows, problems: list[Problem]) -> Times:
-        """The moment of every row; a midnight written with the day that it ends (31.10, 23:00, then 31.10, 0:00) is that day's hour 24."""
+    def readings(self) -> list[MeterReading]:
+        """What all tables said of each meter and month."""
+        return list(self.said.values())
+
+    def _times(self, rows: Rows, columns: Sequence[Column], problems: list[Problem]) -> Times:
+        """The moment of every row; a midnight written with the day that it ends (31.10, 23:00, then 31.10, 0:00) is that day's hour 24.
+
+        A row with numbers and no day is told and passed over: it may be a sum, and nobody knows of when its values are.
+        """
         moments: dict[int, Moment] = {}
         last: Moment | None = None
         for row in rows.numbers():
-            day, clock = rows.day(row, problems), rows.clock(row, problems)
+            wrong: list[Problem] = []
+            day, clock = rows.day(row, wrong), rows.clock(row, wrong)
+            if day is None and not wrong and any(rows.amount(row, column.place, "", []) is not None for column in columns):
+                wrong.append(CellError("moment_invalid", "").at(rows.where(row, rows.columns["day"]), Severity.WARNING))
+            problems += wrong
             one = None if day is None else moment(day, clock)
             if not isinstance(one, Moment):
                 continue
@@ -78,9 +95,8 @@ class Series:
         step = STEPS.get(self.document.step) or step_of(list(moments.values())) or Step.HOUR
         return Times(moments, step, labels(moments.values()))
 
-    def _owners(self, rows: Rows, times: Times, told: str) -> dict[tuple[str, ...], Owned]:
+    def _owners(self, rows: Rows, columns: Sequence[Column], times: Times, told: str) -> dict[tuple[str, ...], Owned]:
         """Whose each row and column is."""
-        columns = self._columns(rows)
         found: dict[tuple[str, ...], Owned] = {}
         for row in times.moments:
             wrong: list[Problem] = []
@@ -89,7 +105,7 @@ class Series:
                 identity = (column.meter or meter or ("" if point else told), point, agreement)
                 owned = found.get(identity)
                 if owned is None:
-                    owned = found[identity] = self._owned(identity, rows.where(row, rows.header.column("meter") or column.place))
+                    owned = found[identity] = self._owned(identity, rows.where(row, rows.columns.get("meter", column.place)))
                 owned.rows.setdefault(column, []).append(row)
                 owned.problems += wrong
         return found
@@ -112,14 +128,15 @@ class Series:
         return [Column(at, register, unit or document.unit) for at, register, unit in told if at is not None]
 
     def _across(self, rows: Rows) -> Iterator[Column]:
-        """The columns behind the moment whose header is a meter's number."""
+        """The columns behind the moment whose header is a meter's number; one with another header is told: its values are somebody's."""
         taken = set(rows.header.slots.values())
         for place, cell in enumerate(rows.table.rows[rows.header.row]):
             if place > min(taken) and place not in taken and cell != "":
                 try:
                     yield Column(place, self.document.register, self.document.unit, bare(cell_code(cell)))
-                except CellError:
-                    continue
+                except CellError as error:
+                    where = rows.where(rows.header.row, place)
+                    self.said[where,] = MeterReading(meter="", readings=(), where=where, problems=(error.at(where),))
 
     def _blocks(self, rows: Rows, owned: Owned, column: Column, times: Times) -> Iterator[IntervalBlock]:
         values = {row: rows.amount(row, column.place, column.unit, owned.problems) for row in owned.rows[column]}
@@ -171,6 +188,11 @@ class Series:
                 blocks=tuple(same),
             )
             problems = ()
+
+
+def _both(one: MeterReading, other: MeterReading) -> MeterReading:
+    """What two tables say of one meter and month."""
+    return msgspec.structs.replace(one, blocks=one.blocks + other.blocks, problems=one.problems + other.problems)
 
 
 def _begun(one: Moment) -> Moment:

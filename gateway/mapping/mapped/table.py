@@ -6,7 +6,7 @@ from typing import Final
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
-from gateway.mapping import Envelope, Format
+from gateway.mapping import Envelope, Format, within_limit
 from gateway.mapping.any_table import Options, is_page, look_any, read_any
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
@@ -55,23 +55,15 @@ class Mapped(Format, frozen=True, kw_only=True):
         found = self._headed(tables)
         if differs := [problem for table, header in found for problem in differing(table, header, self.mapping)]:
             raise Rejected(*differs)
-        readings: list[MeterReading] = []
+        reader = (Series if self.mapping.layout == "series" else Register)(self.mapping, self.codes, envelope)
         for table, header in found:
             rows = Rows(table, header, self.mapping)
             if self.mapping.control is not None:
                 verify(rows, self.mapping.control)
-            whose = envelope.meter or _whose(table, header)
-            if self.mapping.layout == "series":
-                readings += Series(self.mapping, self.codes, envelope).read(rows, whose)
-            else:
-                readings += Register(self.mapping, self.codes, envelope).read(rows, whose)
-        if not readings:
+            reader.read(rows, envelope.meter or _whose(table, header))
+        if not (readings := reader.readings()):
             raise Rejected(Problem(code="nothing_to_take", where=found[0][0].name))
-        problems = [problem for reading in readings for problem in reading.problems]
-        if len(problems) > self.limits.file_problems:
-            limit = str(self.limits.file_problems)
-            raise Rejected(*problems[: self.limits.file_problems], Problem(code="too_many_problems", values={"limit": limit}))
-        return iter(readings)
+        return within_limit(readings, self.limits)
 
     def _tables(self, body: bytes) -> tuple[Table, ...]:
         """Every table of a file; the words of the header tell how a text is written when the document does not."""

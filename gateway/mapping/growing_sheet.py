@@ -12,7 +12,7 @@ from gateway.settings import Limits
 _MIDNIGHT: Final = datetime(1900, 1, 1, tzinfo=UTC)
 
 
-class Grid:
+class GrowingSheet:
     """The cells of one sheet and what is wrong with them; places are counted from 0."""
 
     def __init__(self, name: str, limits: Limits, *, hidden: bool = False) -> None:
@@ -64,7 +64,7 @@ class Grid:
         return Rejected(Problem(code=code, where=self.name[:100], values={"limit": str(limit)}))
 
 
-def within(grids: list[Grid], limits: Limits) -> list[Sheet]:
+def within(grids: list[GrowingSheet], limits: Limits) -> list[Sheet]:
     """The sheets of a file that together keep to the limit of cells. Raises Rejected."""
     if sum(len(grid.rows) * grid.width for grid in grids) > limits.sheet_cells:
         raise Rejected(Problem(code="xlsx_too_many_cells", values={"limit": str(limits.sheet_cells)}))
