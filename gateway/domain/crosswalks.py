@@ -11,7 +11,8 @@ from gateway.domain.readings import INTERVALS, REGISTERS
 from gateway.domain.supply import key
 
 COLUMNS: Final = ("code", "meter", "point", "agreement", "register")
-"""The columns. A row with a `register` says what the partner calls one of our registers, every other one whose a code is."""
+"""The columns. A row with a `register` says what the partner calls one of our registers, one with nothing but an `agreement` what he calls
+that, every other one whose a code is."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -23,6 +24,11 @@ class Link(msgspec.Struct, frozen=True):
     point: str = ""
     agreement: str = ""
     register: str = ""
+
+    @property
+    def of_agreement(self) -> bool:
+        """Whether it says how the partner numbers an agreement."""
+        return bool(self.agreement) and not (self.meter or self.point or self.register)
 
 
 class Crosswalk(msgspec.Struct, frozen=True):
@@ -48,17 +54,17 @@ def crosswalk_faults(document: bytes) -> list[str]:
         return [f"not UTF-8: byte {error.start} is no part of a letter"]
     except ValueError as error:
         return [str(error)]
-    seen: dict[str, int] = {}
+    seen: dict[tuple[str, bool], int] = {}
     faults = []
     for link in links:
         if not link.code:
             faults.append(f"line {link.line}: there is no code")
-        elif (first := seen.setdefault(key(link.code), link.line)) != link.line:
+        elif (first := seen.setdefault((key(link.code), link.of_agreement), link.line)) != link.line:
             faults.append(f"line {link.line}: the code {link.code!r} stands in line {first} already")
         if link.register and link.register not in REGISTERS and link.register not in INTERVALS:
             faults.append(f"line {link.line}: there is no register {link.register!r}")
-        if not (link.register or link.meter or link.point):
-            faults.append(f"line {link.line}: the code {link.code!r} names no meter, point or register")
+        if not (link.register or link.meter or link.point or link.agreement):
+            faults.append(f"line {link.line}: the code {link.code!r} names no meter, point, agreement or register")
     return faults
 
 

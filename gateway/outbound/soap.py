@@ -17,8 +17,9 @@ import msgspec
 from gateway.domain.problems import Misconfigured, Problem, Rejected, Unavailable
 from gateway.outbound import Answer, Batch, Guarantee, Outcome, Receipt, Target, calls
 from gateway.outbound.soap_answer import Fault, Told, envelope, told
-from gateway.outbound.soap_contract import OF_VALUE, Form, Operation
-from gateway.outbound.soap_rows import Row, Rows
+from gateway.outbound.soap_cells import KINDS, OF_VALUE
+from gateway.outbound.soap_contract import Form, Operation
+from gateway.outbound.soap_rows import Columns, MappedRows, Row, Rows
 
 log = logging.getLogger("metergate")
 
@@ -30,7 +31,8 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
 
     `wsdl`: the file of its contract, kept here. `url`: where to call instead of the WSDL's own address. `rows`: the repeating element of
     the request; `row`: element below it -> field; `constants`: element -> text. `per`: a row is one register's `value` or a whole
-    `reading`. `codes`: register -> billing's code. `answers`: the repeating element of the answer, in it `answer_key`, `answer_outcome`
+    `reading`. `codes`: register -> billing's code. `mapping`, `crosswalk`: paths of documents that say a row instead of these three.
+    `answers`: the repeating element of the answer, in it `answer_key`, `answer_outcome`
     (a word of `taken`, `refused`, `later`, `pending`), `reference`, `reason`. `ask_*`: the same of the question, whose elements are those
     of the answer unless named. `zone`: in which times are written. `timeout`: seconds for a whole attempt.
     """
@@ -38,7 +40,6 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     wsdl: str
     operation: str
     rows: str
-    row: dict[str, str]
     answers: str
     answer_key: str
     answer_outcome: str
@@ -48,9 +49,12 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     pending: tuple[str, ...] = ()
     reference: str = ""
     reason: str = ""
+    row: dict[str, str] = msgspec.field(default_factory=dict)
     constants: dict[str, str] = msgspec.field(default_factory=dict)
     per: Literal["value", "reading"] = "value"
     codes: dict[str, str] = msgspec.field(default_factory=dict)
+    mapping: str = ""
+    crosswalk: str = ""
     service: str = ""
     port: str = ""
     url: str = ""
@@ -93,7 +97,11 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"zone: no {self.zone!r}") from error
-        self._check_row()
+        try:
+            if self._columns is None:
+                self._check_row()
+        except Misconfigured as error:
+            raise ValueError(str(error)) from error
         _ = self._import, self._question
         calls.check_address(self._import.address)
 
@@ -125,10 +133,24 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
         answers, raw = self._call(self._question, rows, {item.key for item in batch.items})
         return Receipt(answers=answers, raw=raw)
 
+    @cached_property
+    def _columns(self) -> Columns | None:
+        """What a mapping says of a row. Raises ValueError for two ways to say it, Misconfigured for documents that cannot be used."""
+        if not self.mapping:
+            if self.crosswalk:
+                raise ValueError("crosswalk: it is read with a `mapping`, and there is none")
+            return None
+        if said := [name for name, is_said in (("row", self.row), ("codes", self.codes), ("per", self.per != "value")) if is_said]:
+            raise ValueError(f"{said[0]}: it stands in the `mapping` already")
+        return Columns(self.mapping, self.crosswalk, self.zone)
+
     def _check_row(self) -> None:
         fields = [said.partition(".") for said in self.row.values()]
         if "key" not in {field for field, _, _ in fields}:
             raise ValueError("row: nothing carries the key")
+        for path, said in self.row.items():
+            if (field := said.partition(".")[0]) not in KINDS:
+                raise ValueError(f"row: {path}: {field!r} is none of {', '.join(KINDS)}")
         for field, _, register in fields:
             if (field in OF_VALUE and self.per == "reading") != bool(register):
                 wanted = "FIELD.REGISTER, as in value.A+" if self.per == "reading" else "the field alone"
@@ -137,7 +159,9 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
     @cached_property
     def _import(self) -> "_Call":
         operation = Operation(self.wsdl, self.service, self.port, self.operation)
-        form = operation.form(self.rows, self.row, self.constants, self.zone, self._header, ("rows", "row", "constants"))
+        columns, names = self._columns, ("rows", "mapping" if self.mapping else "row", "constants")
+        row, zone = (self.row, self.zone) if columns is None else (columns.row, columns.say.zone.key)
+        form = operation.form(self.rows, row, self.constants, zone, self._header, names)
         words = {Outcome.TAKEN: self.taken, Outcome.REFUSED: self.refused, Outcome.LATER: self.later, Outcome.PENDING: self.pending}
         paths = {name: getattr(self, name) for name in _PLACES}
         return _Call.of(operation, form, paths, _words("taken, refused, later, pending", words), "")
@@ -181,8 +205,9 @@ class Soap(Target, frozen=True, kw_only=True, dict=True, weakref=True):
         return client
 
     @cached_property
-    def _rows(self) -> Rows:
-        return Rows(self._import.form.slots, self.codes, by_value=self.per == "value")
+    def _rows(self) -> Rows | MappedRows:
+        slots = self._import.form.slots
+        return Rows(slots, self.codes, by_value=self.per == "value") if self._columns is None else MappedRows(self._columns, slots)
 
     def _call(self, call: "_Call", rows: Iterable[Row], keys: set[str]) -> tuple[tuple[Answer, ...], bytes]:
         """Call once, and read billing's word on these keys."""

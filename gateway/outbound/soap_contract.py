@@ -1,9 +1,6 @@
 """What a pinned WSDL says of one operation: where rows go in, where answers stand, and a body made ready once that only wants its cells."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
@@ -14,23 +11,9 @@ import zeep
 from zeep import xsd
 from zeep.xsd.elements.indicators import Indicator
 
-Cell = Callable[[Any], str]
-"""Writes a field's value as the text of an element; raises ValueError for one that cannot be written there."""
+from gateway.outbound.soap_cells import Cell, cell_of
 
-KINDS: Final = {
-    **dict.fromkeys(("key", "agreement", "point", "meter", "register", "unit", "quality"), "text"),
-    **dict.fromkeys(("value", "previous", "consumption"), "decimal"),
-    "period": "month",
-    "at": "moment",
-    "revision": "count",
-    "volume": "flag",
-}
-"""Every field that a row may carry, by what it is."""
-OF_VALUE: Final = frozenset({"register", "value", "unit", "previous", "consumption", "quality", "volume"})
-"""Fields of one register's value; the others are the reading's own."""
 ENVELOPES: Final = ("http://schemas.xmlsoap.org/soap/envelope/", "http://www.w3.org/2003/05/soap-envelope")
-_UNWRITABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-SPECIAL: Final = re.compile(r"[\x00-\x1f&<>\"\ud800-\udfff\ufffe\uffff]")
 
 
 class _Local(zeep.Transport):
@@ -53,8 +36,8 @@ class Slot(msgspec.Struct, frozen=True):
 
     @property
     def may_be_missing(self) -> bool:
-        """A reading may lack what it is compared with, and a register."""
-        return bool(self.register) or self.field in ("previous", "consumption")
+        """A reading may lack what it is compared with, and a register; and a register may have no word of its own."""
+        return bool(self.register) or self.field in ("previous", "consumption", "quantity", "zone")
 
 
 class Form(msgspec.Struct, frozen=True):
@@ -238,9 +221,7 @@ class _Writer:
         field, _, register = said.partition(".")
         where = f"{self._names[1]}: {'/'.join(path[len(self._rows) :])}"
         try:
-            return Slot(field, register, _cell_of(KINDS[field], kind, self._zone), None)
-        except KeyError:
-            raise ValueError(f"{where}: {field!r} is none of {', '.join(KINDS)}") from None
+            return Slot(field, register, cell_of(field, kind, self._zone), None)
         except ValueError as error:
             raise ValueError(f"{where}: {field} {error}") from None
 
@@ -317,67 +298,3 @@ def _of_group(group: Any, *, needed: bool) -> Iterator[tuple[Any, bool]]:
 
 def _tag(element: Any) -> str:
     return f"{{{element.qname.namespace}}}{element.qname.localname}" if element.qname.namespace else str(element.qname.localname)
-
-
-def _cell_of(kind: str, target: Any, zone: ZoneInfo) -> Cell:
-    """How a field of this kind is written into an element of that type. Raises ValueError when it cannot be."""
-    builtin = next((one for one in _BUILTINS if isinstance(target, one)), None)
-    try:
-        write = _CELLS[kind, builtin]
-    except KeyError:
-        raise ValueError(f"cannot be written as {target.name}") from None
-    return (lambda moment: write(moment.astimezone(zone))) if kind == "moment" else write
-
-
-def text(value: str) -> str:
-    """Write a text, escaped. Raises ValueError."""
-    if not SPECIAL.search(value):
-        return value
-    if _UNWRITABLE.search(value):
-        raise ValueError("holds a character that XML cannot carry")
-    return escape(value, {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
-
-
-def _digits(value: str) -> str:
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
-        raise ValueError(f"{value!r} is no whole number")
-    return value
-
-
-def _number(value: Decimal) -> str:
-    written = str(value)
-    return format(value, "f") if "E" in written else written
-
-
-def _flag(value: object) -> str:
-    return "true" if value else "false"
-
-
-def _moment(value: datetime) -> str:
-    return value.isoformat()
-
-
-def _date(value: datetime) -> str:
-    return value.date().isoformat()
-
-
-_BUILTINS: Final = (xsd.DateTime, xsd.Date, xsd.gYearMonth, xsd.Boolean, xsd.Integer, xsd.Decimal, xsd.Double, xsd.Float, xsd.String)
-_CELLS: Final[dict[tuple[str, Any], Cell]] = {
-    ("text", xsd.String): text,
-    ("text", xsd.Integer): _digits,
-    ("decimal", xsd.Decimal): _number,
-    ("decimal", xsd.Double): _number,
-    ("decimal", xsd.Float): _number,
-    ("decimal", xsd.String): _number,
-    ("month", xsd.String): text,
-    ("month", xsd.gYearMonth): text,
-    ("month", xsd.Date): lambda month: f"{month}-01",
-    ("moment", xsd.DateTime): _moment,
-    ("moment", xsd.Date): _date,
-    ("moment", xsd.String): _moment,
-    ("count", xsd.Integer): str,
-    ("count", xsd.Decimal): str,
-    ("count", xsd.String): str,
-    ("flag", xsd.Boolean): _flag,
-    ("flag", xsd.String): _flag,
-}

@@ -224,7 +224,7 @@ def test_all_that_is_wrong_with_a_mapping_and_its_codes_is_said_at_once(town: Co
     assert told == [
         "crosswalk/contractor_codes.csv: line 3: the code 'щ-7' stands in line 2 already",
         "crosswalk/contractor_codes.csv: line 4: there is no register 'wind'",
-        "crosswalk/contractor_codes.csv: line 5: the code 'б' names no meter, point or register",
+        "crosswalk/contractor_codes.csv: line 5: the code 'б' names no meter, point, agreement or register",
         "crosswalk/contractor_codes.csv: line 6: there is no code",
         "mapping/contractor_list.toml: key `title` is missing",
         "mapping/contractor_list.toml: Object contains unknown field `titel`",

@@ -13,9 +13,11 @@ from gateway.domain.mappings import read_mapping
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import AtFrom, MeterReading, Reading
 from gateway.mapping import Envelope
+from gateway.mapping.crosswalk import fold
+from gateway.mapping.mapped.backwards import UnwritableError
 from gateway.mapping.mapped.partner import Codes, codes_of
 from gateway.mapping.mapped.table import Mapped
-from gateway.mapping.mapped.writer import UnwritableError, Writer
+from gateway.mapping.mapped.writer import Writer
 
 ZONE = "Europe/Kyiv"
 LONG = """
@@ -77,7 +79,8 @@ count = 2
 """
 CODES = codes_of(read_crosswalk("code;meter;point;register\nЩ-1;7;;\nТ-1;;P1;\nкВт;;;A+\n".encode()))
 
-codes = st.text(st.characters(codec="cp1251", categories=("L", "N")), min_size=1, max_size=12)
+TOTALS = frozenset(map(fold, ("итого", "всего", "разом", "усього", "total")))
+codes = st.text(st.characters(codec="cp1251", categories=("L", "N")), min_size=1, max_size=12).filter(lambda code: fold(code) not in TOTALS)
 values = st.decimals(min_value=0, max_value=10**9, places=3, allow_nan=False)
 moments = st.builds(
     lambda day, hour: datetime.combine(day, time(hour), ZoneInfo(ZONE)),
@@ -143,6 +146,21 @@ def test_columns_by_number_and_a_partners_codes() -> None:
     assert list(map(said, again(BARE, readings, known=CODES))) == list(map(said, readings))
 
 
+def test_a_partner_has_a_number_of_his_own_for_an_agreement_and_a_code_for_a_meter_or_its_point() -> None:
+    known = codes_of(read_crosswalk("code;meter;point;agreement\n17;;;ЛС-1\nЩ-1;7;;\nТ-1;;P1;\n".encode()))
+    document = WIDE.replace('point = ["Точка"]', 'agreement = ["Л/с"]\npoint = ["Точка"]').replace('unit = "MWh"', "")
+    values = (Reading(register="A+:day", value=Decimal(1)),)
+    readings = [
+        MeterReading(meter="7", point="", agreement="ЛС-1", period="2025-10", readings=values),
+        MeterReading(meter="", point="P1", agreement="17", period="2025-10", readings=values),
+        MeterReading(meter="7", point="P9", agreement="ЛС-2", period="2025-10", readings=values),
+    ]
+    writer = Writer(read_mapping(document.encode()), known, ZONE)
+    rows = [row for one in readings for row in writer.rows(one)]
+    assert [(row["agreement", 0], row["point", 0]) for row in rows] == [("17", "Щ-1"), ("17", "Т-1"), ("ЛС-2", "Щ-1")]
+    assert [(one.meter, one.point, one.agreement) for one in again(document, readings[:1], known=known)] == [("7", "", "ЛС-1")]
+
+
 def test_a_dbf_has_the_same_rows() -> None:
     document = LONG.replace('encoding = "cp1251"', 'encoding = "cp866"\nwritten = "dbf"').partition("[control]")[0]
     document = document.replace('"Предыдущее"', '"Пред"').replace('"Номер ПУ"', '"НомерПУ"')
@@ -163,6 +181,8 @@ def test_a_dbf_has_the_same_rows() -> None:
         (WIDE, Reading(register="A+:day", value=Decimal(1), volume=True), "register"),
         (LONG, Reading(register="A+:peak", value=Decimal(1)), "register"),
         (LONG, Reading(register="heat", value=Decimal(1)), "register"),
+        (LONG.replace("zone =", "location ="), Reading(register="A+:day", value=Decimal(1)), "register"),
+        (LONG.replace('register = "volume"', 'unit = "kWh"'), Reading(register="volume", value=Decimal(1)), "register"),
     ],
 )
 def test_what_the_table_cannot_say_is_not_written(document: str, one: Reading, field: str) -> None:
@@ -172,11 +192,38 @@ def test_what_the_table_cannot_say_is_not_written(document: str, one: Reading, f
     assert refused.value.field == field
 
 
+@pytest.mark.parametrize("agreement", ["Total", "ИТОГО", "Итого 7", "#7"])
+def test_a_code_that_makes_its_row_a_total_or_a_control_row_is_not_written(agreement: str) -> None:
+    writer = Writer(read_mapping(LONG.replace("count = 1", 'mark = "#"').encode()), Codes(), ZONE)
+    with pytest.raises(UnwritableError, match="agreement_unwritable"):
+        writer.rows(MeterReading(meter="7", agreement=agreement, readings=(Reading(register="volume", value=Decimal(1)),)))
+
+
 @pytest.mark.parametrize("meter", ["=1", "-1", "a;b", 'a"b', " a", "a\nb", "日本"])
 def test_a_code_is_written_as_it_is_or_not_at_all(meter: str) -> None:
     writer = Writer(read_mapping(LONG.encode()), Codes(), ZONE)
     with pytest.raises(UnwritableError, match="meter_unwritable"):
         writer.rows(MeterReading(meter=meter, readings=(Reading(register="volume", value=Decimal(1)),)))
+
+
+def test_a_quantity_and_its_zone_may_have_one_word() -> None:
+    document = LONG.replace('"A+" = [', '"A+:day" = ["ЭЭ день"]\n"A+" = [')
+    at = datetime(2025, 10, 25, 12, tzinfo=ZoneInfo(ZONE))
+    readings = [
+        MeterReading(meter="7", period="2025-10", at=at, readings=(Reading(register=register, value=Decimal(1)),))
+        for register in ("A+:day", "A+:night", "A+", "volume")
+    ]
+    writer = Writer(read_mapping(document.encode()), Codes(), ZONE)
+    told = [(row["quantity", 0], row["zone", 0]) for one in readings for row in writer.rows(one)]
+    assert told == [("ЭЭ день", None), ("Активная", "Ночь"), ("Активная", None), ("Вода", None)]
+    assert [one.readings[0].register for one in again(document, [readings[0]])] == ["A+:day"]
+
+
+def test_a_day_that_alone_says_the_period_has_to_say_this_one() -> None:
+    writer = Writer(read_mapping(LONG.encode()), Codes(), ZONE)
+    late = datetime(2025, 11, 2, 12, tzinfo=ZoneInfo(ZONE))
+    with pytest.raises(UnwritableError, match="period_unwritable: 2025-10"):
+        writer.rows(MeterReading(meter="7", period="2025-10", at=late, readings=(Reading(register="volume", value=Decimal(1)),)))
 
 
 def test_rows_of_time_are_only_read() -> None:

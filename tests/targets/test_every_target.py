@@ -12,6 +12,7 @@ from gateway.registry import build
 from tests.targets.conftest import ASKED, KINDS, SOURCES, Bench, batch, item
 
 SHARED = {
+    "by_mapping",
     "mapped_file",
     "wire",
     "text_file",
@@ -19,6 +20,7 @@ SHARED = {
     "soap_contract",
     "soap_answer",
     "soap_rows",
+    "soap_cells",
     "sftp_wire",
     "letter_text",
     "mail",

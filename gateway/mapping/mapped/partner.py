@@ -18,29 +18,40 @@ class Code(msgspec.Struct, frozen=True):
 
 
 class Codes(msgspec.Struct, frozen=True, kw_only=True):
-    """The partner's codes, by their normalised form, and back: `partners` by our meter and point, `words` by our register.
+    """The partner's codes, by their normalised form, and back: `partners` by our meter and point, `words` by our register, `accounts` by
+    our agreement.
 
     `only`: a code that is not among them is a problem, else it is taken as ours.
     """
 
     owners: Mapping[str, Code] = {}
+    agreements: Mapping[str, str] = {}
     registers: Mapping[str, str] = {}
-    partners: Mapping[tuple[str, str], Code] = {}
+    partners: Mapping[tuple[str, str], str] = {}
+    accounts: Mapping[str, str] = {}
     words: Mapping[str, str] = {}
     only: bool = False
 
     def of(self, meter: str, point: str, agreement: str) -> tuple[Code, Problem | None]:
         """Whose a row is that names these codes."""
+        agreement = self.agreements.get(key(agreement), agreement)
         found = self.owners.get(key(meter or point))
         if found is None:
             problem = Problem(code="crosswalk_unknown", values={"code": (meter or point)[:40]}) if self.only and (meter or point) else None
             return Code(meter, point, agreement), problem
         return Code(found.meter or ("" if found.point else meter), found.point, found.agreement or agreement), None
 
-    def back(self, meter: str, point: str, agreement: str) -> Code:
-        """How the partner writes whose a reading is; in our words where he has none."""
-        found = self.partners.get((key(meter), key(point)))
-        return Code(meter, point, agreement) if found is None else Code(found.meter, found.point, agreement)
+    def back(self, meter: str, point: str) -> tuple[str, str] | None:
+        """How the partner names a meter and its point, empty where he has no name; None where he has none for both."""
+        ours = key(meter), key(point)
+        if (both := self.partners.get(ours)) is not None:
+            return (both, "") if meter else ("", both)
+        found = self.partners.get((ours[0], ""), ""), self.partners.get(("", ours[1]), "")
+        return found if any(found) else None
+
+    def agreement_back(self, agreement: str) -> str:
+        """The partner's number of our agreement, our own where the crosswalk has none."""
+        return self.accounts.get(key(agreement), agreement)
 
     def register(self, written: str) -> str:
         """Our register for the partner's word, the word itself where the crosswalk has none."""
@@ -53,14 +64,14 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
 
 def codes_of(crosswalk: Crosswalk, *, only: bool = False) -> Codes:
     """The codes of a crosswalk by their normalised form."""
+    owners = [link for link in crosswalk.links if link.meter or link.point]
+    accounts = [link for link in crosswalk.links if link.of_agreement]
     return Codes(
-        owners={key(link.code): Code(link.meter, link.point, link.agreement) for link in crosswalk.links if not link.register},
+        owners={key(link.code): Code(link.meter, link.point, link.agreement) for link in owners if not link.register},
+        agreements={key(link.code): link.agreement for link in accounts},
         registers={key(link.code): link.register for link in crosswalk.links if link.register},
-        partners={
-            (key(link.meter), key(link.point)): Code(link.code if link.meter else "", "" if link.meter else link.code)
-            for link in reversed(crosswalk.links)
-            if not link.register
-        },
+        partners={(key(link.meter), key(link.point)): link.code for link in reversed(owners) if not link.register},
+        accounts={key(link.agreement): link.code for link in reversed(accounts)},
         words={link.register: link.code for link in reversed(crosswalk.links) if link.register},
         only=only,
     )
