@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cached_property, lru_cache
 from typing import Final
 
 import msgspec
@@ -16,15 +17,24 @@ META: Final = "_meta"
 """Name of the hidden sheet in which a template says whose it is."""
 
 _LOOK_ALIKES: Final = str.maketrans("АВЕЁКМНОРСТУХІЅ", "ABEEKMHOPCTYXIS")
+_SHORT: Final = 100
 _NOISE: Final = re.compile(r"[\s\u00a0\u2009\u202f.,:;()/№#*'ʼ’\"«»_]+|(?<=\w)[-–—](?=\w)")
 
 
 def fold(words: str) -> str:
     """Words as they are compared: no case, no blanks, no punctuation, letters of one shape alike; a sign at the end stays."""
+    return _folded(words) if len(words) <= _SHORT else _fold(words)
+
+
+def _fold(words: str) -> str:
     return _NOISE.sub("", words.upper().translate(_LOOK_ALIKES)).replace("−", "-").replace("–", "-")
 
 
-class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+_folded: Final = lru_cache(maxsize=8192)(_fold)
+"""Names of columns and words in cells come again and again."""
+
+
+class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """A column document. `least`: names that make a row a header; `needed`: fields without which nothing can be read.
 
     `columns`, `quantities`, `zones`: what is meant -> the words for it.
@@ -39,18 +49,21 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     quantities: dict[str, tuple[str, ...]]
     zones: dict[str, tuple[str, ...]]
 
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Every folded name of a column -> its field."""
+        return lookup(self.columns)
+
     def known(self, rows: Sequence[Sequence[Cell]], *told: str) -> int:
         """How many names stand in the best of the first rows; 0 when none of them is a header, or none that has the fields `told`."""
-        names = lookup(self.columns)
-        found = (_fields(row, names).keys() for row in rows[: self.sheet_rows])
+        found = (_fields(row, self.names).keys() for row in rows[: self.sheet_rows])
         most = max((len(fields) for fields in found if fields >= set(told)), default=0)
         return most if most >= self.least else 0
 
     def header(self, table: Table) -> tuple[int, dict[str, int]] | None:
         """The header's row in `rows` and the column of each field in it; None when no row among the first holds enough of the names."""
-        names = lookup(self.columns)
         for index, row in enumerate(table.rows[: max(0, self.sheet_rows - table.row)]):
-            found = _fields(row, names)
+            found = _fields(row, self.names)
             if len(found) >= self.least:
                 return index, found
         return None

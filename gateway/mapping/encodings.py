@@ -4,6 +4,7 @@ import codecs
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 from itertools import chain
 from typing import Final
 
@@ -172,6 +173,7 @@ def _cost(sample: bytes, encoding: str) -> float | None:
     return sum(count * _of_pair(first, second) for (first, second), count in pairs.items())
 
 
+@lru_cache(maxsize=8192)
 def _of_pair(first: str, second: str) -> float:
     one, two = first.lower(), second.lower()
     if two not in _LETTERS and not second.isascii():

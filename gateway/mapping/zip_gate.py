@@ -64,7 +64,7 @@ def kind_of(body: bytes) -> Kind:
     for magic, kind in _MAGIC:
         if head.startswith(magic.lower()):
             return kind
-    if any(byte in _CONTROLS for byte in head) or not head:
+    if not _CONTROLS.isdisjoint(head) or not head:
         return "dbf" if _is_dbf(body) else "binary"
     return "text"
 

@@ -1,12 +1,14 @@
 """Proposes how a partner's file is read, from one sample of it: a mapping with the reason of each key, and what only a person knows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import File, Mapping
+from gateway.domain.mappings import File
+from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import INTERVALS, MeterReading
 from gateway.mapping import Envelope, Format, formats
@@ -43,7 +45,7 @@ class Proposal(msgspec.Struct, frozen=True):
     """
 
     kind: str
-    mapping: Mapping | None
+    mapping: Document | None
     choices: tuple[Choice, ...] = ()
     questions: tuple[Question, ...] = ()
     container: str = ""
@@ -71,10 +73,10 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
 
     Raises Rejected when the bytes are no table, or no column of it may hold readings.
     """
-    known = formats(limits)
-    shipped = known.pop(SHIPPED)
+    known = _formats(limits)
+    shipped = known[SHIPPED]
     for kind, format_ in known.items():
-        if not format_.sniff(body, file_name) or not (read := _decoded(format_, body, zone)[0]):
+        if kind == SHIPPED or not format_.sniff(body, file_name) or not (read := _decoded(format_, body, zone)[0]):
             continue
         if kind != MATRIX or _says_nothing_else(read, body, limits, file_name):
             return Proposal(kind, None, container=kind, file_name=file_name)
@@ -98,8 +100,14 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
     return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
 
 
+@lru_cache(maxsize=4)
+def _formats(limits: Limits) -> Mapping[str, Format]:
+    """Every format there is, built once."""
+    return formats(limits)
+
+
 def _tried(
-    mapping: Mapping, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str, zone: str
+    mapping: Document, shipped: Format, body: bytes, limits: Limits, found: Opened, told: Told, file_name: str, zone: str
 ) -> Proposal:
     """Read the sample by the proposal, and ask about what it cannot read; the shipped register is named when it says the same."""
     settings = {"kind": "gateway.mapping.mapped.table", "mapping": msgspec.to_builtins(mapping), "limits": msgspec.to_builtins(limits)}

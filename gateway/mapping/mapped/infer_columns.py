@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ _hourlike: Final = re.compile(r"\d{1,2}(?::\d{2}){1,2}|\d{1,2}(?::00)?\s*[-â€“â€
 _zero: Final = re.compile(r"0\d+").fullmatch
 _MOST: Final = 0.8
 _SHORT: Final = 40
+_LONGEST: Final = 200
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def shape_of(cells: Sequence[Cell]) -> Shape:
     filled = [cell for cell in cells if not (isinstance(cell, str) and cell.strip().lower() in MISSING)]
     if not filled:
         return Shape("empty", 0, 0, (None,) * len(cells))
-    counts = Counter(map(_kind, filled))
+    counts = Counter(map(cell_kind, filled))
     zeros = any(isinstance(cell, str) and _zero(cell.strip()) for cell in filled)
     kind = max(counts, key=lambda one: counts[one])
     if counts["month"] + counts["day"] > counts[kind]:
@@ -96,9 +98,10 @@ def _number(cell: Cell) -> Decimal | None:
         return None
 
 
-def _kind(cell: Cell) -> Kind:
+def cell_kind(cell: Cell) -> Kind:
+    """What one cell is."""
     if isinstance(cell, str):
-        return _of_text(cell.strip())
+        return "empty" if cell.strip().lower() in MISSING else _of_text(cell.strip()[:_LONGEST])
     if isinstance(cell, date):
         return "day"
     if isinstance(cell, time | timedelta):
@@ -106,6 +109,7 @@ def _kind(cell: Cell) -> Kind:
     return "word" if isinstance(cell, bool) else "number"
 
 
+@lru_cache(maxsize=8192)
 def _of_text(text: str) -> Kind:
     if _hourlike(text) and not isinstance(read_clock(text), CellError):
         return "clock"

@@ -8,7 +8,7 @@ import msgspec
 from gateway.mapping.cells import MISSING, Cell
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import carried
-from gateway.mapping.mapped.infer_columns import Column, shape_of
+from gateway.mapping.mapped.infer_columns import Column, cell_kind, shape_of
 from gateway.mapping.mapped.infer_words import SHIPPED, Said, best_field, said, said_under
 from gateway.mapping.mapped.reader import is_numbering
 from gateway.mapping.mapped.units import is_unit
@@ -129,7 +129,7 @@ def _says(one: Said) -> float:
 def _is_words(row: Sequence[Cell]) -> bool:
     """Whether a row may be one of names: words in most of its cells, or words first and then codes."""
     filled = [cell for cell in row if cell != ""]
-    names = [cell for cell in filled if _text(cell) and shape_of([cell]).kind in ("word", "code", "mixed")]
+    names = [cell for cell in filled if _text(cell) and cell_kind(cell) in ("word", "code", "mixed")]
     wordy = [cell for cell in names if any(map(str.isalpha, _text(cell)))]
     return len(wordy) >= 1 and len(filled) >= 2 and (len(wordy) * 2 >= len(filled) or any(_first_day(cell) for cell in wordy))
 
@@ -143,7 +143,7 @@ def _stands_out(table: Table) -> bool:
     """Whether the first row alone holds no number or day, and the rows below do."""
     first, below = table.rows[0][:_WIDEST], table.rows[1:_ROWS]
     values = ("number", "day", "month", "clock")
-    told = [shape_of([cell]).kind for cell in first if cell != ""]
+    told = [cell_kind(cell) for cell in first if cell != ""]
     return (
         len(told) > 1
         and not any(kind in values for kind in told)

@@ -1,7 +1,7 @@
 """What the words of a header, a title or a cell say: which field, which register and unit, whether a value was before or is now."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from typing import Final
@@ -128,13 +128,24 @@ class Said(msgspec.Struct, frozen=True):
         return code if code in REGISTERS or code in INTERVALS else ""
 
 
+_PHRASES: Final = tuple(
+    phrase for meanings in (_FIELDS, _OTHER, _SAID, _MEASURED, _ZONES) for several in meanings.values() for phrase in several
+)
+_TOKENS: Final[dict[str, set[Token]]] = {}
+"""Every word that means anything, by its first letter."""
+for _one in {token for phrase in _PHRASES for token in phrase}:
+    _TOKENS.setdefault(_one[0][0], set()).add(_one)
+_SAYING: Final = {phrase: tuple(one for one in phrase if one[0] not in _WEAK_WORDS) or phrase for phrase in _PHRASES}
+"""Every phrase and its words without which it is not said."""
+
+
 @lru_cache(maxsize=4096)
 def said(text: str) -> Said:
     """What a text says."""
     unit, bare = unit_of(text)
     told = words(bare)
-    fields = {field: best for field, phrases in _FIELDS.items() if (best := max((_share(told, one) for one in phrases), default=0.0)) > 0}
-    flags = {what: any(_share(told, one) for one in phrases) for what, phrases in _SAID.items()}
+    fields = {field: best for field, phrases in _FIELDS.items() if (best := _best(told, phrases)) > 0}
+    flags = {what: _best(told, phrases) > 0 for what, phrases in _SAID.items()}
     quantity, zone = _longest(told, _NAMED) or "", zone_of(told)
     by_unit = _BY_UNIT.get(UNITS[unit][0], "") if unit else ""
     if by_unit and not (quantity and REGISTERS[quantity].unit == REGISTERS[by_unit].unit):
@@ -153,11 +164,13 @@ def said_under(above: str, own: str) -> Said:
     return said(f"{bare.rstrip(' ,([')} {unit_of(own)[1]}, {WORDS[unit][0]}")
 
 
-def zone_of(told: Sequence[str]) -> str | None:
+@lru_cache(maxsize=4096)
+def zone_of(told: tuple[str, ...]) -> str | None:
     """The zone, `""` round the clock, None when nothing says it."""
     return _longest(told, _ZONES)
 
 
+@lru_cache(maxsize=4096)
 def measured(text: str) -> str:
     """The register that a cell's text means, such as `A+` or `A+:day`; empty when it says none."""
     told = words(text)
@@ -166,20 +179,21 @@ def measured(text: str) -> str:
     return code if code in REGISTERS else ""
 
 
-def _longest(told: Sequence[str], meanings: dict[str, tuple[Phrase, ...]]) -> str | None:
+def _longest(told: tuple[str, ...], meanings: dict[str, tuple[Phrase, ...]]) -> str | None:
     """The meaning of the phrase of the most words, then letters, that stands in a text; of equals the first."""
+    there = _meant(told)
     fits = [
         (len(phrase), sum(len(word) for word, _ in phrase), -place, what)
         for place, (what, several) in enumerate(meanings.items())
         for phrase in several
-        if _covers(told, phrase)
+        if there.issuperset(phrase)
     ]
     return max(fits)[3] if fits else None
 
 
-def _other(told: Sequence[str], fields: dict[Field, float]) -> str:
+def _other(told: tuple[str, ...], fields: dict[Field, float]) -> str:
     """What a column is that no mapping reads; a field that explains more of its header outranks it."""
-    found = max(((_share(told, phrase), what) for what, several in _OTHER.items() for phrase in several), default=(0.0, ""))
+    found = max((_best(told, several), what) for what, several in _OTHER.items())
     return found[1] if found[0] > 0 and (found[0] >= max(fields.values(), default=0.0) or found[1] in _STRONG) else ""
 
 
@@ -187,22 +201,32 @@ _STRONG: Final = frozenset({"a day of something else", "money", "a ratio"})
 """What a header is even when it says a field as well: «Дата поверки» is no day of a reading."""
 
 
-def _covers(told: Sequence[str], phrase: Phrase) -> bool:
-    return all(any(_alike(word, one) for word in told) for one in phrase)
+@lru_cache(maxsize=1024)
+def _meant(told: tuple[str, ...]) -> frozenset[Token]:
+    """The words of phrases that the words of a text are."""
+    return frozenset().union(*map(_alikes, told))
 
 
-def _share(told: Sequence[str], phrase: Phrase) -> float:
-    """How much of a text a phrase explains: 1 when it is all of it, 0 when a word of the phrase that says something is not there."""
-    strong = [one for one in phrase if one[0] not in _WEAK_WORDS] or list(phrase)
-    if not _covers(told, tuple(strong)):
-        return 0.0
-    matched = sum(_weight(word) for word in told if any(_alike(word, one) for one in phrase))
-    lost = sum(_weight(one[0]) for one in phrase if not any(_alike(word, one) for word in told))
+def _best(told: tuple[str, ...], phrases: Iterable[Phrase]) -> float:
+    """How much of a text the best of these phrases explains: 1 when it is all of it, 0 when every one lacks a word that says something."""
+    there = _meant(told)
+    return max((_share(told, one, there) for one in phrases if there.issuperset(_SAYING[one])), default=0.0) if there else 0.0
+
+
+def _share(told: tuple[str, ...], phrase: Phrase, there: frozenset[Token]) -> float:
+    matched = sum(_weight(word) for word in told if not _alikes(word).isdisjoint(phrase))
+    lost = sum(_weight(one[0]) for one in phrase if one not in there)
     return matched / (sum(map(_weight, told)) + lost)
 
 
 def _weight(word: str) -> float:
     return _WEAK if word in _WEAK_WORDS else 1.0
+
+
+@lru_cache(maxsize=4096)
+def _alikes(word: str) -> frozenset[Token]:
+    """The words of phrases that a word is: the same, or the same stem of a long one."""
+    return frozenset(one for one in _TOKENS.get(word[0], ()) if _alike(word, one))
 
 
 def _alike(word: str, one: Token) -> bool:
