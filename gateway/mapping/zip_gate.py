@@ -35,7 +35,7 @@ _DBF_FIELDS: Final = 32
 _DBF_HEADERS: Final = (0, 1, 2, 8)
 """What the length of a header leaves when divided by 32: nothing or a mark behind its fields, Clipper's two bytes, FoxPro's 264."""
 _PIECE: Final = 16_384
-_CONTROLS: Final = bytes(set(range(32)) - set(b"\t\r\n\f\x1a"))
+_CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\r\n\f\x1a")
 
 
 class Entry(msgspec.Struct, frozen=True):
