@@ -63,12 +63,17 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class ValueColumn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A column of values of one register. `volume`: amounts of the period instead of what a dial shows."""
+    """A column of values of one register. `volume`: amounts of the period instead of what a dial shows.
+
+    `previous`: the column of what the same register showed before. `meter`: the column of its meter, where a row holds several.
+    """
 
     column: Place | Words
     register: str
     unit: str = ""
     volume: bool = False
+    previous: Place | Words | Literal[""] = ""
+    meter: Place | Words | Literal[""] = ""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,7 +101,10 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     `layout`: `register` is a row for each meter, or for each of its registers; `series` a row for each interval of time; `matrix` has the
     hours of a day along one edge and the days of a month along the other, a sheet for each meter, and needs no `columns`.
-    `columns`: where each field stands, by number or by the words of the header. `values`: columns of values whose register the document
+    `columns`: where each field stands, by number or by the words of the header.
+    `previous`: whether the value before is `told` and held against ours, or `shown` for people and never taken. `known_by`: columns that
+    a file must have, beside those without which nothing can be read, to be known when nobody names it. `template`: what the hidden sheet
+    `_meta` of a file names, `integral@1`; another one is refused. `values`: columns of values whose register the document
     knows; without them `value` stands in `columns` with `register`, or with `quantity` and `zone`, beside it.
     `register`: of values whose row does not say it. `unit`: of all values, else the register's own. `quantities`, `zones`: what the words
     in such cells mean. `step`, `label`: of a series, what a row lasts and whether its moment is the interval's `start` or `end`; empty:
@@ -113,6 +121,9 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     file: File = File()
     across: bool = False
     columns: dict[Field, Place | Words] = {}
+    previous: Literal["told", "shown"] = "told"
+    known_by: tuple[Field, ...] = ()
+    template: str = ""
     values: tuple[ValueColumn, ...] = ()
     register: str = ""
     unit: str = ""
@@ -167,12 +178,20 @@ def _check_values(mapping: Mapping) -> None:
     told = mapping.values or mapping.register or mapping.columns.keys() & {"register", "quantity"}
     if not told:
         raise ValueError("register: nothing says which register a value is of")
-    if "previous" in mapping.columns and len(mapping.values) > 1:
-        raise ValueError("columns: one `previous` cannot stand beside several `values`")
+    _check_columns(mapping)
     if series and "day" not in mapping.columns:
         raise ValueError("columns: a series needs `day`")
     if mapping.period_from != "told" and "day" not in mapping.columns:
         raise ValueError("period_from: there is no column `day`")
+
+
+def _check_columns(mapping: Mapping) -> None:
+    if "previous" in mapping.columns and len(mapping.values) > 1:
+        raise ValueError("columns: beside several `values` each of them has a `previous` of its own")
+    if mapping.layout == "series" and any(column.previous or column.meter for column in mapping.values):
+        raise ValueError("values: a column of a series has neither `previous` nor `meter`")
+    if strange := [field for field in mapping.known_by if field not in mapping.columns]:
+        raise ValueError(f"known_by: there is no column `{strange[0]}`")
 
 
 def _check_unit(key: str, register: str, unit: str, kinds: dict[str, ReadingType]) -> None:
@@ -183,7 +202,7 @@ def _check_unit(key: str, register: str, unit: str, kinds: dict[str, ReadingType
 
 
 def _places(mapping: Mapping) -> tuple[int | tuple[str, ...], ...]:
-    return tuple(column.column for column in mapping.values)
+    return tuple(place for column in mapping.values for place in (column.column, column.previous, column.meter) if place)
 
 
 def encoding_named(name: str) -> str:

@@ -1,8 +1,6 @@
 """Message translators: bytes to domain and back, one file per format. Here stands their contract."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Final
 
@@ -11,6 +9,7 @@ import msgspec
 from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.domain.sources import Source
+from gateway.mapping.mapped.shipped import names, shipped
 from gateway.registry import build, kinds
 from gateway.settings import Limits
 
@@ -75,15 +74,9 @@ def formats(limits: Limits, added: Mapping[str, Mapping[str, object]] = _NONE) -
     `added`: by name, the settings of formats from outside, first to be asked; each has a dotted `kind`. Raises Misconfigured.
     """
     told = {"limits": msgspec.to_builtins(limits)}
-    mapped = {name: {"kind": f"{__name__}.mapped.table", "mapping": document} for name, document in _shipped().items()}
+    mapped = {name: {"kind": f"{__name__}.mapped.table", "mapping": msgspec.to_builtins(shipped(name))} for name in names()}
     if strange := [name for name, settings in added.items() if "." not in str(settings.get("kind", ""))]:
         raise Misconfigured(f"formats: {strange[0]}: `kind` must be the dotted name of a module")
     ours = {kind: {"kind": kind} for kind in kinds(Format)}
-    return {name: build(Format, dict(settings) | told) for name, settings in (dict(added) | ours | mapped).items()}
-
-
-def _shipped() -> dict[str, object]:
-    """The mapping documents that are shipped, by name."""
-    folder = files(__name__) / "mapped" / "shipped"
-    documents = sorted((path for path in folder.iterdir() if path.name.endswith(".toml")), key=lambda path: path.name)
-    return {path.name.removesuffix(".toml"): tomllib.loads(path.read_text("utf-8")) for path in documents}
+    in_order = dict(added) | dict(sorted((ours | mapped).items()))
+    return {name: build(Format, dict(settings) | told) for name, settings in in_order.items()}

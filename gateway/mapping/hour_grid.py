@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from importlib.resources import files
 from typing import Final
 
 import msgspec
@@ -10,8 +9,9 @@ import msgspec
 from gateway.domain.problems import Problem
 from gateway.mapping.any_table import look_any
 from gateway.mapping.cells import Cell, CellError, cell_number
-from gateway.mapping.crosswalk import META, fold, lookup, read_columns
+from gateway.mapping.crosswalk import META, fold, lookup
 from gateway.mapping.hours import HOURS, Label, day, day_of_1904, hour
+from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.tables import Table
 from gateway.settings import Limits
 
@@ -32,9 +32,7 @@ _TOTALS: Final = tuple(
     fold(word) for word in ("итог", "всего", "сутки", "за сутки", "сумма", "разом", "усього", "всього", "доба", "за добу", "total", "sum")
 )
 _QUANTITIES: Final = {
-    word: quantity
-    for word, quantity in lookup(read_columns((files(__package__) / "integral_workbook.toml").read_bytes()).quantities).items()
-    if quantity[1:] in ("+", "-")
+    word: quantity for word, quantity in lookup(shipped("integral_workbook").quantities).items() if quantity[1:] in ("+", "-")
 }
 
 Lines = Sequence[Sequence[Cell]]

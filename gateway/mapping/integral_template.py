@@ -3,19 +3,22 @@
 import io
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Final
 
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Font, Protection
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
+from gateway.domain.mappings import version_of
 from gateway.domain.readings import reading_type
 from gateway.domain.supply import Meter, Register
-from gateway.mapping.crosswalk import META, Columns
+from gateway.mapping.crosswalk import META
+from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.template_cells import HEADER, INPUT, text_cell
 from gateway.texts import Language, word
 
-_WIDTHS = {
+_WIDTHS: Final = {
     "location": 14,
     "location_name": 36,
     "entry": 14,
@@ -26,15 +29,15 @@ _WIDTHS = {
     "previous": 24,
     "current": 24,
 }
+"""The columns in the order of the manual, and how wide they are."""
 
 
-def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: str, language: Language) -> bytes:
+def template(meters: Sequence[Meter], *, agreement: str, period: str, language: Language) -> bytes:
     """The workbook of an agreement for a period, one row per register, with the values accepted last shown beside the empty cells."""
     book = Workbook()
     sheet = book.worksheets[0]
     sheet.title = word("template.sheet", language)
-    fields = list(columns.columns)
-    for column, field in enumerate(fields, 1):
+    for column, field in enumerate(_WIDTHS, 1):
         cell = text_cell(sheet, 1, column, word(f"column.{field}", language))
         cell.font, cell.fill, cell.alignment = Font(bold=True), HEADER, Alignment(wrap_text=True, vertical="top")
         sheet.column_dimensions[cell.column_letter].width = _WIDTHS[field]
@@ -48,14 +51,15 @@ def write(meters: Sequence[Meter], columns: Columns, *, agreement: str, period: 
     sheet.protection.sheet = True
     sheet.protection.formatColumns = False
     if row > 1:
-        last = sheet.cell(row, len(fields)).coordinate
+        last = sheet.cell(row, len(_WIDTHS)).coordinate
         numbers = DataValidation(type="decimal", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
         numbers.promptTitle, numbers.prompt = word("column.current", language)[:32], word("template.hint", language)[:255]
-        numbers.add(f"{sheet.cell(2, len(fields)).coordinate}:{last}")
+        numbers.add(f"{sheet.cell(2, len(_WIDTHS)).coordinate}:{last}")
         sheet.add_data_validation(numbers)
     meta = book.create_sheet(META)
     meta.sheet_state = "hidden"
-    told = {"template": columns.template, "version": str(columns.version), "agreement": agreement, "period": period}
+    name, version = version_of(shipped("integral_workbook").template)
+    told = {"template": name, "version": str(version), "agreement": agreement, "period": period}
     for line, (name, written) in enumerate(told.items(), 1):
         text_cell(meta, line, 1, name)
         text_cell(meta, line, 2, written)

@@ -8,7 +8,9 @@ from python_calamine import CalamineWorkbook
 
 from gateway.domain.supply import Meter, Register
 from gateway.mapping import Envelope
-from gateway.mapping.integral_workbook import IntegralWorkbook, template
+from gateway.mapping.integral_template import template
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from tests.bench.row import Row, at_most, faster, race
 
 ROWS = 10_000
@@ -42,7 +44,7 @@ def workbook() -> bytes:
 
 def run() -> list[Row]:
     """Both lines of B1."""
-    body, ours = workbook(), IntegralWorkbook()
+    body, ours = workbook(), Mapped(mapping=shipped("integral_workbook"))
 
     def by_us() -> object:
         return list(ours.decode(body, Envelope()))

@@ -14,7 +14,7 @@ from gateway import pipeline
 from gateway.domain.rules import check
 from gateway.domain.supply import Line
 from gateway.mapping import Envelope, formats
-from gateway.mapping.integral_workbook import template
+from gateway.mapping.integral_template import template
 from gateway.pipeline import Post, new_entry
 from gateway.store import feed, people, supply
 from gateway.worker import Worker

@@ -25,7 +25,7 @@ from gateway import postgres, profiles
 from gateway.domain.problems import Unavailable
 from gateway.domain.supply import Line
 from gateway.domain.windows import month, shift
-from gateway.mapping.integral_workbook import template
+from gateway.mapping.integral_template import template
 from gateway.sandbox.journal import doubles
 from gateway.store import Store, feed, migrate, people, supply
 from gateway.store.audit import audit

@@ -15,7 +15,7 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, formats
 from gateway.mapping.canonical_json import schema, values
-from gateway.mapping.integral_workbook import template
+from gateway.mapping.integral_template import template
 from gateway.settings import Limits
 from tests.formats import make_heat, make_interval, make_maket, make_report
 from tests.formats.make_meters import meters

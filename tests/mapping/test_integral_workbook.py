@@ -11,12 +11,15 @@ from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope
 from gateway.mapping.crosswalk import fold, lookup
-from gateway.mapping.integral_workbook import COLUMNS, IntegralWorkbook, template
+from gateway.mapping.integral_template import template
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
 from tests.formats.make import as_xls, filled
 from tests.formats.make_meters import meters
 
-FORMAT = IntegralWorkbook()
+DOCUMENT = shipped("integral_workbook")
+FORMAT = Mapped(mapping=DOCUMENT)
 SHEET = "Интегральные показания"
 
 
@@ -34,7 +37,7 @@ def problems(body: bytes) -> list[tuple[str, str, str]]:
 
 def refusal(body: bytes, envelope: Envelope | None = None, limits: Limits | None = None) -> list[tuple[str, str]]:
     with pytest.raises(Rejected) as refused:
-        IntegralWorkbook(limits=limits or Limits()).decode(body, envelope or Envelope())
+        Mapped(mapping=DOCUMENT, limits=limits or Limits()).decode(body, envelope or Envelope())
     return [(problem.code, problem.where) for problem in refused.value.problems]
 
 
@@ -75,11 +78,13 @@ def test_the_template_of_each_language_is_read_back(language: texts.Language) ->
 
 @pytest.mark.parametrize("language", texts.LANGUAGES)
 def test_every_word_the_template_writes_is_known_to_the_reader(language: texts.Language) -> None:
-    for words, group in ((COLUMNS.columns, "column"), (COLUMNS.quantities, "quantity")):
-        for meaning in words:
-            assert lookup(words)[fold(texts.word(f"{group}.{meaning}", language))] == meaning
-    for zone in COLUMNS.zones:
-        assert lookup(COLUMNS.zones)[fold(texts.word(f"zone.{zone or 'all'}", language))] == zone
+    words = lookup({field: place for field, place in DOCUMENT.columns.items() if not isinstance(place, int)})
+    for field in DOCUMENT.columns:
+        assert words[fold(texts.word(f"column.{'current' if field == 'value' else field}", language))] == field
+    for quantity in DOCUMENT.quantities:
+        assert lookup(DOCUMENT.quantities)[fold(texts.word(f"quantity.{quantity}", language))] == quantity
+    for zone in DOCUMENT.zones:
+        assert lookup(DOCUMENT.zones)[fold(texts.word(f"zone.{zone or 'all'}", language))] == zone
 
 
 def test_gv13_gv24_numbers_as_people_type_them() -> None:
@@ -124,7 +129,7 @@ def test_codes_and_registers_that_cannot_be_read_are_told_by_their_cells() -> No
         ("", "cell_not_text", "Sheet!B2"),
         ("5", "register_unknown", "Sheet!C3"),
         ("6", "register_unknown", "Sheet!D4"),
-        ("", "value_missing", "Sheet!B5"),
+        ("", "meter_missing", "Sheet!B5"),
         ("7", "register_repeated", "Sheet!F7"),
         ("8", "not_a_number", "Sheet!E8"),
     ]
@@ -157,9 +162,9 @@ def test_the_envelope_serves_when_the_hidden_sheet_is_gone() -> None:
 
 def test_refused_whole() -> None:
     assert refusal(filled({})) == [("nothing_to_take", SHEET)]
-    assert refusal(table(["а", "б"], [1, 2])) == [("header_not_found", "Sheet")]
-    assert refusal(table([*HEADER[:2], *HEADER[3:]], ["1", "2", "День", 1, 2])) == [("column_missing", "Sheet!1")]
-    assert refusal(table([*[None] * 3], *[()] * 25, HEADER)) == [("header_not_found", "Sheet")]
+    assert refusal(table(["а", "б"], [1, 2])) == [("header_not_found", "Sheet!A1")]
+    assert refusal(table([*HEADER[:2], *HEADER[3:]], ["1", "2", "День", 1, 2])) == [("column_missing", "Sheet!A1")]
+    assert refusal(table(["Список"], *[()] * 60, HEADER)) == [("header_not_found", "Sheet!A1")]
     many = table(HEADER, *[("1", str(row), "А+", "", 1, "x") for row in range(30)])
     found = refusal(many, limits=Limits(file_problems=10))
     assert len(found) == 11

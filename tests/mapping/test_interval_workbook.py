@@ -15,7 +15,7 @@ from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading, Step
 from gateway.mapping import Envelope, formats
 from gateway.mapping.hour_grid import find
-from gateway.mapping.integral_workbook import template as integral_template
+from gateway.mapping.integral_template import template as integral_template
 from gateway.mapping.interval_sheet import IntervalSheet
 from gateway.mapping.interval_workbook import IntervalWorkbook, template
 from gateway.mapping.recognising import recognise

@@ -175,6 +175,59 @@ class TestValues:
         with pytest.raises(Misconfigured, match="previous"):
             mapped('[columns]\nprevious = 1\n[[values]]\ncolumn = 2\nregister = "A+"\n[[values]]\ncolumn = 3\nregister = "R+"\n')
 
+    def test_each_register_has_what_it_was_before(self) -> None:
+        document = """
+        [columns]
+        meter = ["Счетчик"]
+        [[values]]
+        column = ["День"]
+        register = "A+:day"
+        previous = ["День до"]
+        [[values]]
+        column = ["Ночь"]
+        register = "A+:night"
+        previous = ["Ночь до"]
+        """
+        [one, bare, wrong_] = decoded(mapped(document), rows("Счетчик;День до;Ночь до;День;Ночь", "1;10,5;7;12;8", "2;;;3;4", "3;1;x;3;4"))
+
+        assert [(reading.register, reading.previous) for reading in one.readings] == [("A+:day", Decimal("10.5")), ("A+:night", Decimal(7))]
+        assert [reading.previous for reading in bare.readings] == [None, None]
+        assert [(problem.code, problem.where) for problem in wrong_.problems] == [("not_a_number", "line 4, column 3")]
+
+    def test_a_row_may_hold_several_meters(self) -> None:
+        document = """
+        [columns]
+        agreement = ["ЛС"]
+        [[values]]
+        column = ["ХВС показание"]
+        register = "volume"
+        meter = ["ХВС прибор"]
+        [[values]]
+        column = ["ГВС показание"]
+        register = "volume"
+        meter = ["ГВС прибор"]
+        """
+        head = "ЛС;ХВС прибор;ХВС показание;ГВС прибор;ГВС показание"
+        body = rows(head, "10;a1;5;b1;6", "11;a2;7;;", "12;;8;b3;1x", "13;a1;9;b4;2")
+
+        assert [
+            (one.agreement, one.meter, [str(reading.value) for reading in one.readings]) for one in decoded(mapped(document), body)
+        ] == [
+            ("10", "a1", ["5"]),
+            ("10", "b1", ["6"]),
+            ("11", "a2", ["7"]),
+            ("12", "", ["8"]),
+            ("12", "b3", []),
+            ("13", "a1", ["9"]),
+            ("13", "b4", ["2"]),
+        ]
+        assert wrong(mapped(document), body) == [("meter_missing", "line 4, column 2"), ("not_a_number", "line 4, column 5")]
+        with pytest.raises(Rejected) as refused:
+            decoded(mapped(document), rows(head.replace("ГВС прибор", "Номер"), "10;a1;5;b1;6"))
+        assert [problem.values for problem in refused.value.problems] == [{"column": "ГВС прибор"}]
+        with pytest.raises(Misconfigured, match="meter"):
+            mapped('layout = "series"\n' + document.replace("[columns]", '[columns]\nday = ["Дата"]'))
+
     @pytest.mark.parametrize(("period_from", "period"), [("told", "2026-11"), ("day", "2026-10"), ("before", "2026-09")])
     def test_the_period_is_told_or_the_days(self, period_from: str, period: str) -> None:
         document = f'period_from = "{period_from}"\n{PLAIN}day = ["Дата"]\n'
@@ -271,7 +324,7 @@ class TestRows:
         assert wrong(mapped(document), body) == [
             ("not_a_number", "line 2, column 4"),
             ("register_unknown", "line 3, column 2"),
-            ("register_unknown", "line 4, column 2"),
+            ("register_unknown", "line 4, column 3"),
             ("meter_missing", "line 5, column 1"),
             ("period_invalid", "line 6, column 5"),
             ("moment_invalid", "line 7, column 6"),

@@ -21,7 +21,8 @@ from gateway import texts
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope
-from gateway.mapping.integral_workbook import IntegralWorkbook
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from gateway.mapping.marked_workbook import marked
 from gateway.mapping.marks import AUTHOR, COLOURS
 from gateway.mapping.tables import read_tables
@@ -213,11 +214,13 @@ def test_a_marked_file_that_comes_back_loses_its_old_marks_and_gets_new_ones() -
 
 def test_the_corrected_file_is_read_as_if_it_had_never_been_marked() -> None:
     def read(body: bytes) -> dict[str, tuple[list[str], list[str]]]:
-        found = [one for one in IntegralWorkbook().decode(body, Envelope()) if isinstance(one, MeterReading)]
+        found = [one for one in Mapped(mapping=shipped("integral_workbook")).decode(body, Envelope()) if isinstance(one, MeterReading)]
         return {one.meter: ([str(value.value) for value in one.readings], [problem.where for problem in one.problems]) for one in found}
 
     body = filled({"I2": "18х3", "I3": 800, "I6": "много"})
-    problems = [problem for one in IntegralWorkbook().decode(body, Envelope()) for problem in getattr(one, "problems", ())]
+    problems = [
+        problem for one in Mapped(mapping=shipped("integral_workbook")).decode(body, Envelope()) for problem in getattr(one, "problems", ())
+    ]
     assert [problem.where for problem in problems] == [f"{SHEET}!I2", f"{SHEET}!I6"]
     found = marked(body, "x.xlsx", problems, "ru", LIMITS)
     assert found is not None

@@ -11,7 +11,8 @@ from gateway.cli.offline import Asked, print_values
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import Envelope, Format
 from gateway.mapping.canonical_json import CanonicalJson
-from gateway.mapping.integral_workbook import IntegralWorkbook
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from gateway.mapping.tables import read_tables
 from gateway.settings import Limits
 from tests.formats.make import filled
@@ -63,7 +64,7 @@ def cells(written: str, limits: Limits | None = None) -> Codes:
 
 def book(set_cells: dict[str, str | float], envelope: Envelope | None = None, limits: Limits | None = None) -> Codes:
     """The codes of the Russian template with these cells filled."""
-    return found(IntegralWorkbook(limits=limits or Limits()), lambda: filled(set_cells), envelope)
+    return found(Mapped(mapping=shipped("integral_workbook"), limits=limits or Limits()), lambda: filled(set_cells), envelope)
 
 
 def offline(body: bytes, kind: str = "", limits: Limits | None = None) -> Codes:
@@ -83,12 +84,16 @@ def offline(body: bytes, kind: str = "", limits: Limits | None = None) -> Codes:
 def hostile() -> dict[str, Codes]:
     """One file for each code of the hostile ones; the slow ones have smaller twins below."""
     slow = {"three million cells", "long string"}
-    return {file.code: found(IntegralWorkbook(), file.make) for name, file in (ARCHIVES | WORKBOOKS | FAKES).items() if name not in slow}
+    return {
+        file.code: found(Mapped(mapping=shipped("integral_workbook")), file.make)
+        for name, file in (ARCHIVES | WORKBOOKS | FAKES).items()
+        if name not in slow
+    }
 
 
 TWO = '<row r="1"><c r="A1"><v>1</v></c><c r="A1"><v>2</v></c></row>'
 SAMPLES: dict[str, Codes] = hostile() | {
-    "file_type_mismatch": found(IntegralWorkbook(), lambda: b"%PDF-1.7\n"),
+    "file_type_mismatch": found(Mapped(mapping=shipped("integral_workbook")), lambda: b"%PDF-1.7\n"),
     "at_invalid": row('"meter":"1","at":"2026-02-30T00:00:00Z","registers":[{"register":"A+","value":"1"}]'),
     "cell_duplicate": cells(TWO),
     "cell_error": cells('<row r="1"><c r="A1" t="e"><v>#REF!</v></c></row>'),
@@ -100,7 +105,7 @@ SAMPLES: dict[str, Codes] = hostile() | {
     "file_too_costly": cells("".join(f'<row r="{row}"><c><v>1</v></c></row>' for row in range(1, 50_001)), Limits(child_seconds=0.01)),
     "file_too_large": offline(b"{}" * 10, limits=Limits(file_bytes=5)),
     "format_unknown": offline(b"a;b\n"),
-    "header_not_found": found(IntegralWorkbook(), good),
+    "header_not_found": found(Mapped(mapping=shipped("integral_workbook")), good),
     "json_duplicate_key": row('"meter":"1","meter":"1","registers":[]'),
     "json_encoding": posted("\ufeff{}"),
     "json_malformed": posted("{"),

@@ -20,7 +20,6 @@ from gateway.inbound.auth import calling
 from gateway.inbound.parts import Parts, parts_of, status_of, submission_id
 from gateway.inbound.views import SubmissionDetail, SubmissionList
 from gateway.mapping.cells import CellError, text_code
-from gateway.mapping.integral_workbook import template
 from gateway.mapping.interval_workbook import template as interval_template
 from gateway.store import Connection, people, submissions, supply
 from gateway.store.people import Sender
@@ -148,6 +147,8 @@ def download(body: bytes, name: str) -> Response[bytes]:
 def _template(parts: Parts, sender: Sender, agreement: str, period: str, language: Language) -> bytes:
     with parts.store.transaction(sender.utility_id) as connection:
         meters = [known.meter for known in meters_within(connection, sender, agreement)]
+    from gateway.mapping.integral_template import template  # noqa: PLC0415 - the writer of workbooks is slow to import
+
     return template(meters, agreement=meters[0].agreement, period=period, language=language)
 
 

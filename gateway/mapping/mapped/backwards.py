@@ -36,9 +36,11 @@ class Backwards:
     """Says readings in the rows of a `register` mapping; instants are told in the document's zone, else in `zone`."""
 
     def __init__(self, document: Document, codes: Codes, zone: str) -> None:
-        """Raises Misconfigured for rows of time."""
+        """Raises Misconfigured for rows of time and for rows of several meters."""
         if document.layout != "register":
             raise Misconfigured(f"mapping {document.name!r}: rows of time are only read")
+        if any(column.meter for column in document.values):
+            raise Misconfigured(f"mapping {document.name!r}: rows of several meters are only read")
         self.document, self.codes = document, codes
         self.zone = ZoneInfo(document.zone_name or zone)
         self.registers = {column.register: ("", at) for at, column in enumerate(document.values, 1)}
@@ -64,9 +66,11 @@ class Backwards:
             slot = self.registers.get(reading.register)
             if slot is None or self.document.values[slot[1] - 1].volume != reading.volume:
                 raise UnwritableError("register", reading.register)
-            unit = self.document.values[slot[1] - 1].unit or self.document.unit
+            wanted = self.document.values[slot[1] - 1]
+            unit = wanted.unit or self.document.unit
             values[slot] = self._amount(reading, unit)
             values["previous", 0] = self._before(reading)
+            values["previous", slot[1]] = None if reading.previous is None or not wanted.previous else in_unit(reading.previous, unit)
         return values
 
     def _value(self, reading: Reading) -> dict[Slot, Cell]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 import msgspec
 
@@ -21,7 +21,8 @@ _unit: Final = re.compile(r"(.+?)\s*[,(\[]\s*[^,()\[\]]+[)\]]?\s*").fullmatch
 """Words and, behind a comma or in brackets, their unit."""
 
 Slot = tuple[str, int]
-"""What a column is for: a field and 0, or nothing and the number of one of the document's `values`, from 1."""
+"""What a column is for: a field and 0, or nothing and the number of one of the document's `values`, from 1; `previous` and
+`meter` with that number are what its register showed before and whose it is."""
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -63,11 +64,14 @@ def missing(table: Table, document: Document) -> list[Problem]:
     return [Problem(code="column_missing", where=where, values={"column": name}) for name in _lacking(best, document)]
 
 
-def known(rows: Sequence[Sequence[Cell]], document: Document) -> int:
-    """How many of a document's columns the best of these rows names, 0 when none can be the header; for telling delimiters apart."""
+def known(rows: Sequence[Sequence[Cell]], document: Document, *told: Field) -> int:
+    """How many of a document's columns the best of these rows names, for telling delimiters apart.
+
+    It is 0 when none of them can be the header, or it lacks one of the fields `told`.
+    """
     table = Table("", False, 0, 0, [list(row) for row in rows[:ROWS]], [])
     header = header_of(table, document)
-    return len(header.slots) if header is not None else 0
+    return len(header.slots) if header is not None and all(header.column(field) is not None for field in told) else 0
 
 
 def places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
@@ -76,6 +80,10 @@ def places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
         yield (field, 0), place
     for number, column in enumerate(document.values, 1):
         yield ("", number), column.column
+        if column.previous:
+            yield ("previous", number), column.previous
+        if column.meter:
+            yield ("meter", number), column.meter
 
 
 def _at(table: Table, index: int, names: Mapping[str, Slot], document: Document) -> Header | None:
@@ -124,6 +132,9 @@ def _lacking(header: Header, document: Document) -> list[str]:
         lacking.append(_name(document, (what[0], 0)))
     if document.values and not any(("", number) in header.slots for number, _ in enumerate(document.values, 1)):
         lacking.append(_name(document, ("", 1)))
+    for number, column in enumerate(document.values, 1):
+        if column.meter and ("", number) in header.slots and ("meter", number) not in header.slots:
+            lacking.append(_name(document, ("meter", number)))
     whose = [field for field in WHOSE if field in document.columns]
     if whose and all(header.column(field) is None for field in whose):
         lacking.append(_name(document, (whose[0], 0)))
@@ -131,5 +142,5 @@ def _lacking(header: Header, document: Document) -> list[str]:
 
 
 def _name(document: Document, slot: Slot) -> str:
-    place = document.columns[cast("Field", slot[0])] if slot[0] else document.values[slot[1] - 1].column
+    place = dict(places(document))[slot]
     return str(place) if isinstance(place, int) else place[0]

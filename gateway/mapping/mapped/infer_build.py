@@ -14,7 +14,7 @@ from gateway.mapping.mapped.infer_columns import Column, never_falls
 from gateway.mapping.mapped.infer_edges import control_of, listed, place_of
 from gateway.mapping.mapped.infer_roles import CODES, Choice, Roles, Told
 from gateway.mapping.mapped.infer_table import Sample
-from gateway.mapping.mapped.infer_words import SHIPPED, measured, said, words, zone_of
+from gateway.mapping.mapped.infer_words import SHIPPED, Said, measured, said, words, zone_of
 from gateway.mapping.moments import Clock, Day, read_clock, read_day
 
 _ASSUMED: Final = "volume"
@@ -117,8 +117,7 @@ class Builder:
         told_by_rows = roles.fields.keys() & {"quantity", "register"}
         if len(values) > 1 and not told_by_rows:
             self._values(values, REGISTERS, volume=False)
-            for column in roles.previous:
-                roles.passed[column.place] = "a reading before; a mapping takes it beside one column of readings only"
+            self._befores(roles.previous)
             return
         if len(values) > 1:
             names = ", ".join(column.title for column in values)
@@ -190,11 +189,7 @@ class Builder:
         peak = {column.said.zone for column in columns} >= {"day", "night", "half_peak"}
         for column in columns:
             key, told = f"values.{len(found) + 1}", column.said
-            register = told.register
-            if register or (told.zone is not None and not told.quantity):
-                quantity = told.quantity or "A+"
-                zone = "peak" if peak and told.zone == "day" else told.zone
-                register = f"{quantity}:{zone}" if zone else quantity
+            if register := _register_said(told, peak=peak):
                 self.told.say(key, 0.9 if told.unit or told.quantity else 0.75, f"the header {column.title} says so")
             else:
                 base = base or self._base([column])[0]
@@ -218,6 +213,23 @@ class Builder:
         if not found:
             raise LookupError("no column holds values of a register that is known")
         self.keys["values"] = tuple(found)
+
+    def _befores(self, columns: Sequence[Column]) -> None:
+        """Readings before, each beside the column of readings whose register its header says; by their order where none says one."""
+        values: list[ValueColumn] = list(self.keys["values"])
+        peak = any(one.register.endswith(":peak") for one in values)
+        said_ = [_register_said(column.said, peak=peak) for column in columns]
+        in_order = len(columns) == len(values) and not any(said_)
+        for order, (column, register) in enumerate(zip(columns, said_, strict=True)):
+            place = (
+                order if in_order else next((at for at, one in enumerate(values) if one.register == register and not one.previous), None)
+            )
+            if place is None:
+                self.roles.passed[column.place] = "a reading before, of no column that is read"
+                continue
+            self.read.append(column)
+            values[place] = msgspec.structs.replace(values[place], previous=place_of(self.sample, column))
+        self.keys["values"] = tuple(values)
 
     def _words_of_rows(self) -> None:
         """What the words in the cells of quantity and zone mean."""
@@ -338,3 +350,12 @@ def _told(column: Column) -> list[str]:
         except CellError:
             continue
     return [one for one in dict.fromkeys(found) if one]
+
+
+def _register_said(told: Said, *, peak: bool) -> str:
+    """The register that a header says; a zone alone is one of electricity. `peak`: of three tariffs the first is the peak."""
+    if not told.register and (told.zone is None or told.quantity):
+        return ""
+    quantity = told.quantity or "A+"
+    zone = "peak" if peak and told.zone == "day" else told.zone
+    return f"{quantity}:{zone}" if zone else quantity

@@ -9,10 +9,10 @@ from typing import Final
 import msgspec
 
 from gateway.domain.mappings import UNITS, Field
-from gateway.domain.mappings import Mapping as Document
 from gateway.domain.readings import INTERVALS, REGISTERS, Quantity
-from gateway.mapping.crosswalk import fold, read_columns
+from gateway.mapping.crosswalk import fold
 from gateway.mapping.heat_columns import WORDS as HEAT
+from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.mapped.units import WORDS, behind, is_unit, unit_of
 
 _token: Final = re.compile(r"(?<![^\W_])[+−-]?[^\W_]+(?:[+−–-](?![^\W_]))?").findall
@@ -33,10 +33,10 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 _EXTRA: Final = msgspec.toml.decode((files(__package__) / "infer.toml").read_bytes(), type=Extra)
-SHIPPED: Final = msgspec.toml.decode((files(__package__) / "shipped" / "readings_register.toml").read_bytes(), type=Document)
-_INTEGRAL: Final = read_columns((files("gateway.mapping") / "integral_workbook.toml").read_bytes())
-_LEARNED: Final = (msgspec.json.Decoder(Extra), msgspec.json.Decoder(Document))
-"""As in `profile.py`: types are learned on import, before there are threads."""
+SHIPPED: Final = shipped("readings_register")
+_INTEGRAL: Final = shipped("integral_workbook")
+_LEARNED: Final = msgspec.json.Decoder(Extra)
+"""As in `profile.py`: a type is learned on import, before there are threads."""
 
 Token = tuple[str, bool]
 """A folded word, and whether its ending is left open."""
@@ -61,24 +61,15 @@ def _phrases(*lists: Iterable[str]) -> tuple[Phrase, ...]:
 
 
 _HEAT_FIELDS: Final[tuple[Field, ...]] = ("meter", "day", "clock")
-_INTEGRAL_FIELDS: Final[tuple[tuple[str, Field], ...]] = (
-    ("location", "location"),
-    ("meter", "meter"),
-    ("quantity", "quantity"),
-    ("zone", "zone"),
-    ("previous", "previous"),
-    ("current", "value"),
-)
 
 
 def _fields() -> dict[Field, tuple[Phrase, ...]]:
     found: dict[Field, list[str]] = {}
-    for field, place in SHIPPED.columns.items():
-        found.setdefault(field, []).extend(() if isinstance(place, int) else place)
+    for document in (SHIPPED, _INTEGRAL):
+        for field, place in document.columns.items():
+            found.setdefault(field, []).extend(() if isinstance(place, int) else place)
     for field in _HEAT_FIELDS:
         found.setdefault(field, []).extend(HEAT.columns[field])
-    for name, field in _INTEGRAL_FIELDS:
-        found.setdefault(field, []).extend(_INTEGRAL.columns[name])
     for field, several in _EXTRA.columns.items():
         found.setdefault(field, []).extend(several)
     return {field: _phrases(several) for field, several in found.items()}

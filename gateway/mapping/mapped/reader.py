@@ -1,12 +1,15 @@
 """Cells of a mapped table as what they mean: codes, exact numbers in the register's unit, periods, days; each with its place."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 from gateway.domain.cases import text
 from gateway.domain.mappings import UNITS, Field
@@ -26,6 +29,13 @@ _stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
 
 
+_WHAT: Final[tuple[Field, ...]] = ("register", "quantity", "zone")
+"""Fields by which rows of one register are known."""
+_WHOSE: Final[tuple[Field, ...]] = ("meter", "point", "agreement", "location", "period", "day", "clock")
+"""Fields by which rows of one meter, period and instant are known."""
+
+Alike = Callable[[list[Cell]], Hashable]
+
 _day_of: Final = lru_cache(maxsize=1024)(read_day)
 
 
@@ -37,20 +47,22 @@ class Rows:
         self.table, self.header, self.document = table, header, document
         self.spoilt = {problem.where: problem for problem in table.problems}
         self.passed = frozenset(map(fold, document.passed))
-        self.columns = {field: column for (field, _), column in header.slots.items() if field}
+        self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
+        self.what, self.whose = self._alike(_WHAT), self._alike(_WHOSE)
         self.control = self._control()
 
     def numbers(self) -> Iterator[int]:
         """The rows of data."""
-        first = self.table.rows[self.header.row] if self.header.row >= 0 else None
+        rows = self.table.rows
+        first = rows[self.header.row] if self.header.row >= 0 else None
         columns = [column for column in self.header.slots.values() if column >= 0]
-        for number in range(self.header.row + 1, len(self.table.rows)):
-            row = self.table.rows[number]
+        for number in range(self.header.row + 1, len(rows)):
+            row = rows[number]
             if number == self.control or row == first or is_numbering(self.table, self.header.row, number):
                 continue
-            if not any(row[column] != "" for column in columns if column < len(row)):
+            if all(row[column] == "" for column in columns if column < len(row)):
                 continue
-            if self._first_word(row) not in self.passed:
+            if _first_word(row[0] if row[0] != "" else next(cell for cell in row if cell != "")) not in self.passed:
                 yield number
 
     def cell(self, row: int, column: int) -> Cell:
@@ -60,6 +72,19 @@ class Rows:
             raise CellError(problem.code, problem.values.get("value", ""))
         return cells[column] if column < len(cells) else ""
 
+    def _alike(self, fields: Sequence[Field]) -> Alike | None:
+        """What takes those cells from a row by which rows that say the same are known; None where a cell may not be what it seems."""
+        columns = [column for field in fields if (column := self.columns.get(field)) is not None]
+        data = self.table.rows[self.header.row + 1 :]
+        if self.spoilt or any(bool in set(map(type, row)) for row in data) or min(map(len, data), default=0) <= max(columns, default=0):
+            return None
+        return itemgetter(*columns) if columns else lambda _: ""
+
+    def reads(self, row: int, column: int) -> bool:
+        """Whether a cell is for sure a number or empty, without a look at it closer."""
+        cells = self.table.rows[row]
+        return not self.spoilt and (column >= len(cells) or cells[column] == "" or type(cells[column]) is float)
+
     def where(self, row: int, column: int) -> str:
         """The place of a cell as its sender knows it."""
         return self.table.where(row, column)
@@ -67,20 +92,24 @@ class Rows:
     def code(self, row: int, field: Field, problems: list[Problem]) -> str:
         """The code in a field's cell; what is wrong with it goes to `problems`."""
         column = self.columns.get(field)
-        if column is None:
-            return ""
+        return "" if column is None else self.code_at(row, column, problems)
+
+    def code_at(self, row: int, column: int, problems: list[Problem]) -> str:
+        """The code in a cell; what is wrong with it goes to `problems`."""
         try:
             return cell_code(self.cell(row, column))
         except CellError as error:
             problems.append(error.at(self.where(row, column)))
             return ""
 
-    def amount(self, row: int, column: int, unit: str, problems: list[Problem]) -> Decimal | None:
-        """The number in a cell, in the register's own unit; None where the cell says that there is none."""
+    def amount(self, row: int, column: int, unit: str, problems: list[Problem], register: str = "") -> Decimal | None:
+        """The number in a cell, in the register's own unit; None where the cell says that there is none. `register`: whose value it is."""
         try:
             found = cell_number(self.cell(row, column))
         except CellError as error:
-            problems.append(error.at(self.where(row, column)))
+            problem = error.at(self.where(row, column))
+            told = problem.values | {"register": register} if register else problem.values
+            problems.append(msgspec.structs.replace(problem, values=told))
             return None
         return None if found is None else converted(found, unit)
 
@@ -147,10 +176,10 @@ class Rows:
                 return number if str(first).startswith(self.document.control.mark) else None
         return None
 
-    @staticmethod
-    def _first_word(row: list[Cell]) -> str:
-        cell = next((cell for cell in row if cell != ""), "")
-        return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""
+
+@lru_cache(maxsize=1024)
+def _first_word(cell: Cell) -> str:
+    return fold(cell.split()[0]) if isinstance(cell, str) and cell.strip() else ""
 
 
 @lru_cache(maxsize=1024)

@@ -1,15 +1,17 @@
 """Rows of readings: a row for each meter, or for each of its registers, become one MeterReading a meter, period and instant."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.domain.mappings import WHOSE, Field
 from gateway.domain.mappings import Mapping as Document
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import REGISTERS, AtFrom, MeterReading, Reading
 from gateway.domain.supply import key
 from gateway.domain.windows import shift
@@ -19,6 +21,9 @@ from gateway.mapping.mapped.partner import Code, Codes
 from gateway.mapping.mapped.reader import Rows, instant
 
 Identity = tuple[str, str, str, str, str, datetime | None]
+
+
+_CODES: Final[tuple[Field, ...]] = ("point", "agreement", "location")
 
 
 class Meter(msgspec.Struct):
@@ -31,6 +36,14 @@ class Meter(msgspec.Struct):
     where: str
     readings: dict[str, Reading] = msgspec.field(default_factory=dict)
     problems: list[Problem] = msgspec.field(default_factory=list)
+
+    def take(self, values: Iterable[Reading], problems: Iterable[Problem]) -> None:
+        """Add what a row says; a register that has been said already stands as it was."""
+        self.problems += problems
+        for reading in values:
+            if self.readings.setdefault(reading.register, reading) is not reading:
+                wrong = {"register": reading.register, "meter": self.code.meter}
+                self.problems.append(Problem(code="register_repeated", where=reading.where, values=wrong))
 
     def reading(self, envelope: Envelope) -> MeterReading:
         """All of it as the domain has it."""
@@ -56,65 +69,97 @@ class Register:
         self.document, self.codes, self.envelope = document, codes, envelope
         self.zone = document.zone_name or envelope.zone
         self.quantities, self.zones = lookup(document.quantities), lookup(document.zones)
+        self.ratio = document.applied.ratio or envelope.ratio_applied
+        self.losses = document.applied.losses or envelope.losses_applied
+        self.groups = _by_meter(document)
         self.meters: dict[Identity, Meter] = {}
         self.keys: set[str] = set()
 
     def read(self, rows: Rows, told: str = "") -> None:
-        """Give every row of a table to its meter. `told`: whose the table is when no row says it."""
+        """Give every row of a table to its meter. `told`: whose the table is when no column says it."""
+        known: dict[Hashable, Meter] = {}
+        registers: dict[Hashable, tuple[str, str]] = {}
+        told = "" if rows.columns.keys() & set(WHOSE) else told
         for number in rows.numbers():
-            problems: list[Problem] = []
-            values = list(self._values(rows, number, problems))
-            if not values and not problems:
-                continue
-            meter = self._meter(rows, number, told, problems)
-            meter.problems += problems
-            for reading in values:
-                if reading.register in meter.readings:
-                    wrong = {"register": reading.register, "meter": meter.code.meter}
-                    meter.problems.append(Problem(code="register_repeated", where=reading.where, values=wrong))
-                meter.readings.setdefault(reading.register, reading)
+            once = "row_key" in rows.columns
+            for own, places in self.groups:
+                problems: list[Problem] = []
+                values = self._columns(rows, number, places, problems) if places else self._value(rows, number, registers, problems)
+                if not values and not problems:
+                    continue
+                meter = self._meter(rows, number, own, told, known, problems)
+                if once:
+                    self._once(rows, number, problems)
+                    once = False
+                meter.take(values, problems)
 
     def readings(self) -> list[MeterReading]:
         """What all tables said of each meter, period and instant."""
         return [meter.reading(self.envelope) for meter in self.meters.values()]
 
-    def _values(self, rows: Rows, number: int, problems: list[Problem]) -> Iterator[Reading]:
-        if not self.document.values:
-            column = rows.columns.get("value")
-            value = rows.amount(number, column, self.document.unit, problems) if column is not None else None
-            if column is not None and value is not None and (register := self._register(rows, number, problems)):
-                yield self._reading(register[0], value, rows.where(number, column), rows, number, problems, code=register[1])
-            return
-        for place, wanted in enumerate(self.document.values, 1):
-            column = rows.header.slots.get(("", place))
-            value = rows.amount(number, column, wanted.unit or self.document.unit, problems) if column is not None else None
+    def _columns(self, rows: Rows, number: int, places: Sequence[int], problems: list[Problem]) -> list[Reading]:
+        """The readings of a row that has a column for each register. `places`: numbers of the columns of one meter."""
+        found: list[Reading] = []
+        slots = rows.header.slots
+        for place in places:
+            wanted = self.document.values[place - 1]
+            column = slots.get(("", place))
+            before = slots.get(("previous", place), rows.columns.get("previous"))
+            unit = wanted.unit or self.document.unit
+            value = rows.amount(number, column, unit, problems, wanted.register) if column is not None else None
             if column is not None and value is not None:
-                yield self._reading(wanted.register, value, rows.where(number, column), rows, number, problems, volume=wanted.volume)
+                found.append(self._reading(rows, number, column, before, unit, (wanted.register, ""), value, problems))
+                if wanted.volume:
+                    found[-1] = msgspec.structs.replace(found[-1], volume=True)
+        return found
+
+    def _value(self, rows: Rows, number: int, registers: dict[Hashable, tuple[str, str]], problems: list[Problem]) -> list[Reading]:
+        """The reading of a row that says its register, if a value stands in it. `registers`: what rows like it have said."""
+        column, unit = rows.columns.get("value"), self.document.unit
+        if column is None:
+            return []
+        unread: list[Problem] = []
+        value = rows.amount(number, column, unit, unread)
+        if value is None and not unread:
+            return []
+        cells = rows.what(rows.table.rows[number]) if rows.what is not None else None
+        register = registers.get(cells) if cells is not None else None
+        if register is None:
+            register = self._register(rows, number, problems)
+            if register is not None and cells is not None:
+                registers[cells] = register
+        told = {"register": register[0]} if register is not None else {}
+        problems += [msgspec.structs.replace(problem, values=problem.values | told) for problem in unread]
+        if value is None or register is None:
+            return []
+        return [self._reading(rows, number, column, rows.columns.get("previous"), unit, register, value, problems)]
 
     def _reading(
         self,
-        register: str,
-        value: Decimal,
-        where: str,
         rows: Rows,
         number: int,
+        column: int,
+        before: int | None,
+        unit: str,
+        register: tuple[str, str],
+        value: Decimal,
         problems: list[Problem],
-        *,
-        code: str = "",
-        volume: bool = False,
     ) -> Reading:
-        before = rows.columns.get("previous")
-        previous = rows.amount(number, before, self.document.unit, problems) if before is not None else None
-        applied = self.document.applied
+        previous = None
+        if before is not None and self.document.previous == "told":
+            previous = rows.amount(number, before, unit, problems)
+        elif before is not None and not rows.reads(number, before):
+            odd: list[Problem] = []
+            rows.amount(number, before, unit, odd)
+            problems += [msgspec.structs.replace(problem, severity=Severity.WARNING) for problem in odd]
         return Reading(
-            register=register,
+            register=register[0],
             value=value,
-            code=code,
+            code=register[1],
             previous=previous,
-            ratio_applied=applied.ratio or self.envelope.ratio_applied,
-            losses_applied=applied.losses or self.envelope.losses_applied,
-            where=where,
-            volume=volume,
+            ratio_applied=self.ratio,
+            losses_applied=self.losses,
+            where=rows.where(number, column),
         )
 
     def _register(self, rows: Rows, number: int, problems: list[Problem]) -> tuple[str, str] | None:
@@ -122,6 +167,7 @@ class Register:
         told = {field: rows.code(number, field, problems) for field in ("register", "quantity", "zone")}
         written = " ".join(filter(None, told.values()))
         code = told["register"]
+        quantity, zone = None, None
         if not code:
             quantity = self.quantities.get(fold(told["quantity"])) if told["quantity"] else self.document.register
             zone = self.zones.get(fold(told["zone"])) if told["zone"] else ""
@@ -129,21 +175,37 @@ class Register:
         code = code if code in REGISTERS else self.codes.register(code)
         if code in REGISTERS:
             return code, written
-        column = next((at for field in ("register", "quantity", "value") if (at := rows.columns.get(field)) is not None), 0)
+        wrong: tuple[Field, ...] = ("zone",) if quantity and told["zone"] else ("register", "quantity", "value")
+        column = next((at for field in wrong if (at := rows.columns.get(field)) is not None), 0)
         values = {"register": written[:60], "meter": rows.code(number, "meter", [])}
         problems.append(Problem(code="register_unknown", where=rows.where(number, column), values=values))
         return None
 
-    def _meter(self, rows: Rows, number: int, told: str, problems: list[Problem]) -> Meter:
-        written = {field: rows.code(number, field, problems) for field in ("meter", "point", "agreement", "location")}
-        column = next((at for field in ("meter", "point") if (at := rows.columns.get(field)) is not None), 0)
+    def _meter(self, rows: Rows, number: int, own: int, told: str, known: dict[Hashable, Meter], problems: list[Problem]) -> Meter:
+        """The meter of a row. `own`: number of the value whose column names it, 0 for the row's. `known`: those of rows like it."""
+        column = rows.header.slots.get(("meter", own))
+        row = rows.table.rows[number]
+        cells = (own, row[column] if own and column is not None else "", rows.whose(row)) if rows.whose is not None else None
+        meter = known.get(cells) if cells is not None else None
+        if meter is None:
+            wrong: list[Problem] = []
+            meter = self._named(rows, number, column, told, wrong)
+            if cells is not None and not wrong:
+                known[cells] = meter
+            problems += wrong
+        return meter
+
+    def _named(self, rows: Rows, number: int, column: int | None, told: str, problems: list[Problem]) -> Meter:
+        """The meter of a row by its codes. `column`: where its number stands."""
+        written = {field: rows.code(number, field, problems) if field in rows.columns else "" for field in _CODES}
+        serial = rows.code_at(number, column, problems) if column is not None else ""
+        column = next((at for at in (column, rows.columns.get("point")) if at is not None), 0)
         where = rows.where(number, column)
-        if not (written["meter"] or written["point"]):
-            written["meter"] = told
-        if not (written["meter"] or written["point"]) and not problems:
+        if not (serial or written["point"]):
+            serial = told
+        if not (serial or written["point"]) and not problems:
             problems.append(Problem(code="meter_missing", where=where))
-        self._once(rows, number, problems)
-        code, problem = self.codes.of(written["meter"], written["point"], written["agreement"])
+        code, problem = self.codes.of(serial, written["point"], written["agreement"])
         if problem is not None:
             problems.append(msgspec.structs.replace(problem, where=where))
         told_on, taken = self._taken(rows, number, problems)
@@ -164,7 +226,7 @@ class Register:
 
     def _once(self, rows: Rows, number: int, problems: list[Problem]) -> None:
         """A key of the sender's own names one row."""
-        row_key = rows.code(number, "row_key", problems) if "row_key" in rows.columns else ""
+        row_key = rows.code(number, "row_key", problems)
         if row_key and row_key in self.keys:
             problems.append(
                 Problem(code="row_repeated", where=rows.where(number, rows.columns.get("row_key") or 0), values={"key": row_key})
@@ -181,3 +243,11 @@ def _period_of(day: date, period_from: str) -> str:
     if period_from == "told":
         return ""
     return f"{shift(day, -1):%Y-%m}" if period_from == "before" else f"{day:%Y-%m}"
+
+
+def _by_meter(document: Document) -> list[tuple[int, list[int]]]:
+    """The numbers of the values of each meter of a row, behind the number of the first of them, 0 for the row's own meter."""
+    found: dict[object, list[int]] = {}
+    for number, column in enumerate(document.values, 1):
+        found.setdefault(column.meter, []).append(number)
+    return [(places[0] if own else 0, places) for own, places in found.items()] or [(0, [])]

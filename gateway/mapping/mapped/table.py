@@ -1,13 +1,17 @@
 """A table read by a mapping document, as a format of its own: one for every mapping that is shipped or that a utility has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from gateway.domain.mappings import Mapping as Document
+from gateway.domain.mappings import version_of
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format, within_limit
 from gateway.mapping.any_table import Options, is_page, look_any, read_any
+from gateway.mapping.crosswalk import told
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
@@ -40,16 +44,17 @@ class Mapped(Format, frozen=True, kw_only=True):
             return bool(body) and is_matrix(self._chosen(self._looked(body)), self.mapping)
         if not body or not self.mapping.file.header:
             return False
-        if kind_of(body) == "text" and is_delimited(body, lambda rows: known(rows, self.mapping)):
+        if kind_of(body) == "text" and is_delimited(body, lambda rows: known(rows, self.mapping, *self.mapping.known_by)):
             return True
-        return any(header_of(table, self.mapping) is not None for table in self._chosen(self._looked(body)))
+        return any(self._is_known(table) for table in self._chosen(self._looked(body)))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter, period and instant.
 
         Raises Rejected when there is no header, another unit in it, no value, or the control row lies.
         """
-        tables = self._chosen(self._tables(body))
+        everything = self._tables(body)
+        envelope, tables = self._templated(everything, envelope), self._chosen(everything)
         if self.mapping.layout == "matrix":
             return read_matrix(tables, self.mapping, self.codes, envelope, self.limits)
         found = self._headed(tables)
@@ -73,6 +78,19 @@ class Mapped(Format, frozen=True, kw_only=True):
             return (read_delimited(body, self.limits, lambda rows: known(rows, self.mapping)),)
         return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
 
+    def _is_known(self, table: Table) -> bool:
+        header = header_of(table, self.mapping)
+        return header is not None and all(header.column(field) is not None for field in self.mapping.known_by)
+
+    def _templated(self, tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
+        """What is told beside a file, with what the hidden sheet of our template says. Raises Rejected when the two differ."""
+        if not self.mapping.template:
+            return envelope
+        name, version = version_of(self.mapping.template)
+        written = told(tables, template=name, version=str(version), agreement=envelope.agreement, period=envelope.period)
+        agreement, period = (getattr(envelope, name) or written.get(name, ("", ""))[0] for name in ("agreement", "period"))
+        return msgspec.structs.replace(envelope, agreement=agreement, period=period)
+
     def _looked(self, body: bytes) -> tuple[Table, ...]:
         """The tables of a file of which it is not known whether it is ours; of a text its beginning, where only the document knows how."""
         told = self.mapping.file
@@ -85,7 +103,7 @@ class Mapped(Format, frozen=True, kw_only=True):
         except Rejected:
             return ()
 
-    def _chosen(self, tables: tuple[Table, ...]) -> list[Table]:
+    def _chosen(self, tables: Iterable[Table]) -> list[Table]:
         names = self.mapping.file.sheets
         return [table for table in tables if table.rows and (table.name in names if names else not table.hidden)]
 
