@@ -107,6 +107,12 @@ class _Layout(msgspec.Struct, frozen=True):
     count: int
 
 
+def apart(tables: Iterable[Table]) -> list[Problem]:
+    """What is wrong with tables of records and with no single cell: a record that is cut off, records that the header miscounts."""
+    found = (problem for table in tables if isinstance(table, Records) for problem in table.problems)
+    return [problem for problem in found if ", field " not in problem.where]
+
+
 def read_dbf(body: bytes, limits: Limits, encoding: str = "") -> Records:
     """The one table of a DBF file. `encoding`: what the sender's profile says, for a file whose language driver does not.
 

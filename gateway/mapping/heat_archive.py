@@ -10,6 +10,7 @@ from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format
 from gateway.mapping.any_table import is_by_words, look_any, read_by_words
 from gateway.mapping.cells import Cell, CellError
+from gateway.mapping.dbf import apart
 from gateway.mapping.heat_columns import Header, find_header, header_at, header_problems, known_words
 from gateway.mapping.heat_meter import Sheet
 from gateway.mapping.heat_rows import Meters, read_rows, told
@@ -57,7 +58,7 @@ class HeatArchive(Format, frozen=True, kw_only=True):
             read_rows(sheet, meters)
         if not meters:
             raise Rejected(Problem(code="nothing_to_take", where=sheets[0].place(-1, "heat")))
-        return told(problems, meters.values(), envelope, self.limits)
+        return told([*problems, *apart(tables)], meters.values(), envelope, self.limits)
 
 
 def _shown(tables: Iterable[Table]) -> list[Table]:

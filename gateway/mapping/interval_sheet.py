@@ -17,6 +17,7 @@ from gateway.mapping import Envelope
 from gateway.mapping.cells import Cell, CellError, cell_number
 from gateway.mapping.hour_grid import Grid, Slot, has_value, quantity
 from gateway.mapping.hours import HOURS, odd_days
+from gateway.mapping.titles import other_month
 
 DAY: Final = "%d.%m.%Y"
 
@@ -44,6 +45,8 @@ class IntervalSheet:
         if not self._foreign():
             days = self._days(expected)
             self._read(days)
+            if self.touched:
+                self._titles()
             if self.spoilt:
                 edges = [(grid.axis, slot.position) for slot in grid.slots] + [(line, grid.head) for line, _ in days]
                 self.problems += [self.spoilt[where] for place in edges if (where := grid.where(*place)) in self.spoilt]
@@ -65,6 +68,14 @@ class IntervalSheet:
         written = str(self.table.rows[other[0]][other[1]]) if other is not None else self.table.name
         self.problems = [Problem(code="channel_not_allowed", where=where, values={"channel": written[:40]})]
         return True
+
+    def _titles(self) -> None:
+        """Titles that name another month than the days: nobody knows which of them was copied from last month's file."""
+        cells = [(self.table.where(row, column), self.table.rows[row][column]) for row, column in self.grid.above()]
+        other = other_month([*cells, (self.table.name, self.table.name)], self.first)
+        if other is not None:
+            told = {"title": f"{other[1]:%Y-%m}", "written": f"{self.first:%Y-%m}"}
+            self.problems.append(Problem(code="title_differs", where=other[0], severity=Severity.WARNING, values=told))
 
     def _days(self, expected: date | None) -> Sequence[tuple[int, date]]:
         """The days that are read: of this month and each once; what is wrong with the others counts only when they hold values."""

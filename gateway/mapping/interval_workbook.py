@@ -1,6 +1,7 @@
 """The interval workbook of the legal-entity manual, 5.3.1: hours along one edge, the days of a month along the other, a sheet per meter."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from gateway.domain.problems import Problem
@@ -9,6 +10,7 @@ from gateway.domain.supply import Meter
 from gateway.mapping import Envelope, Format
 from gateway.mapping.any_table import read_any
 from gateway.mapping.crosswalk import told
+from gateway.mapping.dbf import apart
 from gateway.mapping.hour_grid import TEMPLATE, is_hourly
 from gateway.mapping.hour_sheets import hour_sheets
 from gateway.settings import Limits
@@ -33,7 +35,7 @@ class IntervalWorkbook(Format, frozen=True, kw_only=True):
         """
         tables = read_any(body, self.limits)
         written = told(tables, template=TEMPLATE, version=VERSION, agreement=envelope.agreement)
-        return hour_sheets(tables, envelope, written, self.limits)
+        return chain(apart(tables), hour_sheets(tables, envelope, written, self.limits))
 
 
 def template(meter: Meter, *, period: str, zone: str, language: Language) -> bytes:

@@ -11,30 +11,45 @@ import openpyxl
 import xlwt
 from python_calamine import CalamineWorkbook
 
+from gateway.domain.mappings import read_mapping
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
-from gateway.mapping import Envelope, formats
+from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.canonical_json import schema, values
 from gateway.mapping.integral_template import template
+from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
-from tests.formats import make_heat, make_interval, make_maket, make_report
+from tests.formats import make_heat, make_interval, make_maket, make_mapping, make_register, make_report
 from tests.formats.make_meters import meters
 
 HERE = Path(__file__).parent
 PUBLISHED = HERE.parents[1] / "contracts_schema"
-KINDS = ("canonical_json", "heat_archive", "heat_report", "integral_workbook", "interval_workbook", "maket_80020")
+KINDS = (
+    *("canonical_json", "heat_archive", "heat_report", "integral_workbook", "interval_workbook", "maket_80020"),
+    *("mapping", "readings_register"),
+)
 MAKERS: dict[str, Any] = {
     "heat_archive": make_heat,
     "heat_report": make_report,
     "interval_workbook": make_interval,
     "maket_80020": make_maket,
+    "mapping": make_mapping,
+    "readings_register": make_register,
 }
 
 
-def outcome(kind: str, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
-    """What a format finds in a file, as plain data; a refusal is its problems."""
+def reader_of(path: Path) -> Format:
+    """What reads a sample: the format that its folder is named for, or the mapping beside it, by the longest beginning of its name."""
+    documents = [one for one in path.parent.glob("*.toml") if path.stem.startswith(one.stem)]
+    if documents:
+        return Mapped(mapping=read_mapping(max(documents, key=lambda one: len(one.stem)).read_bytes()))
+    return formats(Limits())[path.parent.name]
+
+
+def outcome(path: Path, body: bytes, envelope: Envelope) -> list[dict[str, Any]]:
+    """What the reader of a sample finds in these bytes, as plain data; a refusal is its problems."""
     try:
-        things: list[MeterReading | Problem] = list(formats(Limits())[kind].decode(body, envelope))
+        things: list[MeterReading | Problem] = list(reader_of(path).decode(body, envelope))
     except Rejected as refused:
         things = list(refused.problems)
     return [{type(thing).__name__: _bare(msgspec.to_builtins(thing))} for thing in things]
@@ -152,9 +167,9 @@ def main() -> None:
         write_books()
     for kind in KINDS:
         for path in sorted((HERE / kind).iterdir()):
-            if len(path.suffixes) > 1 and path.suffix == ".json":
+            if path.suffix == ".toml" or (len(path.suffixes) > 1 and path.suffix == ".json"):
                 continue
-            told = {"envelope": _bare(msgspec.to_builtins(beside(path))), "found": outcome(kind, path.read_bytes(), beside(path))}
+            told = {"envelope": _bare(msgspec.to_builtins(beside(path))), "found": outcome(path, path.read_bytes(), beside(path))}
             path.with_name(path.name + ".json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
     (PUBLISHED / "meter_readings.schema.json").write_text(published(schema()), "utf-8")
     (PUBLISHED / "values.json").write_text(published(values()), "utf-8")

@@ -13,6 +13,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 from gateway.mapping import Envelope
 from gateway.mapping.hours import HOURS
 from gateway.mapping.interval_workbook import template
+from tests.formats import dirt
 from tests.formats.make_meters import meters
 
 Row = list[Any]
@@ -157,6 +158,23 @@ APRIL = [*days(2021, 4, 30)]
 NOVEMBER = texts(days(2021, 11, 30))
 TWICE = [*HOURS[:3], "02-03", *HOURS[3:]]
 KYIV_TWICE = [*HOURS[:4], "03-04*", *HOURS[4:]]
+NUMBERS = (
+    "1 234,5",
+    "1\u00a0234,5",
+    "1\u2009234,5",
+    "1\u202f234,5",
+    "12.5",
+    "12,5",
+    "-",
+    "---",
+    "–",
+    "н/д",
+    "#",
+    "0,12000000000000001",
+    0.12000000000000001,
+)
+TITLED = [["Почасовые объёмы за Февраль 2021 г., договор от 5 января 2020 г."], [], *grid(texts(days(2021, 3, 31)))]
+FORMULAS = {"C1": "B1+1", "D1": "C1+1", "B3": "B2+10", "C25": "SUM(B2:B3)"}
 BERLIN_25 = {(5, column): None for column in range(2, 33) if column != 26}
 
 SAMPLES: dict[str, Callable[[], bytes]] = {
@@ -215,6 +233,24 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "berlin_october.xlsx": lambda: book(changed(grid(days(2026, 10, 31), TWICE), BERLIN_25)),
     "berlin_october_with_letters.xlsx": lambda: book(changed(grid(days(2026, 10, 31), [*HOURS[:2], "2А", "2Б", *HOURS[3:]]), BERLIN_25)),
     "moscow_february_of_25_rows.xlsx": lambda: book(grid(hours=TWICE)),
+    "title_of_another_month.xlsx": lambda: book(TITLED),
+    "title_of_its_month.xlsx": lambda: book([["Потребление за 02.2021 (в январе 2021 г. было меньше)"], *grid()]),
+    "numbers_in_every_notation.xlsx": lambda: book(changed(grid(), {(row, 2): value for row, value in enumerate(NUMBERS, 2)})),
+    "noise_of_17_digits_in_a_text.xlsx": lambda: book(changed(grid(), {(2, 2): 0.12000000000000001, (3, 2): "0,12000000000000001"})),
+    "formulas_with_values.xlsx": lambda: dirt.calculated(book(grid()), FORMULAS),
+    "formulas_without_values.xlsx": lambda: book(changed(grid(), {(1, 4): "=C1+1", (3, 2): "=B2+10", (5, 5): "=SUM(B2:B3)"})),
+    "merged_cells.xlsx": lambda: dirt.merged(book(ledger()), "A1:H1", "A12:A13", "B12:B13", "C12:Z12"),
+    "phantom_width.xlsx": lambda: dirt.phantom_columns(dirt.sized(book(grid()), "A1:IS746"), "IS"),
+    "phantom_rows.xlsx": lambda: dirt.phantom_rows(book(grid()), (*range(30, 400), 1_048_553, 1_048_576)),
+    "lying_dimension.xlsx": lambda: dirt.sized(book(grid()), "A1"),
+    "blank_rows_before_signatures.xlsx": lambda: book([*grid(), *[[]] * 300, ["Ответственный: Петрова", 12345]]),
+    "page_called.xls": lambda: dirt.page(grid()),
+    "excel_2003_called.xls": lambda: dirt.excel_2003(grid()),
+    "xlsx_called.xls": lambda: book(grid()),
+    "xls_called.xlsx": lambda: old_book(grid()),
+    "text_called.xlsx": lambda: dirt.text(grid(texts(FEBRUARY))),
+    "zipped.zip": lambda: dirt.zipped("31x24.xls", old_book(turned(grid()))),
+    "pdf_called.xls": lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
 }
 
 

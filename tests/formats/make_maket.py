@@ -166,6 +166,17 @@ def spring(value: object) -> bytes:
     return one(periods(values, HOURS), day="20250330", flag="2")
 
 
+def as_other_makers_write() -> bytes:
+    """Oracle's and Alpha's habits: a comment about the program, the day first, codes before names, spare blanks."""
+    made = one(periods(usage(24), HOURS)).decode("cp1251")
+    app = "<!--App=АльфаЦЕНТР макет 80020;version=2.12.11;round=с переходящим остатком;hash=0a1b-->"
+    made = made.replace("\r\n<message", f"\r\n{app}\r\n<message", 1)
+    stamp, flag, day = "<timestamp>20260215030800</timestamp>", "<daylightsavingtime>0</daylightsavingtime>", "<day>20260214</day>"
+    made = made.replace(f"{stamp}{flag}{day}", f"{day}{flag}{stamp}").replace("<datetime>", "<comment>месяц</comment>\r\n<datetime>")
+    made = made.replace("<name>ООО &quot;Сеть&quot;</name><inn>5001001234</inn>", "<inn>5001001234</inn><name>ООО &quot;Сеть&quot;</name>")
+    return made.replace('<area timezone="1">', "<area >").replace("<value>", "<value >").encode("cp1251")
+
+
 def month() -> bytes:
     """Three days of February and one of March."""
     days = ("20260227", "20260228", "20260301", "20260226")
@@ -191,6 +202,10 @@ SAMPLES: Final[dict[str, Callable[[], bytes]]] = {
     "kyiv_spring_zero.xml": partial(spring, "0"),
     "kyiv_spring_value.xml": partial(spring, "12"),
     "kyiv_spring_nothing.xml": partial(spring, EMPTY),
+    "kyiv_spring_23_hours.xml": lambda: one(periods([*usage(3), *usage(20, 7)], [*HOURS[:3], *HOURS[4:]]), day="20250330", flag="2"),
+    "as_other_makers_write.xml": as_other_makers_write,
+    "80020_5001001234_20190101_1.xml": lambda: one(periods(usage(24), HOURS), day="20210320"),
+    "one_in_a_zip.zip": lambda: zipped(a=one(periods(usage(24), HOURS))),
     "moscow_2014_25_hours.xml": lambda: one(
         [*periods(usage(1), HOURS), period("0100", "0200", 9, ' summer="1"'), *periods(usage(23), HOURS[1:])], day="20141026", flag="2"
     ),

@@ -173,6 +173,16 @@ def hours_across() -> Partner:
     )
 
 
+def whole_stamps() -> Partner:
+    """The same with hours that are whole dates with a time, as formulas leave them: midnight is a date alone."""
+    start = datetime(2026, 2, 1)  # noqa: DTZ001 - a sheet's dates know no zone
+    rows: list[list[Any]] = [["Почасовой расход, кВт·ч"], ["Прибор", "Дата", "Время", "Расход, кВт·ч"]]
+    for hour in range(48):
+        day = start + timedelta(days=hour // 24)
+        rows.append(["013117", day.date(), datetime.combine(start.date(), time((hour + 1) % 24)), 0.5])
+    return Partner("февраль.xlsx", sheet(rows), [("013117", "", "2026-02", "A+", "24")])
+
+
 def daily_heat() -> Partner:
     """Daily amounts of several meters, one row a day."""
     rows: list[list[Any]] = [["Прибор", "День", "Расход воды, л"]]
@@ -331,6 +341,7 @@ PARTNERS = (
     english_tabs,
     bank_control,
     hours_across,
+    whole_stamps,
     daily_heat,
     no_header,
     units_below,

@@ -11,7 +11,7 @@ from tests.formats.make import PUBLISHED, expected, outcome, published, samples
 @pytest.mark.parametrize("path", samples(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_sample_gives_what_is_expected(path: Path) -> None:
     envelope, found = expected(path)
-    assert outcome(path.parent.name, path.read_bytes(), envelope) == found
+    assert outcome(path, path.read_bytes(), envelope) == found
 
 
 def test_there_are_samples() -> None:

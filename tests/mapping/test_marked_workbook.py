@@ -370,9 +370,9 @@ def test_kinds_without_cells_come_back_as_nothing(body: bytes) -> None:
 def test_every_sample_says_the_same_when_it_comes_back_marked(sample: Path) -> None:
     envelope, _ = expected(sample)
     body = sample.read_bytes()
-    told = outcome(sample.parent.name, body, envelope)
+    told = outcome(sample, body, envelope)
     first = read_tables(body, LIMITS)[0].where(1, 0)
     found = marked(body, sample.name, [wrong(first)], "ru", LIMITS)
     assert found is not None
     assert parts(found).keys() > parts(body).keys()
-    assert outcome(sample.parent.name, found, envelope) == told
+    assert outcome(sample, found, envelope) == told

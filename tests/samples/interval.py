@@ -39,4 +39,5 @@ SAMPLES: dict[str, Codes] = {
     "meter_differs": sample("another_meter_in_a_cell.xlsx"),
     "meter_not_told": sample("no_meter.xlsx"),
     "period_differs": sample("another_month.xlsx"),
+    "title_differs": sample("title_of_another_month.xlsx"),
 }

@@ -22,7 +22,7 @@ _KINDS: Final[dict[Field, frozenset[Kind]]] = {
     **dict.fromkeys(_WORDY, cast("frozenset[Kind]", frozenset({"word", "code", "mixed", "number"}))),
     "period": frozenset({"month", "day", "number", "code"}),
     "day": frozenset({"day", "month"}),
-    "clock": frozenset({"clock", "number"}),
+    "clock": frozenset({"clock", "number", "day"}),
 }
 _LEAST: Final = 0.45
 _SEVERAL: Final = 3
@@ -276,8 +276,13 @@ def _is_running(column: Column) -> bool:
 
 def _is_code(column: Column) -> bool:
     """Whole numbers of one or two lengths, of four digits or more."""
-    texts = {len(cell_code(cell)) for cell in column.cells if cell != ""} if column.shape.whole else set()
-    return bool(texts) and min(texts) >= 4 and len(texts) <= 3 and not _says_value(column)
+    if not column.shape.whole or _says_value(column):
+        return False
+    try:
+        sizes = {len(cell_code(cell)) for cell in column.cells if cell != ""}
+    except CellError:
+        return False
+    return bool(sizes) and min(sizes) >= 4 and len(sizes) <= 3
 
 
 def _names_quantity(text: str) -> bool:

@@ -50,6 +50,9 @@ class Rows:
         self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
         self.what, self.whose = self._alike(_WHAT), self._alike(_WHOSE)
         self.control = self._control()
+        clock = self.columns.get("clock", -1)
+        self.stamped = any(isinstance(row[clock], datetime) for row in table.rows if 0 <= clock < len(row))
+        """Whether hours are whole dates with a time, as formulas leave them; a midnight among them is a date alone."""
 
     def numbers(self) -> Iterator[int]:
         """The rows of data."""
@@ -143,7 +146,9 @@ class Rows:
         if column is None:
             return None
         try:
-            found = read_clock(self.cell(row, column))
+            cell = self.cell(row, column)
+            midnight = self.stamped and isinstance(cell, date) and not isinstance(cell, datetime)
+            found = Clock(0) if midnight else read_clock(cell)
         except CellError as error:
             found = error
         if isinstance(found, CellError):

@@ -1,6 +1,7 @@
 """A table read by a mapping document, as a format of its own: one for every mapping that is shipped or that a utility has."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -12,6 +13,7 @@ from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format, within_limit
 from gateway.mapping.any_table import Options, is_page, look_any, read_any
 from gateway.mapping.crosswalk import told
+from gateway.mapping.dbf import apart
 from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
@@ -56,7 +58,7 @@ class Mapped(Format, frozen=True, kw_only=True):
         everything = self._tables(body)
         envelope, tables = self._templated(everything, envelope), self._chosen(everything)
         if self.mapping.layout == "matrix":
-            return read_matrix(tables, self.mapping, self.codes, envelope, self.limits)
+            return chain(apart(tables), read_matrix(tables, self.mapping, self.codes, envelope, self.limits))
         found = self._headed(tables)
         if differs := [problem for table, header in found for problem in differing(table, header, self.mapping)]:
             raise Rejected(*differs)
@@ -68,7 +70,7 @@ class Mapped(Format, frozen=True, kw_only=True):
             reader.read(rows, envelope.meter or _whose(table, header))
         if not (readings := reader.readings()):
             raise Rejected(Problem(code="nothing_to_take", where=found[0][0].name))
-        return within_limit(readings, self.limits)
+        return chain(apart(tables), within_limit(readings, self.limits))
 
     def _tables(self, body: bytes) -> tuple[Table, ...]:
         """Every table of a file; the words of the header tell how a text is written when the document does not."""
