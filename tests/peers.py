@@ -47,7 +47,7 @@ class Sandbox:
         config = self.folder / "sandbox.toml"
         lines = [f"{name} = {json.dumps(value)}" for name, value in self.settings.items()]
         for account in self.accounts:
-            lines += ["[[accounts]]", *(f"{name} = {json.dumps(value)}" for name, value in account.items())]
+            lines += ["[[accounts]]", *(f"{name} = {_toml(value)}" for name, value in account.items())]
         config.write_text("\n".join(lines), "utf-8")
         with (self.folder / "sandbox.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -95,6 +95,13 @@ class Sandbox:
     def effects(self) -> dict[str, int]:
         """The number of effects of each key."""
         return effects(self.journal) if self.journal.exists() else {}
+
+
+def _toml(value: object) -> str:
+    """A value as TOML has it; a table within a line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{json.dumps(name)} = {json.dumps(one)}' for name, one in value.items())} }}"
+    return json.dumps(value)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ HOMES = {
     "tenacity": {"outbound", "store"},  # seconds inside one attempt, at either end
     "httpx": {"outbound", "sandbox", "cli", "demo"},  # the last three are clients of the published API and of nothing else
     "asyncssh": {"inbound/sftp", "sandbox"},
-    "paramiko": {"inbound/sftp", "outbound/sftp_file", "outbound/sftp_wire", "demo"},  # the demo is a contractor at the drop
+    "paramiko": {"inbound/sftp", "outbound/sftp_inbox", "outbound/sftp_wire", "demo"},  # the demo is a contractor at the drop
     "python_calamine": {"mapping"},
     "openpyxl": {"mapping", "demo"},  # the demo fills a workbook in, as its senders do
     "lxml": {"mapping", "inbound/soap", "outbound/soap", "outbound/soap_answer", "sandbox"},

@@ -41,7 +41,10 @@ class Party(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a message says of itself. `number`: the sender's running number. `day`: of the data, in `zone`. `timestamp`: aware."""
+    """What a message says of itself. `number`: the sender's running number. `day`: of the data, in `zone`. `timestamp`: aware.
+
+    `comment`: what nobody reads, empty for none.
+    """
 
     number: str
     day: date
@@ -50,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     area: Party
     timestamp: datetime
     class_: Literal["80020", "80040"] = "80020"
+    comment: str = ""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +100,7 @@ def write(
     lines = [
         f'<?xml version="1.0" encoding="{encoding}"?>',
         f'<message class="{facts.class_}" version="2" number={_quoted(facts.number)}>',
+        *([f"<comment>{_text(facts.comment)}</comment>"] if facts.comment else []),
         "<datetime>",
         f"<timestamp>{facts.timestamp.astimezone(zone):%Y%m%d%H%M%S}</timestamp>",
         f"<daylightsavingtime>{flag}</daylightsavingtime>",

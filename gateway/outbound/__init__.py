@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gateway.domain.problems import Misconfigured
-from gateway.domain.readings import Quality
+from gateway.domain.readings import IntervalBlock, Quality
 from gateway.texts import Language
 
 Guarantee = Literal["A", "B", "C"]
@@ -33,8 +33,11 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     volume: bool = False
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One meter reading on its way. `key` names it for ever: a repeat carries the same key. `revision` counts corrections of a period."""
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One meter reading on its way. `key` names it for ever: a repeat carries the same key. `revision` counts corrections of a period.
+
+    `blocks`: for a target that wants `intervals`, the hours and half-hours that this billing has not taken yet.
+    """
 
     key: str
     agreement: str
@@ -44,6 +47,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     revision: int
     values: tuple[Value, ...]
+    blocks: tuple[IntervalBlock, ...] = ()
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -120,6 +124,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def letters(self) -> bool:
         """Whether it carries letters; any other carries readings."""
+        return False
+
+    @property
+    def intervals(self) -> bool:
+        """Whether its items carry the blocks of intervals behind them, and not their amounts alone."""
         return False
 
     @property

@@ -5,17 +5,17 @@ import logging
 import re
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Annotated, Final
 
 import msgspec
-import paramiko
 
 from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
 from gateway.outbound.mapped_file import MappedFile
-from gateway.outbound.sftp_wire import BROKEN, Server, Step, attempt, pinned, private_key, whole
+from gateway.outbound.sftp_inbox import Inbox, Litter
+from gateway.outbound.sftp_wire import Server, Step, attempt, pinned, private_key, whole
 from gateway.outbound.text_file import FIELDS, WORDS, Layout, Unbelievable, Word, answer
 
 log = logging.getLogger("metergate")
@@ -129,10 +129,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
                 for item in items:
                     said = whole[:1] or told.get(item.key, [])
                     lines += [word.line for word in said]
-                    answers.append(
-                        answer(item, said, self._mapped.row_count(item) if self._mapped else len(item.values))
-                        or Answer(key=item.key, outcome=Outcome.PENDING)
-                    )
+                    answers.append(answer(item, said, self._rows(item)) or Answer(key=item.key, outcome=Outcome.PENDING))
         return Receipt(answers=tuple(answers), raw="\n".join(lines).encode()[:RAW_BYTES])
 
     def master(self) -> Generator[bytes, None, None]:
@@ -197,7 +194,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
         """A connection for one attempt, whose folders are there."""
         call = _Call(self)
         with attempt(self._server, call, self.timeout) as files:
-            call.begin(files)
+            call.begin(files, self.acks)
             yield call
 
 
@@ -205,8 +202,8 @@ class _Memory:
     """What one process knows of a billing's folders: answers read before, and parts of its own that it could not take away."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.litter: set[str] = set()
+        self.litter = Litter()
+        self._lock = threading.Lock()
         self._read: dict[str, tuple[tuple[int, int], tuple[Word, ...] | None]] = {}
 
     def recall(self, name: str, version: tuple[int, int]) -> tuple[bool, tuple[Word, ...] | None]:
@@ -216,60 +213,27 @@ class _Memory:
 
     def keep(self, name: str, version: tuple[int, int], words: tuple[Word, ...] | None) -> None:
         """Remember what an answer said; the oldest are forgotten."""
-        with self.lock:
+        with self._lock:
             self._read.pop(name, None)
             self._read[name] = (version, words)
             while len(self._read) > REMEMBERED:
                 del self._read[next(iter(self._read))]
 
 
-class _Call(Step):
+class _Call(Inbox):
     """One attempt to hand over or to ask."""
 
     def __init__(self, target: SftpFile) -> None:
-        super().__init__()
         self._target = target
         self._memory = target._memory  # noqa: SLF001 - the two are one thing in two classes
         self._layout = target._layout  # noqa: SLF001
-        self._files: paramiko.SFTPClient
-
-    def begin(self, files: paramiko.SFTPClient) -> None:
-        """See that both folders are there, and take away what earlier attempts left."""
-        self._files = files
-        for folder in (self._target.folder, self._target.acks):
-            self.doing = folder
-            files.stat(folder)
-        with self._memory.lock:
-            litter, self._memory.litter = self._memory.litter, set()
-        for part in litter:
-            with suppress(OSError):  # it may be gone, and a connection that is gone shows at the next step
-                files.remove(part)
-
-    def hand_over(self, file: str, content: bytes) -> None:
-        """Write the whole file beside its name, then give it the name: before that nothing can be taken."""
-        final = self._place(file)
-        part = f"{final}.part"
-        self.doing = final
-        if self._stat(final) is not None:
-            return
-        try:
-            with self._files.open(part, "wb") as writing:
-                writing.write(content)
-            size = self._files.stat(part).st_size
-            if size != len(content):
-                raise paramiko.SFTPError(f"{size} of {len(content)} bytes were kept")
-            self._rename(part, final)
-        except BROKEN:
-            if not self.sent:
-                with self._memory.lock:
-                    self._memory.litter.add(part)
-            raise
+        super().__init__(target.folder, self._memory.litter)
 
     def acknowledged(self, file: str) -> tuple[Word, ...] | None:
         """Billing's words on a file; None when there is no acknowledgement, and none (once said in the log) when it is not believed."""
         name = self._target.ack.replace("{name}", file.rpartition(".")[0] or file)
         self.doing = path = f"{self._target.acks.rstrip('/')}/{name}"
-        there = self._stat(path)
+        there = self.stat(path)
         if there is None:
             return None
         size = there.st_size or 0
@@ -285,47 +249,10 @@ class _Call(Step):
             self._memory.keep(path, version, words)
         return words or ()
 
-    def take_back(self, file: str) -> bool:
-        """Take away the part of a file that never got its name. True: it was there, so billing was never handed the file."""
-        self.doing = final = self._place(file)
-        if self._stat(final) is not None:
-            return False
-        try:
-            self._files.remove(f"{final}.part")
-        except FileNotFoundError:
-            return False
-        return True
-
-    def _place(self, file: str) -> str:
-        return f"{self._target.folder.rstrip('/')}/{file}"
-
-    def _stat(self, path: str) -> paramiko.SFTPAttributes | None:
-        try:
-            return self._files.stat(path)
-        except FileNotFoundError:
-            return None
-
     def _bytes(self, path: str, size: int) -> bytes:
         if size > self._target.ack_bytes:
             raise Unbelievable(f"{size} bytes, more than {self._target.ack_bytes}")
-        with self._files.open(path, "rb") as file:
-            file.prefetch(size)
-            return file.read(size)
-
-    def _rename(self, part: str, final: str) -> None:
-        """Give the file its name, by the plain rename where the server has no other. What the server still holds tells whether it did."""
-        refusal = OSError("not renamed")
-        for rename in (self._files.posix_rename, self._files.rename):
-            self.sent = True
-            try:
-                rename(part, final)
-            except OSError as error:
-                self._files.stat(part)  # neither an answer nor a part: nobody knows
-                self.sent = False
-                refusal = error
-            else:
-                return
-        raise refusal
+        return self.read(path, size)
 
 
 def _by_key(words: tuple[Word, ...]) -> dict[str, list[Word]]:

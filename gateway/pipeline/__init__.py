@@ -175,7 +175,7 @@ def deliver(
         )
         if held is None:
             return False
-        going = loads(connection, held, skew=skew)
+        going = loads(connection, held, skew=skew, intervals=target.intervals)
         tried = claims.tried(connection, [item.id for item in held.items if must_be_asked(item, target.guarantee)], skew=skew)
     flying.add(held.id)
     try:

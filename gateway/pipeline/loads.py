@@ -1,15 +1,15 @@
 """What a batch carries, as its target gets it: meter readings for billing, or letters for people, each with the state it is in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 
-from gateway.domain.readings import REGISTERS, Quality
+from gateway.domain.readings import REGISTERS, IntervalBlock, Quality
 from gateway.domain.status import ReadingStatus
 from gateway.outbound import Item, Letter, Value
-from gateway.store import Connection, letters, readings
+from gateway.store import Connection, letters, outgoing, readings
 from gateway.store.claims import Held
 from gateway.store.ledger import LETTER
 
@@ -21,12 +21,17 @@ class Load(msgspec.Struct, frozen=True, gc=False):
     item: Item | Letter
 
 
-def loads(connection: Connection, held: Held, *, skew: timedelta) -> Mapping[UUID, Load]:
-    """What goes out of a batch, by the id of the reading or letter; what is missing is not sent any more."""
+def loads(connection: Connection, held: Held, *, skew: timedelta, intervals: bool) -> Mapping[UUID, Load]:
+    """What goes out of a batch, by the id of the reading or letter; what is missing is not sent any more.
+
+    `intervals`: the target wants the blocks behind the readings too.
+    """
     ids = [claimed.subject for claimed in held.items]
     if held.kind == LETTER:
         return {id_: Load(one.status, _letter(one)) for id_, one in letters.outgoing(connection, ids, skew=skew).items()}
-    return {id_: Load(one.status, _item(one)) for id_, one in readings.outgoing(connection, ids).items()}
+    found = readings.outgoing(connection, ids)
+    blocks = outgoing.blocks(connection, held.target_id, found) if intervals else {}
+    return {id_: Load(one.status, _item(one, blocks.get(id_, ()))) for id_, one in found.items()}
 
 
 def _letter(letter: letters.Outgoing) -> Letter:
@@ -40,7 +45,7 @@ def _letter(letter: letters.Outgoing) -> Letter:
     )
 
 
-def _item(reading: readings.Outgoing) -> Item:
+def _item(reading: readings.Outgoing, brought: Sequence[IntervalBlock]) -> Item:
     values = tuple(
         Value(
             register=value.register,
@@ -55,6 +60,7 @@ def _item(reading: readings.Outgoing) -> Item:
         )
         for value in reading.values
     )
+    applied = {value.register: (value.ratio_applied, value.losses_applied) for value in reading.values if value.volume}
     return Item(
         key=f"rdg_{reading.id.hex}",
         agreement=reading.agreement,
@@ -64,4 +70,10 @@ def _item(reading: readings.Outgoing) -> Item:
         at=reading.at,
         revision=reading.revision,
         values=values,
+        blocks=tuple(
+            msgspec.structs.replace(block, ratio_applied=ratio, losses_applied=losses)
+            for block in brought
+            if block.register in applied
+            for ratio, losses in [applied[block.register]]
+        ),
     )

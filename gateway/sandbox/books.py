@@ -39,6 +39,7 @@ class Books:
         self._held: dict[tuple[str, str], tuple[bytes, Result]] = {}
         self._versions: dict[tuple[str, ...], int] = {}
         self._references = 0
+        self._days: dict[tuple[str, ...], dict[tuple[str, str], Decimal]] = {}
         self._drops = {account.name for account in config.accounts if account.drop}
         self._files: dict[tuple[str, str], dict[str, Result]] = {}
         told = {account.name for account in config.accounts if account.settle_url}
@@ -84,7 +85,7 @@ class Books:
             words: list[Settlement] = []
             count = 0
             for told in islice(queue, CALL):
-                more = self._settlements(told.entry, stage, now)
+                more = self._settlements(account, told.entry, stage, now)
                 if told.taken + delay > now or (words and len(words) + len(more) > CALL):
                     break
                 words += more
@@ -133,15 +134,22 @@ class Books:
             if entry.result.outcome is not Outcome.TAKEN:
                 continue
             self._versions[_reading(record.account, entry.item)] = entry.version
+            if entry.item.day:
+                days = self._days.setdefault(_reading(record.account, entry.item), {})
+                days.update({(value.register, entry.item.day): value.volume() for value in entry.item.values})
             self._references = max(self._references, int(entry.result.reference.removeprefix("BILL-")))
             if queue is not None:
                 queue.append(Told(entry, record.at))
 
-    def _settlements(self, entry: Entry, stage: Stage, now: datetime) -> list[Settlement]:
+    def _settlements(self, account: Account, entry: Entry, stage: Stage, now: datetime) -> list[Settlement]:
+        """A settlement for each register: of a reading, or of all the days of its period that were taken so far."""
         item = entry.item
         volumes: dict[str, tuple[Decimal, str]] = {}
+        days = self._days.get(_reading(account.name, item), {}) if item.day else {}
         for value in item.values:
-            volumes[value.register] = (volumes.get(value.register, (Decimal(0), ""))[0] + value.volume(), value.unit)
+            known = volumes.get(value.register, (Decimal(0), ""))[0]
+            told = [amount for (register, _), amount in days.items() if register == value.register] if days else [value.volume()]
+            volumes[value.register] = (sum(told, known), value.unit)
         return [
             Settlement(
                 agreement=item.agreement,
@@ -151,12 +159,12 @@ class Books:
                 unit=unit,
                 stage=stage,
                 version=entry.version,
-                point=item.point,
-                meter=item.meter,
+                point=item.meter if item.day else item.point,
+                meter="" if item.day else item.meter,
                 method="meter",
                 reference=entry.result.reference,
                 at=now,
-                readings=(item.key,),
+                readings=(item.reading,) if not item.day or item.key.startswith("rdg_") else (),
                 amount=format((volume * self.config.price).quantize(Decimal("0.01"), ROUND_HALF_EVEN), "f") if stage == "billed" else None,
             )
             for register, (volume, unit) in volumes.items()

@@ -17,6 +17,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """One customer of this billing: its `token` at our door, and where and with which key its settlements go (nowhere without a URL).
 
     `keys`: whether a key is honoured; without it a row sent twice counts twice. `drop`: the folder it hands files over in, if it does.
+    `points`: code of a point in its makets -> whose it is, the agreement; without them any point is known.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     refuse_meters: tuple[str, ...] = ()
     keys: bool = True
     drop: str = ""
+    points: dict[str, str] = {}
 
     def __post_init__(self) -> None:
         if not self.name or not self.token:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.sandbox import maket
 from gateway.sandbox.books import Books
 from gateway.sandbox.config import Account, SandboxFailed
 from gateway.sandbox.steering import Do, Steering
@@ -20,6 +21,7 @@ from gateway.sandbox.wire import Batch, Item, Outcome, Result, Value
 log = logging.getLogger("metergate.sandbox")
 
 ENCODING: Final = "cp1251"
+MAKET: Final = ".xml"
 FILE_BYTES: Final = 32 * 1024 * 1024
 HEADERS: Final = {
     "ключ": "key",
@@ -102,7 +104,10 @@ class Drop(threading.Thread):
         """Judge a file, then move it out of the way and answer, unless an order says otherwise."""
         if order := self._steering.fires(self._account, Do.STALL):
             threading.Event().wait(order.seconds)
-        self._words[file.name] = words = self._judge(file)
+        words = self._judge(file)
+        if words is None:
+            return
+        self._words[file.name] = words
         taken = file.replace(self._taken / file.name)
         if spoil := self._steering.fires(self._account, Do.LOSE, Do.GARBAGE):
             self._withheld[file.name] = self._steering.ended
@@ -114,6 +119,8 @@ class Drop(threading.Thread):
     def _answer(self, file: Path) -> None:
         """Write the acknowledgement, whole under its name at once, and put the file away."""
         words = self._words.pop(file.name, None) or self._judge(file)
+        if words is None:
+            return
         final = self._acknowledgement(file)
         part = final.with_name(f"{final.name}.part")
         with part.open("wb") as writing:
@@ -124,8 +131,13 @@ class Drop(threading.Thread):
         file.replace(self._done / file.name)
         self._withheld.pop(file.name, None)
 
-    def _judge(self, file: Path) -> bytes:
-        """The acknowledgement of a file. Whatever has an effect is in the journal; what was said before of its rows is said again."""
+    def _judge(self, file: Path) -> bytes | None:
+        """The acknowledgement of a file. Whatever has an effect is in the journal; what was said before of its rows is said again.
+
+        None: it is put off whole, which only happens to a maket.
+        """
+        if file.suffix == MAKET:
+            return self._judge_maket(file)
         try:
             rows = _read(file)
         except Turned as reason:
@@ -143,8 +155,35 @@ class Drop(threading.Thread):
             said |= {result.key: result for result in taken}
         return _write((row["key"], said[row["key"]]) for row in rows)
 
+    def _judge_maket(self, file: Path) -> bytes | None:
+        """The figure for a maket: all of its points are taken, or none is."""
+        if file.stat().st_size > FILE_BYTES:
+            return maket.reply(file.name, "", maket.Figure.FORMAT)
+        try:
+            found = maket.read(file.read_bytes(), file.name, self._account.points)
+        except maket.Turned as turned:
+            return maket.reply(file.name, "", turned.figure)
+        said = self._books.said(self._account, file.name)
+        if not said:
+            against = maket.judged(found.items, self._steering.judge(self._account), self._account.refuse_meters)
+            if against is Outcome.LATER:
+                return None
+            refusal = "maket_refused" if against else ""
+            batch = Batch(batch=file.name, items=found.items)
+            said = {one.key: one for one in self._books.take(self._account, batch, lambda item: _refused(item, refusal))}
+        figure = maket.Figure.NONCOMMERCIAL if found.uncertain else maket.Figure.ACCEPTED
+        if any(result.outcome is not Outcome.TAKEN for result in said.values()):
+            figure = maket.Figure.UNKNOWN
+        return maket.reply(file.name, found.day, figure)
+
     def _acknowledgement(self, file: Path) -> Path:
+        if file.suffix == MAKET:
+            return self._acks / f"80021_{file.name}"
         return self._acks / f"{file.stem}.ack.csv"
+
+
+def _refused(item: Item, reason: str) -> Result | None:
+    return Result(key=item.key, outcome=Outcome.REFUSED, reason=reason) if reason else None
 
 
 def _files(folder: Path) -> list[Path]:
@@ -152,7 +191,7 @@ def _files(folder: Path) -> list[Path]:
     found = [
         (path.stat().st_mtime_ns, path)
         for path in folder.iterdir()
-        if path.suffix == ".csv" and not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+        if path.suffix in (".csv", MAKET) and not path.name.startswith(".") and path.is_file() and not path.is_symlink()
     ]
     return [path for _, path in sorted(found)]
 

@@ -52,6 +52,17 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     values: Annotated[tuple[Value, ...], msgspec.Meta(max_length=200)]
 
+    @property
+    def reading(self) -> str:
+        """The key of the reading it is of: its own, but for a day of one, whose key is `READING/YYYYMMDD`."""
+        return self.key.partition("/")[0] if self.day else self.key
+
+    @property
+    def day(self) -> str:
+        """The day that it is of, when it is not a whole reading."""
+        day = self.key.rpartition("/")[2]
+        return day if len(day) == 8 and day.isdecimal() and day != self.key else ""
+
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one call carries."""

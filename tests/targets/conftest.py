@@ -16,7 +16,7 @@ from tests.peers import TOKEN, Sandbox, running_sandbox
 
 KINDS = ("http_json", "files")
 """Kinds of class A, which promise one effect whatever is repeated."""
-ASKED = ("sftp_file", "soap")
+ASKED = ("maket_80020", "sftp_file", "soap")
 """Kinds that may be of class B or C; each is tried in a file of its own."""
 SOURCES = ("sql_staging",)
 """Kinds that take no readings and give master data."""

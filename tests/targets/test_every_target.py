@@ -22,6 +22,8 @@ SHARED = {
     "soap_rows",
     "soap_cells",
     "sftp_wire",
+    "sftp_inbox",
+    "maket_files",
     "letter_text",
     "mail",
     "webhook",
