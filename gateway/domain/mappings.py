@@ -129,7 +129,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     unit: str = ""
     quantities: dict[str, Words] = {}
     zones: dict[str, Words] = {}
-    step: Literal["", "PT1H", "P1D"] = ""
+    step: Literal["", "PT30M", "PT1H", "P1D"] = ""
     label: Literal["", "start", "end"] = ""
     period_from: Literal["told", "day", "before"] = "told"
     zone_name: str = ""
@@ -214,7 +214,7 @@ def encoding_named(name: str) -> str:
     return "utf-8" if found == "ascii" else found if found in ENCODINGS else ""
 
 
-STEPS: Final = {step.value: step for step in (Step.HOUR, Step.DAY)}
+STEPS: Final = {step.value: step for step in (Step.HALF_HOUR, Step.HOUR, Step.DAY)}
 
 _LEARNED: Final = msgspec.json.Decoder(Mapping)
 """As in `profile.py`: a type is learned on import, before there are threads."""

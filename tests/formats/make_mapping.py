@@ -1,7 +1,7 @@
 """The sample tables that are read by a mapping, which stands beside each as a document: long tables, control rows, hidden sheets."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
@@ -66,6 +66,19 @@ def register(control: str, *rows: str) -> bytes:
     return "".join(f"{line}\r\n" for line in lines).encode("cp866")
 
 
+def half_hours(day: date, labels: Iterable[str], first: int = 1) -> bytes:
+    """A day of half-hours of two meters, one after the other."""
+    lines = [
+        f"{meter};{day:%d.%m.%Y};{label};{n * times}"
+        for meter, times in (("0071", 1), ("0072", 2))
+        for n, label in enumerate(labels, first)
+    ]
+    return "".join(f"{line}\r\n" for line in ("Счётчик;Дата;Время;Расход, кВт·ч", *lines)).encode("cp1251")
+
+
+STARTS: Final = [f"{n // 2:02}:{n % 2 * 30:02}" for n in range(48)]
+ENDS: Final = [*STARTS[1:], "24:00"]
+RANGES: Final = [f"{start}-{end}" for start, end in zip(STARTS, ENDS, strict=True)]
 HIDDEN: Final[list[list[Any]]] = [["Счетчик", "Показание"], ["0087123", 103.25], ["0087124", 90]]
 
 SAMPLES: Final[dict[str, Callable[[], bytes]]] = {
@@ -75,6 +88,13 @@ SAMPLES: Final[dict[str, Callable[[], bytes]]] = {
     "control_row_of_another_sum.txt": lambda: register("=3;210,76"),
     "control_row_of_another_count.txt": lambda: register("=4;210,75"),
     "control_row_cut_off.txt": lambda: register("26-10-2026;0012348;0087126;1,00"),
+    "half_hours_by_their_beginnings.csv": lambda: half_hours(date(2026, 10, 1), STARTS),
+    "half_hours_by_their_ends.csv": lambda: half_hours(date(2026, 10, 1), [*STARTS[1:], "00:00"]),
+    "half_hours_as_ranges.csv": lambda: half_hours(date(2026, 10, 1), RANGES),
+    "half_hours_kyiv_autumn.csv": lambda: half_hours(date(2026, 10, 25), [*STARTS[:8], "03:00", "03:30", *STARTS[8:]]),
+    "half_hours_kyiv_spring.csv": lambda: half_hours(date(2026, 3, 29), [*STARTS[:6], *STARTS[8:]]),
+    "half_hours_kyiv_spring_with_the_hour_that_was_not.csv": lambda: half_hours(date(2026, 3, 29), STARTS),
+    "half_hours_with_an_hour_among_them.csv": lambda: half_hours(date(2026, 10, 1), [*RANGES[:46], "23:00-24:00"]),
     "hidden_sheet_asked_for.xlsx": lambda: book([["Счетчик", "Показание"], ["1", 1]], hidden={"Накопление": HIDDEN}),
 }
 """Name of the sample -> what writes it; the mapping of `a_b.xlsx` is `a_b.toml`, or that of the longest beginning of its name."""
@@ -84,4 +104,6 @@ def envelope(name: str) -> Envelope:
     """What the channel tells beside a sample."""
     if name.startswith("water"):
         return Envelope(zone="Europe/Samara", meter="25-418013")
+    if "kyiv" in name:
+        return Envelope(zone="Europe/Kyiv")
     return Envelope(zone="Europe/Moscow", period="2026-10" if "sheet" in name else "")

@@ -183,6 +183,13 @@ def whole_stamps() -> Partner:
     return Partner("февраль.xlsx", sheet(rows), [("013117", "", "2026-02", "A+", "24")])
 
 
+def half_hours() -> Partner:
+    """Half-hours as ranges, a row each."""
+    labels = [f"{n // 2}:{n % 2 * 30:02}-{(n + 1) // 2}:{(n + 1) % 2 * 30:02}" for n in range(48)]
+    rows = ["Прибор учёта;Дата;Интервал;Потребление, кВт·ч", *(f"0045;05.10.2026;{label};0,5" for label in labels)]
+    return Partner("получасовки.csv", text(rows), [("0045", "", "2026-10", "A+", "24")])
+
+
 def daily_heat() -> Partner:
     """Daily amounts of several meters, one row a day."""
     rows: list[list[Any]] = [["Прибор", "День", "Расход воды, л"]]
@@ -342,6 +349,7 @@ PARTNERS = (
     bank_control,
     hours_across,
     whole_stamps,
+    half_hours,
     daily_heat,
     no_header,
     units_below,

@@ -126,3 +126,31 @@ def test_numbers_without_a_day_are_told_and_refuse_nobody() -> None:
         ("moment_invalid", "line 4, column 2", Severity.WARNING)
     ]
     assert one.blocks[0].written.rstrip(",") == "2,3"
+
+
+@pytest.mark.parametrize("by_meter", [True, False], ids=["one meter after the other", "one hour after the other"])
+@pytest.mark.parametrize("first", [0, 1], ids=["beginnings", "ends"])
+def test_a_midnight_is_of_its_own_meter_and_not_of_the_row_above(first: int, by_meter: bool) -> None:  # noqa: FBT001 - two orders
+    lines = [(meter, hour) for meter in ("7", "8", "9") for hour in range(first, first + 24)]
+    lines = lines if by_meter else sorted(lines, key=lambda one: one[1])
+    body = rows("Счетчик;Дата;Время;Расход", *(f"{meter};01.10.2026;{hour % 24:02}:00;{hour}" for meter, hour in lines))
+
+    assert blocks(mapped(HOURS), body) == {(meter, "A+", "2026-10-01"): ",".join(map(str, range(first, first + 24))) for meter in "789"}
+
+
+def test_a_row_without_a_moment_refuses_its_meter_and_no_other() -> None:
+    body = rows(
+        "Счетчик;Дата;Время;Расход",
+        *(f"{meter};01.10.2026;{hour}-{hour + 1};1" for meter in ("7", "8") for hour in range(3)),
+        "8;32.10.2026;3-4;1",
+        "9;01.10.2026;3-5;1",
+    )
+    found = [
+        (one.meter, [(problem.code, problem.where) for problem in one.problems], len(one.blocks)) for one in decoded(mapped(HOURS), body)
+    ]
+
+    assert found == [
+        ("7", [], 1),
+        ("8", [("moment_invalid", "line 8, column 2")], 1),
+        ("9", [("moment_invalid", "line 9, column 3")], 0),
+    ]

@@ -300,8 +300,8 @@ class Builder:
     def _labels(self) -> None:
         """Whether an hour is a beginning or an end is told by the hours themselves, where 0 or 24 is among them."""
         clock = self.roles.fields.get("clock")
-        hours = [one for cell in clock.cells if isinstance(one := read_clock(cell), Clock)] if clock is not None else []
-        if hours and not any(one.whole or one.hour in (0, 24) for one in hours):
+        hours = [one for cell in clock.cells if isinstance(one := read_clock(cell, halves=True), Clock)] if clock is not None else []
+        if hours and not any(one.whole or (one.hour in (0, 24) and not one.half) for one in hours):
             self.told.ask("label", "is an hour the `start` or the `end` of its interval? Neither 0 nor 24 is among them.")
 
     def _rows(self) -> None:

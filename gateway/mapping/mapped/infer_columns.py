@@ -16,7 +16,7 @@ from gateway.mapping.mapped.reader import stamp
 from gateway.mapping.moments import read_clock, read_day
 
 Kind = Literal["empty", "day", "month", "clock", "number", "code", "word", "mixed"]
-_hourlike: Final = re.compile(r"\d{1,2}(?::\d{2}){1,2}|\d{1,2}(?::00)?\s*[-–—]\s*\d{1,2}(?::00)?").fullmatch
+_hourlike: Final = re.compile(r"\d{1,2}(?::\d{2}){1,2}|\d{1,2}(?::[03]0)?\s*[-–—]\s*\d{1,2}(?::[03]0)?").fullmatch
 _zero: Final = re.compile(r"0\d+").fullmatch
 _MOST: Final = 0.8
 _SHORT: Final = 40
@@ -111,13 +111,13 @@ def cell_kind(cell: Cell) -> Kind:
 
 @lru_cache(maxsize=8192)
 def _of_text(text: str) -> Kind:
-    if _hourlike(text) and not isinstance(read_clock(text), CellError):
+    if _hourlike(text) and not isinstance(read_clock(text, halves=True), CellError):
         return "clock"
     if _number(text) is not None:
         return "number"
     if stamp(text) is not None:
         return "day"
-    found = read_day(text)
+    found = read_day(text, halves=True)
     if not isinstance(found, CellError):
         return "month" if found.month else "day"
     try:

@@ -15,7 +15,7 @@ from gateway.domain.cases import text
 from gateway.domain.mappings import UNITS, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
-from gateway.domain.readings import EXACT
+from gateway.domain.readings import EXACT, Step
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import Header
@@ -50,6 +50,7 @@ class Rows:
         self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
         self.what, self.whose = self._alike(_WHAT), self._alike(_WHOSE)
         self.control = self._control()
+        self.halves = document.layout == "series" and document.step in ("", Step.HALF_HOUR)
         clock = self.columns.get("clock", -1)
         self.stamped = any(isinstance(row[clock], datetime) for row in table.rows if 0 <= clock < len(row))
         """Whether hours are whole dates with a time, as formulas leave them; a midnight among them is a date alone."""
@@ -126,7 +127,7 @@ class Rows:
         except CellError as error:
             problems.append(error.at(self.where(row, column)))
             return None
-        found = None if cell == "" else _day_of(cell)
+        found = None if cell == "" else _day_of(cell, halves=self.halves)
         if isinstance(found, CellError):
             problems.append(found.at(self.where(row, column)))
             return None
@@ -148,7 +149,7 @@ class Rows:
         try:
             cell = self.cell(row, column)
             midnight = self.stamped and isinstance(cell, date) and not isinstance(cell, datetime)
-            found = Clock(0) if midnight else read_clock(cell)
+            found = Clock(0) if midnight else read_clock(cell, halves=self.halves)
         except CellError as error:
             found = error
         if isinstance(found, CellError):

@@ -3,21 +3,25 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
+from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import STEPS
+from gateway.domain.intervals import MINUTES
+from gateway.domain.mappings import STEPS, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import IntervalBlock, MeterReading, Step
 from gateway.domain.readings import written as joined
 from gateway.domain.supply import key
 from gateway.mapping import Envelope
-from gateway.mapping.cells import CellError, cell_code
+from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.mapped.partner import Code, Codes
 from gateway.mapping.mapped.reader import Rows
 from gateway.mapping.moments import MISSING, Moment, at_ends, labels, moment, place_days, place_hours, step_of
 from gateway.mapping.sheet_owner import bare
+
+_WHOSE: Final[tuple[Field, ...]] = ("meter", "point", "agreement")
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -58,11 +62,10 @@ class Series:
 
     def read(self, rows: Rows, told: str = "") -> None:
         """Read the blocks of a table. `told`: whose the table is when no cell says it."""
-        problems: list[Problem] = []
         columns = self._columns(rows)
-        times = self._times(rows, columns, problems)
-        for owned in self._owners(rows, columns, times, told).values():
-            owned.problems += problems
+        wrong: dict[int, list[Problem]] = {}
+        times = self._times(rows, columns, wrong)
+        for owned in self._owners(rows, columns, times, wrong, told).values():
             blocks = [block for column in owned.rows for block in self._blocks(rows, owned, column, times)]
             for reading in self._readings(owned, sorted(blocks, key=lambda block: (block.day.year, block.day.month))):
                 identity = (key(reading.meter) or reading.where, key(reading.point), key(reading.agreement), reading.period)
@@ -73,41 +76,59 @@ class Series:
         """What all tables said of each meter and month."""
         return list(self.said.values())
 
-    def _times(self, rows: Rows, columns: Sequence[Column], problems: list[Problem]) -> Times:
-        """The moment of every row; a midnight written with the day that it ends (31.10, 23:00, then 31.10, 0:00) is that day's hour 24.
+    def _times(self, rows: Rows, columns: Sequence[Column], wrong: dict[int, list[Problem]]) -> Times:
+        """The moment of every row, and what is wrong with those that have none, by row.
 
-        A row with numbers and no day is told and passed over: it may be a sum, and nobody knows of when its values are.
+        A midnight that a meter's rows write with the day that it ends (31.10, 23:00, then 31.10, 0:00) is that day's hour 24. A row with
+        numbers and no day is told and passed over: it may be a sum, and nobody knows of when its values are.
         """
         moments: dict[int, Moment] = {}
-        last: Moment | None = None
+        last: dict[tuple[Cell, ...], Moment] = {}
+        whose = [rows.columns[field] for field in _WHOSE if field in rows.columns]
         for row in rows.numbers():
-            wrong: list[Problem] = []
-            day, clock = rows.day(row, wrong), rows.clock(row, wrong)
-            if day is None and not wrong and any(rows.amount(row, column.place, "", []) is not None for column in columns):
-                wrong.append(CellError("moment_invalid", "").at(rows.where(row, rows.columns["day"]), Severity.WARNING))
-            problems += wrong
+            problems: list[Problem] = []
+            day, clock = rows.day(row, problems), rows.clock(row, problems)
+            if day is None and not problems and any(rows.amount(row, column.place, "", []) is not None for column in columns):
+                problems.append(CellError("moment_invalid", "").at(rows.where(row, rows.columns["day"]), Severity.WARNING))
             one = None if day is None else moment(day, clock)
-            if not isinstance(one, Moment):
-                continue
-            if last is not None and one.told and not one.hour and last.hour == 23 and last.day == one.day:
-                one = msgspec.structs.replace(one, hour=24)
-            moments[row] = last = one
+            if problems:
+                wrong[row] = problems
+            elif isinstance(one, Moment):
+                cells = rows.table.rows[row]
+                owner = tuple([cells[column] for column in whose if column < len(cells)])
+                before = last.get(owner)
+                if before is not None and one.told and not one.minutes and before.hour == 23 and before.day == one.day:
+                    one = msgspec.structs.replace(one, hour=24)
+                moments[row] = last[owner] = one
         step = STEPS.get(self.document.step) or step_of(list(moments.values())) or Step.HOUR
+        for row in [row for row, one in moments.items() if not one.fits(step)]:
+            column = rows.columns.get("clock", rows.columns["day"])
+            wrong[row] = [CellError("moment_invalid", rows.cell(row, column)).at(rows.where(row, column))]
+            del moments[row]
         return Times(moments, step, labels(moments.values()))
 
-    def _owners(self, rows: Rows, columns: Sequence[Column], times: Times, told: str) -> dict[tuple[str, ...], Owned]:
-        """Whose each row and column is."""
+    def _owners(
+        self, rows: Rows, columns: Sequence[Column], times: Times, wrong: dict[int, list[Problem]], told: str
+    ) -> dict[tuple[str, ...], Owned]:
+        """Whose each row and column is, with what is wrong with the rows; a warning of a row that is nobody's stands with the first."""
         found: dict[tuple[str, ...], Owned] = {}
-        for row in times.moments:
-            wrong: list[Problem] = []
-            meter, point, agreement = (rows.code(row, field, wrong) for field in ("meter", "point", "agreement"))
+        hints = {row: same for row, same in wrong.items() if all(one.severity is Severity.WARNING for one in same)}
+        for row in sorted({*times.moments, *(wrong.keys() - hints.keys())}):
+            problems = wrong.get(row, [])[:]
+            meter, point, agreement = (rows.code(row, field, problems) for field in _WHOSE)
+            owners: dict[int, Owned] = {}
             for column in columns:
                 identity = (column.meter or meter or ("" if point else told), point, agreement)
                 owned = found.get(identity)
                 if owned is None:
                     owned = found[identity] = self._owned(identity, rows.where(row, rows.columns.get("meter", column.place)))
-                owned.rows.setdefault(column, []).append(row)
-                owned.problems += wrong
+                owners[id(owned)] = owned
+                if row in times.moments:
+                    owned.rows.setdefault(column, []).append(row)
+            for owned in owners.values():
+                owned.problems += problems
+        for owned in [*found.values()][:1]:
+            owned.problems += [one for same in hints.values() for one in same]
         return found
 
     def _owned(self, identity: tuple[str, ...], where: str) -> Owned:
@@ -141,15 +162,15 @@ class Series:
     def _blocks(self, rows: Rows, owned: Owned, column: Column, times: Times) -> Iterator[IntervalBlock]:
         values = {row: rows.amount(row, column.place, column.unit, owned.problems) for row in owned.rows[column]}
         own = [times.moments[row] for row in values]
-        if times.step is Step.HOUR:
-            ends = self.document.label == "end" if self.document.label else at_ends(own, times.labels)
+        if times.step in MINUTES:
+            ends = self.document.label == "end" if self.document.label else at_ends(own, times.labels, times.step)
             if ends is None:
                 where = rows.where(next(iter(values)), column.place)
                 owned.problems += [] if owned.unclear else [Problem(code="hour_labels_unclear", where=where)]
                 owned.unclear = True
                 return
             moments = times.moments if ends else {row: _begun(times.moments[row]) for row in values}
-            placed = place_hours(values, moments, self.zone, ends=ends)
+            placed = place_hours(values, moments, self.zone, ends=ends, step=times.step)
         else:
             placed = place_days(values, times.moments, times.step, self.zone)
         odd = [("moment_repeated", row) for row in placed.twice] + [("hour_nonexistent", row) for row in placed.nowhere if values[row]]
