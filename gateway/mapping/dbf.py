@@ -68,8 +68,10 @@ class Records(Table, frozen=True, array_like=True):
     encoding: str
 
     def where(self, row: int, column: int) -> str:
-        """The name of a value, for instance `record 17, field SUMMA`."""
-        return f"record {self.numbers[row]}, {_label(self.labels, column)}" if row else _label(self.labels, column)
+        """The name of a value, for instance `record 17, field SUMMA`; one below the last record is where it ought to stand."""
+        below = row - len(self.numbers) + 1
+        number = self.numbers[row] if below <= 0 else self.numbers[-1] + below
+        return f"record {number}, {_label(self.labels, column)}" if row else _label(self.labels, column)
 
     def span(self, column: int, first: int, last: int) -> str:
         """The name of a run of values of one field, for instance `records 2-745, field SUMMA`."""
@@ -365,7 +367,7 @@ def _field(column: _Column, encoding: str) -> Field:
 
 
 def _label(labels: Sequence[str], column: int) -> str:
-    return f"field {labels[column]}"
+    return f"field {labels[column] if column < len(labels) else column + 1}"
 
 
 def _broken(where: str) -> Rejected:

@@ -39,8 +39,9 @@ class Lines(Table, frozen=True, array_like=True):
     lines: list[int]
 
     def where(self, row: int, column: int) -> str:
-        """The name of a field, for instance `line 17, column 6`."""
-        return f"line {self.lines[row]}, column {column + 1}"
+        """The name of a field, for instance `line 17, column 6`; one below the last row is where it ought to stand."""
+        below = row - len(self.lines) + 1
+        return f"line {self.lines[row] if below <= 0 else self.lines[-1] + below}, column {column + 1}"
 
     def span(self, column: int, first: int, last: int) -> str:
         """The name of a run of fields of one column, for instance `lines 2-745, column 6`."""

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,8 @@ import xlwt
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from gateway.mapping import Envelope
+from gateway.mapping.dbf import Field
+from gateway.mapping.dbf_writer import Value, write_dbf
 from gateway.mapping.hours import HOURS
 from gateway.mapping.interval_workbook import template
 from tests.formats import dirt
@@ -152,6 +155,13 @@ def filled(zone: str = "UTC", period: str = "2021-02", *, meta: bool = True) -> 
     return packed.getvalue()
 
 
+def records(count: int) -> bytes:
+    """The first days of February as a DBF: a record a day, a field an hour."""
+    fields = [Field("DATA", "D", 8), *(Field(f"{hour}-{hour + 1}", "N", 9, 3) for hour in range(24))]
+    rows: list[list[Value]] = [[day, *(Decimal(str(usage(h, n))) for h in range(24))] for n, day in enumerate(FEBRUARY[:count], 1)]
+    return write_dbf(fields, rows, "cp866")
+
+
 WRONG = {(3, 2): "18х3", (4, 2): -1, (5, 3): "1.234.567", (6, 3): 1e15, (7, 4): "=B2", (8, 5): 0.1234567, (9, 6): "#REF!", (10, 7): True}
 AS_PEOPLE_WRITE = ("12,5", "12.5", "1 234,5", "1\u00a0234.5", None, "-", "н/д", "---", 0.1 + 0.2, 12600, 0, -0.0)
 APRIL = [*days(2021, 4, 30)]
@@ -249,6 +259,9 @@ SAMPLES: dict[str, Callable[[], bytes]] = {
     "xlsx_called.xls": lambda: book(grid()),
     "xls_called.xlsx": lambda: old_book(grid()),
     "text_called.xlsx": lambda: dirt.text(grid(texts(FEBRUARY))),
+    "text_without_its_last_days.csv": lambda: dirt.text(turned(grid(texts(FEBRUARY[:26])))),
+    "table_of_records.dbf": lambda: records(28),
+    "table_of_records_without_its_last_days.dbf": lambda: records(26),
     "zipped.zip": lambda: dirt.zipped("31x24.xls", old_book(turned(grid()))),
     "pdf_called.xls": lambda: b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n",
 }
