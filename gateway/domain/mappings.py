@@ -1,7 +1,6 @@
 """A mapping: how one partner's table is read, as a flat document that an analyst writes and every reading names by its version."""
 
 import codecs
-from decimal import Decimal
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -10,14 +9,33 @@ import msgspec
 from gateway.domain.problems import Misconfigured
 from gateway.domain.profile import Name
 from gateway.domain.readings import INTERVALS, REGISTERS, ReadingType, Step
+from gateway.domain.units import UNITS
 
 Field = Literal[
-    "meter", "agreement", "location", "point", "period", "day", "clock", "register", "quantity", "zone", "value", "previous", "row_key"
+    "meter",
+    "agreement",
+    "location",
+    "point",
+    "period",
+    "day",
+    "clock",
+    "register",
+    "quantity",
+    "zone",
+    "value",
+    "previous",
+    "row_key",
+    "circuit",
+    "kind",
+    "heat_first",
+    "heat_last",
 ]
 WHOSE: Final[tuple[Field, ...]] = ("meter", "point")
 """Columns of which one must be there, unless the meter is told beside the file or by its sheet."""
 WHAT: Final[tuple[Field, ...]] = ("register", "quantity")
 """Columns of which one must be there where nothing else says which register a value is of."""
+ARCHIVED: Final[frozenset[Field]] = frozenset({"meter", "day", "clock", "circuit", "kind", "heat_first", "heat_last"})
+"""Columns that an archive may have beside those of values; the last four are of archives alone."""
 Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 """A column by its number, from 1."""
 Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]
@@ -30,20 +48,6 @@ ENCODINGS: Final = frozenset(
 )
 """What a document or a file may name; Python knows more, some of them no encodings of texts and some a danger."""
 DELIMITERS: Final = ";\t|,"
-UNITS: Final[dict[str, tuple[str, Decimal, Decimal]]] = {
-    "Wh": ("kWh", Decimal(1), Decimal(1000)),
-    "kWh": ("kWh", Decimal(1), Decimal(1)),
-    "MWh": ("kWh", Decimal(1000), Decimal(1)),
-    "varh": ("kvarh", Decimal(1), Decimal(1000)),
-    "kvarh": ("kvarh", Decimal(1), Decimal(1)),
-    "Mvarh": ("kvarh", Decimal(1000), Decimal(1)),
-    "l": ("m3", Decimal(1), Decimal(1000)),
-    "m3": ("m3", Decimal(1), Decimal(1)),
-    "Mcal": ("Gcal", Decimal(1), Decimal(1000)),
-    "Gcal": ("Gcal", Decimal(1), Decimal(1)),
-    "GJ": ("Gcal", Decimal(1), Decimal("4.1868")),
-}
-"""Units that a file may use: the register's own unit, by what a value is multiplied and by what it is then divided."""
 
 
 class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,7 +104,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The whole document. `name` is the kind of file that profiles and senders name.
 
     `layout`: `register` is a row for each meter, or for each of its registers; `series` a row for each interval of time; `matrix` has the
-    hours of a day along one edge and the days of a month along the other, a sheet for each meter, and needs no `columns`.
+    hours of a day along one edge and the days of a month along the other, a sheet for each meter, and needs no `columns`; `archive` is what
+    a heat meter has stored: a row for each interval of each of its heat inputs, and what its integrators showed.
     `columns`: where each field stands, by number or by the words of the header.
     `previous`: whether the value before is `told` and held against ours, or `shown` for people and never taken. `known_by`: columns that
     a file must have, beside those without which nothing can be read, to be known when nobody names it. `template`: what the hidden sheet
@@ -109,6 +114,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `register`: of values whose row does not say it. `unit`: of all values, else the register's own. `quantities`, `zones`: what the words
     in such cells mean. `step`, `label`: of a series, what a row lasts and whether its moment is the interval's `start` or `end`; empty:
     told by the moments.
+    `kinds`, `prefixes`: of an archive, what the first word in the column `kind` means, `dial` being the state of an integrator, and words
+    that may stand before a column's own.
     `period_from`: where the period of a reading comes from when no column says it: `told` beside the file, the month of the reading's
     `day`, or the month `before` it. `noon` is when a reading of a day was taken.
     `zone_name`: IANA zone of its times, else the utility's. `passed`: first words of rows that are no data. `crosswalk`: document with
@@ -117,7 +124,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     name: Name
     title: str
-    layout: Literal["register", "series", "matrix"] = "register"
+    layout: Literal["register", "series", "matrix", "archive"] = "register"
     file: File = File()
     across: bool = False
     columns: dict[Field, Place | Words] = {}
@@ -131,6 +138,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     zones: dict[str, Words] = {}
     step: Literal["", "PT30M", "PT1H", "P1D"] = ""
     label: Literal["", "start", "end"] = ""
+    kinds: dict[Literal["PT1H", "P1D", "P1M", "dial"], Words] = {}
+    prefixes: tuple[str, ...] = ()
     period_from: Literal["told", "day", "before"] = "told"
     zone_name: str = ""
     applied: Applied = Applied()
@@ -154,6 +163,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
         if self.layout == "matrix":
             _check_matrix(self)
+        elif self.layout == "archive":
+            _check_archive(self)
         else:
             _check_values(self)
 
@@ -164,11 +175,30 @@ def _check_matrix(mapping: Mapping) -> None:
     _check_unit("register", mapping.register, mapping.unit, INTERVALS)
 
 
+def _check_archive(mapping: Mapping) -> None:
+    if strange := mapping.columns.keys() - ARCHIVED:
+        raise ValueError(f"columns: an archive has no `{min(strange)}`")
+    if mapping.control or mapping.register or not mapping.file.header:
+        raise ValueError("file: an archive has a header, and neither `control` nor `register`")
+    if "day" not in mapping.columns:
+        raise ValueError("columns: an archive needs `day`")
+    seen: set[str] = set()
+    for place, column in enumerate(mapping.values):
+        _check_unit(f"values: {place}", column.register, column.unit, INTERVALS)
+        if "@" in column.register or column.register in seen or column.volume or column.previous or column.meter:
+            raise ValueError(f"values: {place}: each register once, of the first heat input, and nothing but `column` and `unit`")
+        seen.add(column.register)
+    if any(isinstance(place, int) for place in (*mapping.columns.values(), *_places(mapping))):
+        raise ValueError("columns: those of an archive are told by words")
+
+
 def _check_values(mapping: Mapping) -> None:
     series = mapping.layout == "series"
+    if strange := [field for field in ("circuit", "kind", "heat_first", "heat_last") if field in mapping.columns]:
+        raise ValueError(f"columns: `{strange[0]}` is of an archive")
     known = INTERVALS if series else REGISTERS
     for place, column in enumerate(mapping.values):
-        _check_unit(f"values: {place}", column.register, column.unit, known)
+        _check_unit(f"values: {place}", column.register, column.unit or mapping.unit, known)
     if mapping.register:
         _check_unit("register", mapping.register, mapping.unit, known)
     if mapping.across and not (series and mapping.register and mapping.file.header):
@@ -197,7 +227,7 @@ def _check_columns(mapping: Mapping) -> None:
 def _check_unit(key: str, register: str, unit: str, kinds: dict[str, ReadingType]) -> None:
     if register not in kinds:
         raise ValueError(f"{key}: there is no register {register!r}")
-    if unit and (unit not in UNITS or UNITS[unit][0] != kinds[register].unit):
+    if unit and unit not in UNITS[kinds[register].unit]:
         raise ValueError(f"{key}: {unit!r} is no unit of {register}")
 
 

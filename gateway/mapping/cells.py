@@ -48,6 +48,10 @@ class CellError(ValueError):
         return Problem(code=self.code, where=where, severity=severity, values=self.values)
 
 
+Written = Cell | CellError
+"""A cell as it stands in the file; one that cannot be trusted is what is wrong with it."""
+
+
 def number(text: str) -> Decimal:
     """Read a number as JSON and text files carry it. Raises CellError."""
     if _plain(text) is None:

@@ -13,8 +13,8 @@ import msgspec
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import AtFrom, IntervalBlock, MeterReading, Reading, Step
 from gateway.mapping import Envelope
-from gateway.mapping.cells import CellError
-from gateway.mapping.heat_columns import Column, Header, Written, dial, read_faults, read_values
+from gateway.mapping.cells import CellError, Written
+from gateway.mapping.heat_columns import Column, Header, dial, own_unit, read_faults, read_values
 from gateway.mapping.moments import (
     MISSING,
     Moment,
@@ -120,11 +120,11 @@ class Sheet:
 
     def _as_shown(self, row: int, field: str, value: str) -> Decimal:
         column = self.header.columns[field]
-        return dial(Decimal(value), self.cells[column.index][row], column.unit)
+        return dial(Decimal(value), self.cells[column.index][row], field, column.unit)
 
     def _read(self, column: Column) -> tuple[str, ...]:
         cells = self.cells[column.index]
-        found = read_faults(cells) if column.field == "faults" else read_values(cells, column.unit)
+        found = read_faults(cells) if column.field == "faults" else read_values(cells, column.unit, own_unit(column.field))
         wrong = {cell: value for cell, value in found.items() if isinstance(value, CellError)}
         if wrong:
             for row, cell in enumerate(cells):

@@ -11,9 +11,10 @@ from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import MeterReading, Step
 from gateway.mapping import Envelope, Format
 from gateway.mapping.cells import Cell, CellError
-from gateway.mapping.heat_columns import WORDS, header_at, header_problems, meaning
+from gateway.mapping.heat_columns import Words
 from gateway.mapping.heat_meter import Sheet
 from gateway.mapping.heat_rows import Meters, meter_of, read_rows, told
+from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.moments import read_day
 from gateway.mapping.report_parts import Line, Part, read_parts
 from gateway.mapping.tables import Table
@@ -27,11 +28,13 @@ _SHOWN: Final = 60
 _LAYOUTS: Final = 1_000
 _NAMES: Final = 200
 """So many names of values a file may have: no header has as many."""
-_KEYS: Final = tuple(WORDS.columns[field][0] for field in ("meter", "circuit", "kind", "day"))
+_ARCHIVE: Final = Words(shipped("heat_archive"))
+"""The words of the archive: a report says the same in elements."""
+_KEYS: Final = tuple(_ARCHIVE.first[field] for field in ("meter", "circuit", "kind", "day"))
 _METER, _CIRCUIT, _KIND, _DAY = range(len(_KEYS))
-_HEAT, _BEGUN = (WORDS.columns[field][0] for field in ("heat", "heat_first"))
-_DAILY: Final = WORDS.kinds[Step.DAY][0]
-_STATE: Final = WORDS.integrator[0]
+_HEAT, _BEGUN = (_ARCHIVE.first[field] for field in ("heat", "heat_first"))
+_DAILY: Final = _ARCHIVE.kinds[Step.DAY]
+_STATE: Final = _ARCHIVE.kinds["dial"]
 _AGGREGATE: Final = "Agg"
 """Behind the name of what an integrator shows."""
 
@@ -58,16 +61,16 @@ class HeatReport(Format, frozen=True, kw_only=True):
         for part in read_parts(body, self.limits, thread_time() + self.limits.child_seconds):
             rows.add(part, envelope.meter)
         table = rows.table()
-        header = header_at(table, 0)
+        header = _ARCHIVE.header(table, 0)
         if len(table.rows) == 1:
             raise Rejected(Problem(code="nothing_to_take"))
         if header is None:
             raise Rejected(Problem(code="column_missing", where=table.places[1], values={"column": _HEAT}))
-        problems = list(header_problems(table, header, named=True))
+        problems = list(_ARCHIVE.problems(table, header, named=True))
         if any(problem.severity is Severity.ERROR for problem in problems):
             raise Rejected(*problems)
         sheet, meters = Sheet(table, header, ""), Meters()
-        read_rows(sheet, meters)
+        read_rows(sheet, meters, _ARCHIVE)
         numbers = sheet.column("meter")
         for at, problem in rows.wrong:
             row = max(at - header.first, 0)
@@ -199,7 +202,7 @@ class _Rows:
         known = self._columns.get(name)
         if known is not None:
             return known
-        means = meaning(name)
+        means = _ARCHIVE.meaning(name)
         if means is not None and means[0] in ("day", "clock"):
             column = _DAY
         elif means is not None and means in self._columns:
@@ -218,7 +221,7 @@ class _Rows:
 
     def _begin(self, start: int, end: int) -> None:
         """Put what the heat integrator showed at the beginning beside what it showed at the end; alone it is no reading."""
-        heat, row = self._columns.get(meaning(_HEAT)), self._rows[start]
+        heat, row = self._columns.get(_ARCHIVE.meaning(_HEAT)), self._rows[start]
         if heat is None or heat >= len(row) or not row[heat]:
             return
         value, row[heat] = row[heat], ""

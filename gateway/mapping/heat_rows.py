@@ -5,28 +5,22 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.readings import CIRCUITS, MeterReading, Step
+from gateway.domain.readings import CIRCUITS, MeterReading
 from gateway.domain.supply import key
 from gateway.mapping import Envelope
-from gateway.mapping.cells import CellError, cell_code
+from gateway.mapping.cells import CellError, Written, cell_code
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_columns import WORDS, Written
+from gateway.mapping.heat_columns import Words
 from gateway.mapping.heat_meter import HeatMeter, Sheet
 from gateway.settings import Limits
 
 Meters = dict[str, HeatMeter]
 """Meters by their number as it is compared; those without one by its place."""
 
-_STEPS: Final = {fold(word): Step(step) for step, words in WORDS.kinds.items() for word in words}
-_INTEGRATOR: Final = frozenset(map(fold, WORDS.integrator))
-_PASSED: Final = frozenset(map(fold, WORDS.passed))
-"""First words of rows that are totals or means."""
-_DATE: Final = frozenset(fold(words.split()[0]) for words in WORDS.columns["day"])
-"""First words of a header that is repeated among the rows."""
 _circuit: Final = re.compile(r"[^0-9]{0,20}([0-9])(?:[.,]0)?[^0-9]{0,20}").fullmatch
 
 
-def read_rows(sheet: Sheet, meters: Meters) -> None:
+def read_rows(sheet: Sheet, meters: Meters, words: Words) -> None:
     """Give every row of a sheet to its meter."""
     groups: dict[tuple[Written, Written, Written], list[int]] = {}
     for row, cells in enumerate(zip(sheet.column("meter"), sheet.column("circuit"), sheet.column("kind"), strict=True)):
@@ -35,11 +29,11 @@ def read_rows(sheet: Sheet, meters: Meters) -> None:
         else:
             groups[cells] = [row]
     days = sheet.column("day")
-    passed = {cell for cell in set(days) if (word := _first_word(cell)) in _PASSED or word in _DATE}
+    passed = {cell for cell in set(days) if (word := _first_word(cell)) in words.passed or word in words.days}
     for (number, circuit, kind), rows in groups.items():
         told = [row for row in rows if days[row] not in passed and (days[row] != "" or sheet.filled(row))]
-        if told and _first_word(kind) not in _PASSED and _first_word(number) not in _PASSED:
-            _group(sheet, meter_of(sheet, number, told[0], meters), circuit, kind, told)
+        if told and _first_word(kind) not in words.passed and _first_word(number) not in words.passed:
+            _group(sheet, meter_of(sheet, number, told[0], meters), circuit, kind, told, words)
 
 
 def meter_of(sheet: Sheet, number: Written, row: int, meters: Meters) -> HeatMeter:
@@ -57,19 +51,19 @@ def meter_of(sheet: Sheet, number: Written, row: int, meters: Meters) -> HeatMet
     return known or meters.setdefault(f"#{key(code)}", HeatMeter(code, where))
 
 
-def _group(sheet: Sheet, meter: HeatMeter, circuit: Written, kind: Written, rows: list[int]) -> None:
+def _group(sheet: Sheet, meter: HeatMeter, circuit: Written, kind: Written, rows: list[int], words: Words) -> None:
     """Give the rows of one meter, heat input and kind to the meter, each with its moment."""
     for row in rows if sheet.wrong else ():
         meter.problems += sheet.wrong.get(row, ())
     number, word, days = _circuit_of(circuit), _first_word(kind), sheet.column("day")
-    step = _STEPS.get(word)
+    step = words.steps.get(word)
     if isinstance(number, CellError):
         meter.problems.append(number.at(sheet.place(rows[0], "circuit")))
         return
-    if step is None and kind != "" and word not in _INTEGRATOR:
+    if step is None and kind != "" and word not in words.dials:
         meter.problems.append(CellError("archive_kind_unknown", kind).at(sheet.place(rows[0], "kind")))
         return
-    states = {cell for cell in {days[row] for row in rows} if word in _INTEGRATOR or _first_word(cell) in _INTEGRATOR}
+    states = {cell for cell in {days[row] for row in rows} if word in words.dials or _first_word(cell) in words.dials}
     if states:
         shown = [row for row in rows if days[row] in states]
         meter.states += [(sheet, number, row, None if row in sheet.unread else sheet.moments[row]) for row in shown]

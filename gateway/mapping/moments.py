@@ -13,14 +13,13 @@ import msgspec
 
 from gateway.domain.intervals import MINUTES, expected
 from gateway.domain.readings import Step
-from gateway.mapping.cells import CellError
+from gateway.mapping.cells import CellError, Written
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_columns import WORDS, Written
+from gateway.mapping.months import MONTHS
 
 MISSING: Final = -1
 """Place of an interval that no row tells of."""
 
-_MONTHS: Final = {fold(word): number for number, words in enumerate(WORDS.months, 1) for word in words}
 _EPOCH: Final = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's serial dates know no zone
 _SERIALS: Final = (32_874, 109_575)
 """Serial numbers of the years from 1990 to 2199."""
@@ -305,7 +304,7 @@ def _written_month(text: str) -> Day | None:
     if found := _iso_month(text):
         return Day(date(int(found[1]), int(found[2]), 1), month=True)
     found = _named(text)
-    number = _MONTHS.get(fold(found[1])) if found else None
+    number = MONTHS.get(fold(found[1])) if found else None
     return Day(date(int(found[2]), number, 1), month=True) if found and number else None
 
 

@@ -6,10 +6,9 @@ from datetime import date
 from typing import Final
 
 from gateway.mapping.cells import Cell
-from gateway.mapping.heat_columns import WORDS
+from gateway.mapping.months import WRITTEN
 
-_MONTHS: Final = {word: number for number, words in enumerate(WORDS.months, 1) for word in words}
-_named: Final = re.compile(rf"\b({'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b\.?\s+(20[0-9]{{2}})\b", re.IGNORECASE).finditer
+_named: Final = re.compile(rf"\b({'|'.join(sorted(WRITTEN, key=len, reverse=True))})\b\.?\s+(20[0-9]{{2}})\b", re.IGNORECASE).finditer
 _numbered: Final = re.compile(r"(?<![0-9./-])(0[1-9]|1[0-2])[./](20[0-9]{2})(?![0-9./-])").finditer
 _LONGEST: Final = 200
 
@@ -19,7 +18,7 @@ def months_in(title: Cell) -> Iterator[date]:
     if isinstance(title, str) and 6 < len(title) <= _LONGEST:
         for found in _named(title):
             if not title[: found.start()].rstrip("\u00a0 «»\"'").endswith(tuple("0123456789")):
-                yield date(int(found[2]), _MONTHS[found[1].lower()], 1)
+                yield date(int(found[2]), WRITTEN[found[1].lower()], 1)
         for found in _numbered(title):
             yield date(int(found[2]), int(found[1]), 1)
 

@@ -7,9 +7,10 @@ import pytest
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope
-from gateway.mapping.heat_archive import HeatArchive
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 
-FORMAT = HeatArchive()
+FORMAT = Mapped(mapping=shipped("heat_archive"))
 IRKUTSK = Envelope(zone="Asia/Irkutsk")
 KYIV = Envelope(zone="Europe/Kyiv")
 

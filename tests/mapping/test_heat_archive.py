@@ -15,15 +15,20 @@ from gateway.demo.archives import Archived, archive, split
 from gateway.domain.intervals import total
 from gateway.domain.problems import Problem, Rejected, Severity
 from gateway.domain.readings import INTERVALS, Aggregation, IntervalBlock, MeterReading, Step
+from gateway.domain.units import DECIMALS, UNITS, factor
 from gateway.mapping import Envelope, formats
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_archive import HeatArchive
-from gateway.mapping.heat_columns import DECIMALS, FAULTS, WORDS, known_words, read_faults, read_values
+from gateway.mapping.heat_columns import FAULTS, Words, read_faults, read_values
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
+from gateway.mapping.mapped.units import WORDS
 from gateway.settings import Limits
 from tests.conftest import case
 from tests.formats.make import as_xls, samples
 from tests.formats.make_heat import SAMPLES, book, days, text
 from tests.formats.read_heat import FORMAT, IRKUTSK, KYIV, blocks, decoded, problems, refusal, things
+
+ARCHIVE = shipped("heat_archive")
 
 
 def forty(mistake: str = "4,8х2") -> list[Archived]:
@@ -73,7 +78,7 @@ def test_a_file_of_either_kind_says_the_same(step: Step, zone: str) -> None:
 
 def test_numbers_as_archives_hold_them() -> None:
     def read(*cells: Any) -> list[Any]:
-        found: dict[Any, Any] = read_values(cells, WORDS.units[INTERVALS["heat"].quantity]["Гкал"])
+        found: dict[Any, Any] = read_values(cells)
         return [getattr(found[cell], "code", found[cell]) for cell in cells]
 
     assert read("12,3", "12.3", "1 000,5", "12,3-", "1\u00a0234,5-", "-7", " 5 ", 0.1 + 0.2, -0.0, 3) == [
@@ -91,35 +96,35 @@ def test_numbers_as_archives_hold_them() -> None:
 @pytest.mark.parametrize(
     ("field", "unit", "written", "value"),
     [
-        ("heat", "ГДж", "4,1868", "1.000000"),
-        ("heat", "ГДж", "1", "0.238846"),
-        ("heat", "МВт·ч", "1.163", "1.000000"),
-        ("heat", "кВт·ч", "1", "0.000860"),
-        ("heat", "Мкал", "5", "0.005"),
-        ("P1", "кгс/см2", "5,1", "0.50013915"),
-        ("P1", "бар", "6.1", "0.61"),
-        ("P1", "кПа", "610", "0.610"),
-        ("M1", "кг", "1234", "1.234"),
-        ("T.normal", "мин", "90", "1.500000"),
-        ("t1", "°C", "-3,5", "-3.5"),
+        ("heat", "GJ", "4,1868", "1"),
+        ("heat", "GJ", "1", "0.238846"),
+        ("heat", "MWh", "1.163", "1"),
+        ("heat", "kWh", "1", "0.00086"),
+        ("heat", "Mcal", "5", "0.005"),
+        ("P1", "kgf/cm2", "5,1", "0.50013915"),
+        ("P1", "bar", "6.1", "0.61"),
+        ("P1", "kPa", "610", "0.61"),
+        ("M1", "kg", "1234", "1.234"),
+        ("T.normal", "min", "90", "1.5"),
+        ("t1", "degC", "-3,5", "-3.5"),
     ],
 )
 def test_units_become_ours(field: str, unit: str, written: str, value: str) -> None:
-    quantity = INTERVALS[field].quantity
-    assert read_values([written], WORDS.units[quantity][unit])[written] == value
-    words = text(f"1;01.10.2026;{written};1", f"1;02.10.2026;{written};1", head=f"Прибор;Дата;{field}, {unit};t3")
+    assert read_values([written], unit, str(INTERVALS[field].unit))[written] == value
+    words = text(f"1;01.10.2026;{written};1", f"1;02.10.2026;{written};1", head=f"Прибор;Дата;{field}, {WORDS[unit][0]};t3")
     assert blocks(words.replace("T.normal", "Tнар"), field)[date(2026, 10, 1)][:2] == [value, value]
 
 
 def test_what_is_divided_is_known_as_exactly_as_it_was_written() -> None:
     """Back in its own unit and rounded to the places written, a value is what was written."""
     pick = random.Random(11)  # noqa: S311 - numbers, no secrets
-    for unit in WORDS.units[INTERVALS["heat"].quantity].values():
+    for unit in UNITS["Gcal"]:
+        how = factor(unit, "Gcal")
         for _ in range(case(50, 5000)):
             written = Decimal(pick.randrange(10**7)).scaleb(-3)
-            found = read_values([f"{written:f}"], unit)[f"{written:f}"]
+            found = read_values([f"{written:f}"], unit, "Gcal")[f"{written:f}"]
             assert isinstance(found, str)
-            assert abs(Decimal(found) * unit.by / unit.times - written) <= Decimal("0.5").scaleb(-DECIMALS) * unit.by / unit.times
+            assert abs(Decimal(found) * how.by / how.times - written) <= Decimal("0.5").scaleb(-DECIMALS) * how.by / how.times
 
 
 def test_the_state_of_an_integrator_is_a_reading() -> None:
@@ -174,7 +179,7 @@ def test_every_wrong_cell_of_a_meter_is_told_at_once() -> None:
         ("1", "moment_invalid", "line 3, column 3"),
         ("1", "moment_invalid", "line 4, column 3"),
     ]
-    limited = HeatArchive(limits=Limits(file_problems=3))
+    limited = Mapped(mapping=shipped("heat_archive"), limits=Limits(file_problems=3))
     with pytest.raises(Rejected) as refused:
         list(limited.decode(text(*rows).encode(), IRKUTSK))
     assert [problem.code for problem in refused.value.problems][-1] == "too_many_problems"
@@ -254,19 +259,23 @@ def test_a_file_whose_columns_cannot_be_read_is_refused_whole() -> None:
     assert refusal(text("01.10.2026;1;1", head="Дата;Q, Гкал;M1, т")) == [("column_missing", "line 1, column 1")]
     assert decoded(text("01.10.2026 05:00;1;1", "01.10.2026 00:00;1;1", head="Дата;Q, Гкал;M1, т"), Envelope(meter="9"))[0].meter == "9"
     assert refusal(text()) == [("nothing_to_take", "line 1, column 5")]
-    assert refusal(book(Лист1=[["а", "б"], [1, 2]])) == [("header_not_found", "Лист1")]
+    assert refusal(book(Лист1=[["а", "б"], [1, 2]])) == [("header_not_found", "Лист1!A1")]
     assert refusal(b"%PDF-1.7 x") == [("file_type_mismatch", "")]
-    assert refusal(b"x;y\n") == [("header_not_found", "line 1")]
+    assert refusal(b"x;y\n") == [("header_not_found", "line 1, column 1")]
 
 
 def test_every_word_of_the_document_means_one_thing() -> None:
-    for words in (WORDS.columns, WORDS.kinds, *({name: unit.words for name, unit in units.items()} for units in WORDS.units.values())):
+    columns = {field: place for field, place in ARCHIVE.columns.items() if not isinstance(place, int)}
+    values = {one.register: one.column for one in ARCHIVE.values if not isinstance(one.column, int)}
+    units = ({unit: WORDS[unit] for unit in several} for several in UNITS.values())
+    kinds: dict[str, tuple[str, ...]] = {str(kind): words for kind, words in ARCHIVE.kinds.items()}
+    for words in (columns | values, kinds, *units):
         meanings: dict[str, set[str]] = {}
         for meaning, several in words.items():
             for word in several:
                 meanings.setdefault(fold(word), set()).add(meaning)
         assert {word: found for word, found in meanings.items() if len(found) > 1} == {}
-    assert set(WORDS.columns) >= {code for code in INTERVALS if "@" not in code and code not in ("A+", "A-", "R+", "R-", "volume")}
+    assert set(values) >= {code for code in INTERVALS if "@" not in code and code not in ("A+", "A-", "R+", "R-", "volume")}
 
 
 def test_no_other_file_is_taken_for_an_archive() -> None:
@@ -349,4 +358,4 @@ def test_the_demo_splits_a_total_exactly() -> None:
 def test_a_block_is_named_by_its_cells() -> None:
     found: list[IntervalBlock] = list(decoded(text(*days("1", (3, 1, 2)), *days("2", (1, 2))))[0].blocks)
     assert found[0].where == "lines 2-4, column 5"
-    assert known_words([text().splitlines()[0].split(";")]) == 10
+    assert Words(ARCHIVE).known([text().splitlines()[0].split(";")]) == 10

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from gateway.domain.problems import Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, formats
-from gateway.mapping.heat_archive import HeatArchive
 from gateway.mapping.heat_report import HeatReport
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from gateway.mapping.recognising import recognise
 from gateway.settings import Limits
 from tests.formats.make_report import SAMPLES, day, head, meter, nested, report, row, rows, states
@@ -55,7 +56,7 @@ def test_other_files_are_not_taken_for_one(body: bytes) -> None:
 def test_days_are_those_of_the_archive(values: list[Decimal]) -> None:
     pairs = [{"Q": value, "t1": -value, "date": f"2026-10-{n:02}"} for n, value in enumerate(values, 1)]
     table = "\n".join(["Прибор;Дата;Q;t1", *(f"7;{one['date']};{one['Q']};{one['t1']}" for one in pairs)]).encode()
-    [there] = [thing for thing in HeatArchive().decode(table, MOSCOW) if isinstance(thing, MeterReading)]
+    [there] = [thing for thing in Mapped(mapping=shipped("heat_archive")).decode(table, MOSCOW) if isinstance(thing, MeterReading)]
     [here] = decoded(report(head("7"), rows(*pairs)))
     assert [(block.register, block.day, block.written) for block in here.blocks] == [
         (block.register, block.day, block.written) for block in there.blocks

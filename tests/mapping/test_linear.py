@@ -8,9 +8,10 @@ import pytest
 
 from gateway.mapping import crosswalk, heat_columns, hour_grid, json_gate, moments, sheet_owner, sheet_parts, tables
 from gateway.mapping.cells import Cell, _objection
-from gateway.mapping.heat_columns import Unit, _named, _unit
+from gateway.mapping.heat_columns import Words, _unit
 from gateway.mapping.heat_rows import _circuit_of, _first_word
 from gateway.mapping.hours import _numbers, _range
+from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.marked_workbook import _WORDS
 from gateway.mapping.marking import _AT, _BOX, _CELL
 from gateway.mapping.tables import Table
@@ -56,16 +57,17 @@ def all_of(find: Callable[[Any], Iterable[object]]) -> Callable[[bytes], int]:
     return lambda text: sum(1 for _ in find(text))
 
 
+ARCHIVE = Words(shipped("heat_archive"))
 CASES: dict[str, tuple[int, Callable[[Any], object], Callable[[int], str | bytes]]] = {
     "number, digits": (100_000, moments.read_clock, lambda n: "1:00:00." + "0" * n + "x"),
-    "number, groups": (100_000, lambda text: heat_columns.read_values([text], Unit(words=())), lambda n: "1" + " 111" * n + "x"),
-    "number, minus behind": (50_000, lambda text: heat_columns.read_values([text], Unit(words=())), lambda n: "1 " * n + "x"),
+    "number, groups": (100_000, lambda text: heat_columns.read_values([text]), lambda n: "1" + " 111" * n + "x"),
+    "number, minus behind": (50_000, lambda text: heat_columns.read_values([text]), lambda n: "1 " * n + "x"),
     "number, long": (100_000, _objection, lambda n: "1" * n + "x"),
     "faults": (50_000, lambda text: heat_columns.read_faults([text]), lambda n: "U " * n + "x"),
     "unit behind blanks": (20_000, _unit, lambda n: "a" + " " * n + "," + " " * n + "("),
     "unit behind commas": (50_000, _unit, lambda n: "a," * n + "("),
     "unit behind letters": (100_000, _unit, lambda n: "a" * n + "," + "b" * n + "))"),
-    "header words": (20_000, _named.__wrapped__, lambda n: "a" + " " * n + "," + " " * n + "("),
+    "header words": (20_000, ARCHIVE.named, lambda n: "a" + " " * n + "," + " " * n + "("),
     "words folded": (100_000, crosswalk.fold, lambda n: "-" * n + " " * n + "x"),
     "first word": (100_000, _first_word, lambda n: "-" * n),
     "heat input": (100_000, _circuit_of, lambda n: " x" * n),
@@ -126,9 +128,9 @@ def test_twice_the_text_takes_about_twice_the_time(name: str) -> None:
 def test_no_more_of_a_row_is_looked_at_than_a_header_may_have() -> None:
     header: list[Cell] = ["Дата", "Номер прибора", "Q, Гкал"]
     noise: list[Cell] = [f"a{' ' * 40},{' ' * 40}({number}" for number in range(1000)]
-    assert heat_columns.known_words([[*noise[:100], *header]]) == heat_columns.known_words([["", *header]]) == 3
-    assert heat_columns.known_words([[*[""] * 900, *header]]) == 3
-    assert heat_columns.known_words([[*noise, *header]]) == 0
+    assert ARCHIVE.known([[*noise[:100], *header]]) == ARCHIVE.known([["", *header]]) == 3
+    assert ARCHIVE.known([[*[""] * 900, *header]]) == 3
+    assert ARCHIVE.known([[*noise, *header]]) == 0
 
 
 def test_words_and_units_are_told_apart_as_ever() -> None:
@@ -136,7 +138,7 @@ def test_words_and_units_are_told_apart_as_ever() -> None:
         ["Дата", "Прибор", words] for words in ("Q, Гкал", "Q(Гкал)", "Q [Гкал]", "Q Гкал", "Q ,\n Гкал ", "Q,( Гкал )")
     ]
     tables = [Table("1", False, 0, 0, [row, ["", "", ""]], []) for row in rows]
-    units = [header.columns["heat"].unit.words for table in tables if (header := heat_columns.find_header(table)) is not None]
+    units = [header.columns["heat"].unit for table in tables if (header := ARCHIVE.find(table)) is not None]
     assert len(units) == len(rows)
     assert units[0]
     assert set(units) == {units[0]}

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from gateway.domain.problems import Misconfigured, Rejected
+from gateway.domain.units import convert
 from gateway.mapping import Envelope
-from gateway.mapping.mapped.reader import converted
 from gateway.settings import Limits
 from tests.formats.read_mapped import HOURS, PLAIN, WORDY, blocks, book, decoded, mapped, rows, told, wrong
 
@@ -127,8 +127,10 @@ class TestValues:
 
     def test_a_value_halfway_goes_to_the_even_side(self) -> None:
         halves = [Decimal("4.1868") * Decimal(f"{n}.0000005") for n in (1, 2)]
-        assert [converted(half, "GJ") for half in halves] == [Decimal("1.0000005"), Decimal("2.0000005")], "what leaves no rest stays exact"
-        assert converted(Decimal(2), "GJ") == Decimal("0.477692")
+        assert [convert(half, "GJ", "Gcal") for half in halves] == [Decimal("1.0000005"), Decimal("2.0000005")], (
+            "what leaves no rest stays exact"
+        )
+        assert convert(Decimal(2), "GJ", "Gcal") == Decimal("0.477692")
 
     def test_each_column_of_values_has_its_register_and_unit(self) -> None:
         document = '[columns]\npoint = ["EIC"]\nperiod = ["Месяц"]\n[[values]]\ncolumn = ["А+"]\nregister = "A+"\nunit = "MWh"\n'

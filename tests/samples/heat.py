@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable
 
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping import Envelope
-from gateway.mapping.heat_archive import HeatArchive
 from gateway.mapping.heat_report import HeatReport
+from gateway.mapping.mapped.shipped import shipped
+from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
 from tests.formats import make_report
 
@@ -23,7 +24,7 @@ def body(given: bytes, zone: str = "Asia/Irkutsk", limits: Limits | None = None)
 
     def codes() -> list[str]:
         try:
-            things = list(HeatArchive(limits=limits or Limits()).decode(given, Envelope(zone=zone)))
+            things = list(Mapped(mapping=shipped("heat_archive"), limits=limits or Limits()).decode(given, Envelope(zone=zone)))
         except Rejected as refused:
             return [problem.code for problem in refused.problems]
         return [problem.code for thing in things for problem in ([thing] if isinstance(thing, Problem) else thing.problems)]

@@ -7,10 +7,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from gateway.domain.cases import text
-from gateway.domain.mappings import UNITS, WHOSE
+from gateway.domain.mappings import WHOSE
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import EXACT, REGISTERS, MeterReading, Reading
+from gateway.domain.units import UNITS, factor
 from gateway.domain.windows import shift
 from gateway.mapping.cells import CellError, number
 from gateway.mapping.mapped.header import Slot
@@ -70,7 +71,9 @@ class Backwards:
             unit = wanted.unit or self.document.unit
             values[slot] = self._amount(reading, unit)
             values["previous", 0] = self._before(reading)
-            values["previous", slot[1]] = None if reading.previous is None or not wanted.previous else in_unit(reading.previous, unit)
+            values["previous", slot[1]] = (
+                None if reading.previous is None or not wanted.previous else in_unit(reading.previous, unit, reading.register)
+            )
         return values
 
     def _value(self, reading: Reading) -> dict[Slot, Cell]:
@@ -89,7 +92,7 @@ class Backwards:
         clear = own or whole is not None or not zone or bool("zone" in document.columns and in_zone)
         by_words = ("quantity" in document.columns and spoken) or own or (document.register == quantity and not spoken)
         kind = REGISTERS.get(register)
-        foreign = document.unit and (kind is None or UNITS[document.unit][0] != kind.unit)
+        foreign = document.unit and (kind is None or document.unit not in UNITS[kind.unit])
         if foreign or not ("register" in document.columns or (by_words and clear)):
             raise UnwritableError("register", register)
         return {
@@ -135,19 +138,19 @@ class Backwards:
         applied = self.document.applied
         if (reading.ratio_applied, reading.losses_applied) != (applied.ratio, applied.losses):
             raise UnwritableError("value", reading.value)
-        return in_unit(reading.value, unit)
+        return in_unit(reading.value, unit, reading.register)
 
     def _before(self, reading: Reading) -> Decimal | None:
         if reading.previous is None or "previous" not in self.document.columns:
             return None
-        return in_unit(reading.previous, self.document.unit)
+        return in_unit(reading.previous, self.document.unit, reading.register)
 
 
-def in_unit(value: Decimal, unit: str) -> Decimal:
+def in_unit(value: Decimal, unit: str, register: str) -> Decimal:
     """A value of the register in a unit of a document, exact. Raises UnwritableError where it would have too many places."""
-    _, times, by = UNITS.get(unit, ("", Decimal(1), Decimal(1)))
+    how = factor(unit, REGISTERS[register].unit)
     try:
-        told = text(EXACT.scaleb(EXACT.multiply(value, by), -times.adjusted()))
+        told = text(EXACT.scaleb(EXACT.multiply(value, how.by), -how.times.adjusted()))
         return number(told)
     except CellError as error:
         raise UnwritableError("value", value) from error

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.mappings import UNITS, Field, File, Mapping, Place, ValueColumn, Words
+from gateway.domain.mappings import Field, File, Mapping, Place, ValueColumn, Words
 from gateway.domain.readings import INTERVALS, REGISTERS
+from gateway.domain.units import UNITS
 from gateway.mapping.cells import CellError, cell_code
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.infer_columns import Column, never_falls
@@ -131,7 +132,7 @@ class Builder:
             self._compared(roles.previous[0], value)
         if told_by_rows:
             self._words_of_rows()
-            if (unit := value.said.unit) and UNITS[unit][0] != unit:
+            if (unit := value.said.unit) and unit not in UNITS:
                 self.keys["unit"] = unit
                 self.told.say("unit", 0.9, f"the header says {unit}")
         else:
@@ -205,7 +206,8 @@ class Builder:
                 self.told.ask(key, f"{column.title} is {register} too; a meter has it once. Whose is it? It is passed over.")
                 self.roles.passed[column.place] = f"a second {register}"
                 continue
-            unit = told.unit if told.unit and UNITS[told.unit][0] == kinds[register].unit and told.unit != kinds[register].unit else ""
+            own = kinds[register].unit
+            unit = told.unit if told.unit in UNITS[own] and told.unit != own else ""
             self.read.append(column)
             found.append(ValueColumn(column=place_of(self.sample, column), register=register, unit=unit, volume=volume))
         if peak:

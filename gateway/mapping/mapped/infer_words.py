@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import UNITS, Field
-from gateway.domain.readings import INTERVALS, REGISTERS, Quantity
+from gateway.domain.mappings import Field
+from gateway.domain.readings import INTERVALS, REGISTERS
+from gateway.domain.units import UNITS
 from gateway.mapping.crosswalk import fold
-from gateway.mapping.heat_columns import WORDS as HEAT
 from gateway.mapping.mapped.shipped import shipped
 from gateway.mapping.mapped.units import WORDS, behind, is_unit, unit_of
 
@@ -35,6 +35,7 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _EXTRA: Final = msgspec.toml.decode((files(__package__) / "infer.toml").read_bytes(), type=Extra)
 SHIPPED: Final = shipped("readings_register")
 _INTEGRAL: Final = shipped("integral_workbook")
+_ARCHIVE: Final = shipped("heat_archive")
 _LEARNED: Final = msgspec.json.Decoder(Extra)
 """As in `profile.py`: a type is learned on import, before there are threads."""
 
@@ -65,11 +66,10 @@ _HEAT_FIELDS: Final[tuple[Field, ...]] = ("meter", "day", "clock")
 
 def _fields() -> dict[Field, tuple[Phrase, ...]]:
     found: dict[Field, list[str]] = {}
-    for document in (SHIPPED, _INTEGRAL):
+    for document in (SHIPPED, _ARCHIVE, _INTEGRAL):
         for field, place in document.columns.items():
-            found.setdefault(field, []).extend(() if isinstance(place, int) else place)
-    for field in _HEAT_FIELDS:
-        found.setdefault(field, []).extend(HEAT.columns[field])
+            if document is not _ARCHIVE or field in _HEAT_FIELDS:
+                found.setdefault(field, []).extend(() if isinstance(place, int) else place)
     for field, several in _EXTRA.columns.items():
         found.setdefault(field, []).extend(several)
     return {field: _phrases(several) for field, several in found.items()}
@@ -88,12 +88,10 @@ _ZONES: Final = {
     zone: _phrases(*(source.get(zone, ()) for source in (SHIPPED.zones, _INTEGRAL.zones, _EXTRA.zones))) for zone in _EXTRA.zones
 }
 _STRANGE: Final = {
-    fold(word): "a temperature, a pressure or a mass"
-    for quantity in (Quantity.TEMPERATURE, Quantity.PRESSURE, Quantity.MASS)
-    for unit in HEAT.units[quantity].values()
-    for word in unit.words
+    fold(word): "a temperature, a pressure or a mass" for own in ("degC", "MPa", "t") for unit in UNITS[own] for word in WORDS[unit]
 } | {"OC": "a temperature"}
-_BY_UNIT: Final = {"kWh": "A+", "kvarh": "R+", "m3": "volume", "Gcal": "heat"}
+_BY_UNIT: Final = ("A+", "R+", "volume", "heat")
+"""What a unit alone says that is measured: the first of these that may be told in it."""
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -138,9 +136,8 @@ def said(text: str) -> Said:
     fields = {field: best for field, phrases in _FIELDS.items() if (best := _best(told, phrases)) > 0}
     flags = {what: _best(told, phrases) > 0 for what, phrases in _SAID.items()}
     quantity, zone = _longest(told, _NAMED) or "", zone_of(told)
-    by_unit = _BY_UNIT.get(UNITS[unit][0], "") if unit else ""
-    if by_unit and not (quantity and REGISTERS[quantity].unit == REGISTERS[by_unit].unit):
-        quantity = by_unit
+    if unit and not (quantity and unit in UNITS[REGISTERS[quantity].unit]):
+        quantity = next((register for register in _BY_UNIT if unit in UNITS[REGISTERS[register].unit]), quantity)
     last = behind(text)
     other = _STRANGE.get(fold(last[1]), "") if last else ""
     return Said(fields, other or _other(told, fields), **flags, quantity=quantity, zone=zone, unit=unit)

@@ -6,12 +6,12 @@ from typing import Final
 import msgspec
 
 from gateway.domain.mappings import Mapping as Document
-from gateway.domain.readings import IntervalBlock, MeterReading, written
+from gateway.domain.readings import INTERVALS, IntervalBlock, MeterReading, written
+from gateway.domain.units import convert
 from gateway.mapping import Envelope
 from gateway.mapping.hour_grid import find, quantity
 from gateway.mapping.hour_sheets import hour_sheets
 from gateway.mapping.mapped.partner import Codes
-from gateway.mapping.mapped.reader import converted
 from gateway.mapping.tables import Table
 from gateway.settings import Limits
 
@@ -27,13 +27,7 @@ def is_matrix(tables: Sequence[Table], document: Document) -> bool:
 
 def read_matrix(tables: Sequence[Table], document: Document, codes: Codes, envelope: Envelope, limits: Limits) -> Iterator[MeterReading]:
     """One MeterReading a meter and month. Raises Rejected as `hour_sheets` does."""
-    told = msgspec.structs.replace(
-        envelope,
-        zone=document.zone_name or envelope.zone,
-        ratio_applied=document.applied.ratio or envelope.ratio_applied,
-        losses_applied=document.applied.losses or envelope.losses_applied,
-    )
-    for reading in hour_sheets(tables, told, {}, limits, document.register):
+    for reading in hour_sheets(tables, envelope, {}, limits, document.register):
         code, problem = codes.of(reading.meter, reading.point, reading.agreement)
         wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
         yield msgspec.structs.replace(
@@ -50,5 +44,6 @@ def _in_unit(block: IntervalBlock, unit: str) -> IntervalBlock:
     """The same block in the register's own unit."""
     if not unit:
         return block
-    values = written(None if value is None else converted(value, unit) for value in block.values)
+    own = INTERVALS[block.register].unit
+    values = written(None if value is None else convert(value, unit, own) for value in block.values)
     return msgspec.structs.replace(block, written=values)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import date, datetime, time
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -11,19 +11,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.domain.cases import text
-from gateway.domain.mappings import UNITS, Field
+from gateway.domain.mappings import Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
-from gateway.domain.readings import EXACT, Step
+from gateway.domain.readings import Step
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import Header
 from gateway.mapping.moments import Clock, Day, read_clock, read_day
 from gateway.mapping.tables import Table
 
-_PLACES: Final = Decimal("0.000001")
-_ROUGH: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 _NOON: Final = time(12)
 _stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?").fullmatch
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
@@ -106,16 +103,15 @@ class Rows:
             problems.append(error.at(self.where(row, column)))
             return ""
 
-    def amount(self, row: int, column: int, unit: str, problems: list[Problem], register: str = "") -> Decimal | None:
-        """The number in a cell, in the register's own unit; None where the cell says that there is none. `register`: whose value it is."""
+    def amount(self, row: int, column: int, problems: list[Problem], register: str = "") -> Decimal | None:
+        """The number in a cell; None where the cell says that there is none. `register`: whose value it is, as far as it is known."""
         try:
-            found = cell_number(self.cell(row, column))
+            return cell_number(self.cell(row, column))
         except CellError as error:
             problem = error.at(self.where(row, column))
             told = problem.values | {"register": register} if register else problem.values
             problems.append(msgspec.structs.replace(problem, values=told))
             return None
-        return None if found is None else converted(found, unit)
 
     def day(self, row: int, problems: list[Problem]) -> Day | None:
         """The day of a row, None where none is told."""
@@ -206,16 +202,6 @@ def is_numbering(table: Table, header: int, row: int) -> bool:
         return False
     told = [str(cell).strip().removesuffix(".0") for cell in table.rows[row] if cell != ""]
     return len(told) > 2 and told == [str(number) for number in range(1, len(told) + 1)]
-
-
-def converted(value: Decimal, unit: str) -> Decimal:
-    """A value in the register's own unit; one that has to be divided by what leaves no end is rounded half to even at six places."""
-    if not unit:
-        return value
-    _, times, by = UNITS[unit]
-    multiplied = EXACT.multiply(value, times)
-    found = _ROUGH.divide(multiplied, by)
-    return Decimal(text(found if EXACT.multiply(found, by) == multiplied else found.quantize(_PLACES, context=_ROUGH)))
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Severity
 from gateway.domain.readings import REGISTERS, AtFrom, MeterReading, Reading
 from gateway.domain.supply import key
+from gateway.domain.units import UNITS, convert
 from gateway.domain.windows import shift
 from gateway.mapping import Envelope
 from gateway.mapping.crosswalk import fold, lookup
@@ -65,12 +66,9 @@ class Register:
     """Reads rows of readings into meters."""
 
     def __init__(self, document: Document, codes: Codes, envelope: Envelope) -> None:
-        """Nothing is read yet. The zone of the document outranks the one told beside the file."""
+        """Nothing is read yet."""
         self.document, self.codes, self.envelope = document, codes, envelope
-        self.zone = document.zone_name or envelope.zone
         self.quantities, self.zones = lookup(document.quantities), lookup(document.zones)
-        self.ratio = document.applied.ratio or envelope.ratio_applied
-        self.losses = document.applied.losses or envelope.losses_applied
         self.groups = _by_meter(document)
         self.meters: dict[Identity, Meter] = {}
         self.keys: set[str] = set()
@@ -106,7 +104,7 @@ class Register:
             column = slots.get(("", place))
             before = slots.get(("previous", place), rows.columns.get("previous"))
             unit = wanted.unit or self.document.unit
-            value = rows.amount(number, column, unit, problems, wanted.register) if column is not None else None
+            value = rows.amount(number, column, problems, wanted.register) if column is not None else None
             if column is not None and value is not None:
                 found.append(self._reading(rows, number, column, before, unit, (wanted.register, ""), value, problems))
                 if wanted.volume:
@@ -119,7 +117,7 @@ class Register:
         if column is None:
             return []
         unread: list[Problem] = []
-        value = rows.amount(number, column, unit, unread)
+        value = rows.amount(number, column, unread)
         if value is None and not unread:
             return []
         cells = rows.what(rows.table.rows[number]) if rows.what is not None else None
@@ -145,20 +143,20 @@ class Register:
         value: Decimal,
         problems: list[Problem],
     ) -> Reading:
-        previous = None
+        previous, own = None, REGISTERS[register[0]].unit
         if before is not None and self.document.previous == "told":
-            previous = rows.amount(number, before, unit, problems)
+            previous = rows.amount(number, before, problems)
         elif before is not None and not rows.reads(number, before):
             odd: list[Problem] = []
-            rows.amount(number, before, unit, odd)
+            rows.amount(number, before, odd)
             problems += [msgspec.structs.replace(problem, severity=Severity.WARNING) for problem in odd]
         return Reading(
             register=register[0],
-            value=value,
+            value=convert(value, unit, own),
             code=register[1],
-            previous=previous,
-            ratio_applied=self.ratio,
-            losses_applied=self.losses,
+            previous=None if previous is None else convert(previous, unit, own),
+            ratio_applied=self.envelope.ratio_applied,
+            losses_applied=self.envelope.losses_applied,
             where=rows.where(number, column),
         )
 
@@ -174,6 +172,10 @@ class Register:
             code = "" if not quantity or zone is None else f"{quantity}:{zone}" if zone else quantity
         code = code if code in REGISTERS else self.codes.register(code)
         if code in REGISTERS:
+            if self.document.unit and self.document.unit not in UNITS[REGISTERS[code].unit]:
+                expected = {"column": written[:60], "written": self.document.unit, "expected": str(REGISTERS[code].unit)}
+                problems.append(Problem(code="unit_differs", where=rows.where(number, rows.columns.get("value") or 0), values=expected))
+                return None
             return code, written
         wrong: tuple[Field, ...] = ("zone",) if quantity and told["zone"] else ("register", "quantity", "value")
         column = next((at for field in wrong if (at := rows.columns.get(field)) is not None), 0)
@@ -218,11 +220,11 @@ class Register:
     def _taken(self, rows: Rows, number: int, problems: list[Problem]) -> tuple[date | None, datetime | None]:
         """The day of a row, and the moment when its cells tell more than a month."""
         if (exact := rows.stamp(number)) is not None:
-            return exact.date(), exact.replace(tzinfo=ZoneInfo(self.zone))
+            return exact.date(), exact.replace(tzinfo=ZoneInfo(self.envelope.zone))
         day, clock = rows.day(number, problems), rows.clock(number, problems)
         if day is None:
             return None, None
-        return day.day, None if day.month else instant(day.day, clock or day.clock, self.zone)
+        return day.day, None if day.month else instant(day.day, clock or day.clock, self.envelope.zone)
 
     def _once(self, rows: Rows, number: int, problems: list[Problem]) -> None:
         """A key of the sender's own names one row."""

@@ -11,9 +11,10 @@ from gateway.domain.intervals import MINUTES
 from gateway.domain.mappings import STEPS, Field
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem, Severity
-from gateway.domain.readings import IntervalBlock, MeterReading, Step
+from gateway.domain.readings import INTERVALS, IntervalBlock, MeterReading, Step
 from gateway.domain.readings import written as joined
 from gateway.domain.supply import key
+from gateway.domain.units import convert
 from gateway.mapping import Envelope
 from gateway.mapping.cells import Cell, CellError, cell_code
 from gateway.mapping.mapped.partner import Code, Codes
@@ -55,9 +56,8 @@ class Series:
     """Reads rows of time into blocks."""
 
     def __init__(self, document: Document, codes: Codes, envelope: Envelope) -> None:
-        """Nothing is read yet. The zone of the document outranks the one told beside the file."""
+        """Nothing is read yet."""
         self.document, self.codes, self.envelope = document, codes, envelope
-        self.zone = document.zone_name or envelope.zone
         self.said: dict[tuple[str, ...], MeterReading] = {}
 
     def read(self, rows: Rows, told: str = "") -> None:
@@ -88,7 +88,7 @@ class Series:
         for row in rows.numbers():
             problems: list[Problem] = []
             day, clock = rows.day(row, problems), rows.clock(row, problems)
-            if day is None and not problems and any(rows.amount(row, column.place, "", []) is not None for column in columns):
+            if day is None and not problems and any(rows.amount(row, column.place, []) is not None for column in columns):
                 problems.append(CellError("moment_invalid", "").at(rows.where(row, rows.columns["day"]), Severity.WARNING))
             one = None if day is None else moment(day, clock)
             if problems:
@@ -160,7 +160,9 @@ class Series:
                     self.said[where,] = MeterReading(meter="", readings=(), where=where, problems=(error.at(where),))
 
     def _blocks(self, rows: Rows, owned: Owned, column: Column, times: Times) -> Iterator[IntervalBlock]:
-        values = {row: rows.amount(row, column.place, column.unit, owned.problems) for row in owned.rows[column]}
+        ours = INTERVALS[column.register].unit
+        read = {row: rows.amount(row, column.place, owned.problems) for row in owned.rows[column]}
+        values = {row: None if value is None else convert(value, column.unit, ours) for row, value in read.items()}
         own = [times.moments[row] for row in values]
         if times.step in MINUTES:
             ends = self.document.label == "end" if self.document.label else at_ends(own, times.labels, times.step)
@@ -170,14 +172,13 @@ class Series:
                 owned.unclear = True
                 return
             moments = times.moments if ends else {row: _begun(times.moments[row]) for row in values}
-            placed = place_hours(values, moments, self.zone, ends=ends, step=times.step)
+            placed = place_hours(values, moments, self.envelope.zone, ends=ends, step=times.step)
         else:
-            placed = place_days(values, times.moments, times.step, self.zone)
+            placed = place_days(values, times.moments, times.step, self.envelope.zone)
         odd = [("moment_repeated", row) for row in placed.twice] + [("hour_nonexistent", row) for row in placed.nowhere if values[row]]
         for code, row in odd:
             told = {"register": column.register, "moment": times.moments[row].label(times.step)}
             owned.problems.append(Problem(code=code, where=rows.where(row, column.place), values=told))
-        applied = self.document.applied
         for day, slots in sorted(placed.blocks.items()):
             told_rows = [row for row in slots if row != MISSING]
             if any(values[row] is not None for row in told_rows):
@@ -186,8 +187,8 @@ class Series:
                     step=times.step,
                     day=day,
                     written=joined([values[row] if row != MISSING else None for row in slots]),
-                    ratio_applied=applied.ratio or self.envelope.ratio_applied,
-                    losses_applied=applied.losses or self.envelope.losses_applied,
+                    ratio_applied=self.envelope.ratio_applied,
+                    losses_applied=self.envelope.losses_applied,
                     where=rows.table.span(column.place, min(told_rows), max(told_rows)),
                 )
 

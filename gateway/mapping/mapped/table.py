@@ -1,20 +1,24 @@
 """A table read by a mapping document, as a format of its own: one for every mapping that is shipped or that a utility has."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from typing import Final
 
 import msgspec
 
+from gateway.domain.mappings import Field, version_of
 from gateway.domain.mappings import Mapping as Document
-from gateway.domain.mappings import version_of
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
 from gateway.mapping import Envelope, Format, within_limit
-from gateway.mapping.any_table import Options, is_page, look_any, read_any
+from gateway.mapping.any_table import Options, is_by_words, is_page, look_any, only_file, read_any
+from gateway.mapping.cells import Cell
 from gateway.mapping.crosswalk import told
 from gateway.mapping.dbf import apart
 from gateway.mapping.delimited import is_delimited, read_delimited
+from gateway.mapping.heat_columns import Words
+from gateway.mapping.mapped.archive import read_archive
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.header import Header, header_of, known, missing
 from gateway.mapping.mapped.matrix import is_matrix, read_matrix
@@ -32,7 +36,7 @@ _HEAD: Final = 65_536
 """So many bytes of a text are looked at to tell whether it is ours."""
 
 
-class Mapped(Format, frozen=True, kw_only=True):
+class Mapped(Format, frozen=True, kw_only=True, dict=True):
     """Reads whatever `read_any` reads by a mapping; a wrong row refuses its meter and no other, a lying control row the file."""
 
     mapping: Document
@@ -46,9 +50,9 @@ class Mapped(Format, frozen=True, kw_only=True):
             return bool(body) and is_matrix(self._chosen(self._looked(body)), self.mapping)
         if not body or not self.mapping.file.header:
             return False
-        if kind_of(body) == "text" and is_delimited(body, lambda rows: known(rows, self.mapping, *self.mapping.known_by)):
+        if kind_of(body) == "text" and is_delimited(body, lambda rows: self._known(rows, *self.mapping.known_by)):
             return True
-        return any(self._is_known(table) for table in self._chosen(self._looked(body)))
+        return any(self._known(table.rows, *self.mapping.known_by) for table in self._chosen(self._looked(body)))
 
     def decode(self, body: bytes, envelope: Envelope) -> Iterator[MeterReading | Problem]:
         """One MeterReading per meter, period and instant.
@@ -57,8 +61,13 @@ class Mapped(Format, frozen=True, kw_only=True):
         """
         everything = self._tables(body)
         envelope, tables = self._templated(everything, envelope), self._chosen(everything)
+        return chain(apart(tables), self._read(tables, self._with_ours(envelope)))
+
+    def _read(self, tables: list[Table], envelope: Envelope) -> Iterator[MeterReading | Problem]:
         if self.mapping.layout == "matrix":
-            return chain(apart(tables), read_matrix(tables, self.mapping, self.codes, envelope, self.limits))
+            return read_matrix(tables, self.mapping, self.codes, envelope, self.limits)
+        if self.mapping.layout == "archive":
+            return read_archive(tables, self._words, self.codes, envelope, self.limits)
         found = self._headed(tables)
         if differs := [problem for table, header in found for problem in differing(table, header, self.mapping)]:
             raise Rejected(*differs)
@@ -70,19 +79,34 @@ class Mapped(Format, frozen=True, kw_only=True):
             reader.read(rows, envelope.meter or _whose(table, header))
         if not (readings := reader.readings()):
             raise Rejected(Problem(code="nothing_to_take", where=found[0][0].name))
-        return chain(apart(tables), within_limit(readings, self.limits))
+        return within_limit(readings, self.limits)
+
+    @cached_property
+    def _words(self) -> Words:
+        return Words(self.mapping)
+
+    def _known(self, rows: Sequence[Sequence[Cell]], *told: Field) -> int:
+        """How many of the document's words the best row names; 0 when none can be the header, or it lacks one of the fields `told`."""
+        return self._words.known(rows) if self.mapping.layout == "archive" else known(rows, self.mapping, *told)
 
     def _tables(self, body: bytes) -> tuple[Table, ...]:
         """Every table of a file; the words of the header tell how a text is written when the document does not."""
         told = self.mapping.file
-        by_words = kind_of(body) == "text" and self.mapping.layout != "matrix" and told.header and not (told.encoding or told.delimiter)
-        if by_words and is_delimited(body, lambda rows: known(rows, self.mapping)):
-            return (read_delimited(body, self.limits, lambda rows: known(rows, self.mapping)),)
+        if self.mapping.layout != "matrix" and told.header and not (told.encoding or told.delimiter):
+            inner = only_file(body, self.limits) if kind_of(body) == "zip" else body
+            if kind_of(inner) == "text" and is_by_words(inner, self._known):
+                return (read_delimited(inner, self.limits, self._known),)
         return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
 
-    def _is_known(self, table: Table) -> bool:
-        header = header_of(table, self.mapping)
-        return header is not None and all(header.column(field) is not None for field in self.mapping.known_by)
+    def _with_ours(self, envelope: Envelope) -> Envelope:
+        """What is told beside the file, as far as the document does not outrank it."""
+        applied = self.mapping.applied
+        return msgspec.structs.replace(
+            envelope,
+            zone=self.mapping.zone_name or envelope.zone,
+            ratio_applied=applied.ratio or envelope.ratio_applied,
+            losses_applied=applied.losses or envelope.losses_applied,
+        )
 
     def _templated(self, tables: tuple[Table, ...], envelope: Envelope) -> Envelope:
         """What is told beside a file, with what the hidden sheet of our template says. Raises Rejected when the two differ."""

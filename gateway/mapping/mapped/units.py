@@ -7,16 +7,19 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import UNITS
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.problems import Problem
 from gateway.domain.readings import INTERVALS, REGISTERS
+from gateway.domain.readings import UNITS as DIALS
+from gateway.domain.units import UNITS
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import Header, carried
 from gateway.mapping.tables import Table
 
 WORDS: Final = msgspec.toml.decode((files(__package__) / "units.toml").read_bytes(), type=dict[str, tuple[str, ...]])
-_NAMES: Final = {fold(word): unit for unit, several in WORDS.items() for word in several}
+_OWN: Final = tuple(dict.fromkeys(map(str, DIALS.values())))
+"""Units of what dials show."""
+_NAMES: Final = {fold(word): unit for own in reversed(_OWN) for unit in UNITS[own] for word in WORDS[unit]}
 _behind: Final = re.compile(r".*[,(\[]\s*([^,()\[\]]+?)\s*[)\]]?\s*", re.DOTALL).fullmatch
 
 
@@ -64,11 +67,7 @@ def _read_in(header: Header, document: Document) -> Iterator[tuple[int, tuple[st
         if (column := header.slots.get(("", number))) is not None:
             yield column, (one.unit or document.unit or kinds[one.register].unit,)
     by_rows = header.column("quantity") is not None or header.column("register") is not None
-    own = (
-        (str(kinds[document.register].unit),)
-        if document.register and not by_rows
-        else tuple(dict.fromkeys(unit for unit, _, _ in UNITS.values()))
-    )
+    own = (str(kinds[document.register].unit),) if document.register and not by_rows else _OWN
     for field in ("value", "previous"):
         if not document.values and (column := header.column(field)) is not None:
             yield column, (document.unit,) if document.unit else own
