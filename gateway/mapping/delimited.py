@@ -129,13 +129,16 @@ def _choose(heads: dict[str, str], known: Known, body: bytes) -> tuple[str, _Lay
 
 
 def _evenest(head: str, quote: str) -> str:
-    """The first delimiter by which nearly all rows have equally many fields, else the one by which most of them do."""
+    """The first delimiter by which nearly all rows have equally many fields, else the one by which most of them do.
+
+    A control row (`=3;210,75`) has fewer fields than the rows that it counts, and as many decimal commas.
+    """
     best, share = ";", 0.0
     for delimiter in ANY_DELIMITER:
         lines = io.StringIO(head, newline="")
         reader = csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=_quoting(quote))
         try:
-            rows = [len(row) for row in islice(reader, _HEAD_ROWS) if row]
+            rows = [len(row) for row in islice(reader, _HEAD_ROWS) if row and not row[0].startswith("=")]
         except csv.Error:
             continue
         found = max((count for size, count in Counter(rows).items() if size > 1), default=0) / max(len(rows), 1)

@@ -220,6 +220,20 @@ def no_header() -> Partner:
     )
 
 
+def no_header_but_a_control_row() -> Partner:
+    """Four fields and a row of two that counts them; every row has one decimal comma."""
+    return Partner(
+        "20261101.txt",
+        text(["24.10.2026;0012345;0087123;103,25", "24.10.2026;0012346;0087124;90,00", "25.10.2026;0012347;0087125;17,50", "=3;210,75"]),
+        [
+            ("0087123", "0012345", "2026-10", "volume", "103.25"),
+            ("0087124", "0012346", "2026-10", "volume", "90.00"),
+            ("0087125", "0012347", "2026-10", "volume", "17.50"),
+        ],
+        frozenset({"columns.meter", "columns.agreement", "columns.value", "register"}),
+    )
+
+
 def units_below() -> Partner:
     """Units in a row of their own and columns numbered below."""
     rows: list[list[Any]] = [
@@ -352,6 +366,7 @@ PARTNERS = (
     half_hours,
     daily_heat,
     no_header,
+    no_header_but_a_control_row,
     units_below,
     energy_and_power,
     nothing_said,

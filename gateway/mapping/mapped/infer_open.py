@@ -86,7 +86,7 @@ def _split(text: str, delimiter: str) -> list[list[str]]:
 
 def _evenness(rows: Sequence[Sequence[str]]) -> int:
     """How many rows are as wide as most, in thousandths, then how wide these are; 1 when there is one column only."""
-    widths = Counter(len(row) for row in rows if any(row))
+    widths = Counter(len(row) for row in rows if any(row) and not row[0].startswith("="))
     wide = {width: count for width, count in widths.items() if width > 1}
     if not wide:
         return 1
