@@ -3,19 +3,20 @@
 import logging
 import os
 import signal
+from functools import cache
 from typing import Final
 
 log = logging.getLogger("metergate")
 
 
-def _armed(spec: str) -> tuple[str, int, int]:
+@cache
+def _armed() -> tuple[str, int, int]:
     """Read `METERGATE_STEP=name:signal[:nth]`, for instance `deliver.sent:KILL:3`."""
-    name, _, rest = spec.partition(":")
+    name, _, rest = os.environ.get("METERGATE_STEP", "").partition(":")
     kind, _, nth = rest.partition(":")
     return name, int(signal.Signals[f"SIG{kind}"]) if kind else 0, int(nth or 1)
 
 
-_NAME, _SIGNAL, _NTH = _armed(os.environ.get("METERGATE_STEP", ""))
 _passed = 0
 
 STEPS: Final = (
@@ -51,7 +52,8 @@ def step(name: str, **facts: object) -> None:
     """Say that the line has come to `name`; send this process the signal armed for it in the environment, if any."""
     global _passed  # noqa: PLW0603 - the count of passes is what "the third time" means
     log.info(name, extra={"facts": facts})
-    if name == _NAME and _SIGNAL:
+    armed, number, nth = _armed()
+    if name == armed and number:
         _passed += 1
-        if _passed == _NTH:
-            os.kill(os.getpid(), _SIGNAL)
+        if _passed == nth:
+            os.kill(os.getpid(), number)

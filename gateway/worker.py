@@ -51,9 +51,9 @@ class Worker:
         self._reminded: dict[tuple[int, str], date] = {}
 
     def connect(self) -> dict[int, Target]:
-        """Find the targets that have deliveries, build those not built yet, and return them all; one set wrong is in nobody else's way."""
+        """Build the targets that await deliveries and are not built yet, and return all that are; one set wrong is in nobody else's way."""
         with self._connecting, self.store.transaction() as connection:
-            for known in ledger.connected(connection):
+            for known in ledger.awaiting(connection):
                 if known.id in self.targets:
                     continue
                 try:
@@ -163,7 +163,7 @@ class Worker:
                 self.translate_one()
                 or self.reap_one()
                 or self.release_some()
-                or any(self.deliver_one(target) for target in self.connect())
+                or sum(map(self.deliver_one, self.connect())) > 0
                 or self.remind()
                 or self.fetch_one()
             )

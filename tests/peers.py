@@ -1,10 +1,10 @@
 """Real peers for tests: the sandbox billing as a process, a listener for settlements, and a socket that answers whatever it is told."""
 
 import json
+import os
 import signal
 import socket
-import subprocess
-import sys
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,12 @@ from typing import Any, Self
 import httpx
 
 from gateway.sandbox.journal import Entry, effects, rows
+from tests.forked import Forked
 
 TOKEN = "token-of-water"
 CONTROL = "token-of-control"
+PLAIN = ssl.create_default_context()
+"""What a client here is given, though nothing here speaks TLS: else it makes one for itself, which takes ten times as long as its call."""
 START = "import sys; from pathlib import Path; from gateway.sandbox import main; main(Path(sys.argv[1]))"
 
 
@@ -39,7 +42,7 @@ class Sandbox:
         self.journal = folder / "sandbox.journal"
         self.accounts = accounts
         self.settings = {"port": port, "journal": str(self.journal), "control_token": CONTROL} | settings
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Forked | None = None
         self.url = ""
 
     def start(self) -> Self:
@@ -50,9 +53,7 @@ class Sandbox:
             lines += ["[[accounts]]", *(f"{name} = {_toml(value)}" for name, value in account.items())]
         config.write_text("\n".join(lines), "utf-8")
         with (self.folder / "sandbox.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", START, str(config)], stdout=subprocess.PIPE, stderr=log, text=True, cwd=Path(__file__).parents[1]
-            )
+            self.process = Forked("sandbox", "--config", config, errors=log, environment=os.environ, folder=Path(__file__).parents[1])
         line = self.process.stdout.readline() if self.process.stdout else ""
         if not line.startswith("sandbox listening on "):
             self.stop()
@@ -83,7 +84,7 @@ class Sandbox:
 
     def control(self, do: str, **order: object) -> list[dict[str, Any]]:
         """Give an order, such as `control("fail", status=500, times=2)`; return the orders in force."""
-        answer = httpx.post(f"{self.url}/control", json={"do": do, **order}, headers={"Authorization": f"Bearer {CONTROL}"})
+        answer = httpx.post(f"{self.url}/control", json={"do": do, **order}, headers={"Authorization": f"Bearer {CONTROL}"}, verify=PLAIN)
         assert answer.status_code == 200, answer.text
         active: list[dict[str, Any]] = answer.json()
         return active

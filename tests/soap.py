@@ -1,6 +1,5 @@
 """What tests of the SOAP channel send and read: messages written by hand, so that no library stands between a test and the wire."""
 
-import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import escape
@@ -9,11 +8,11 @@ import httpx
 import msgspec
 from lxml import etree
 
+from tests.peers import PLAIN
 from tests.running import Utility
 
 NS: Final = "urn:metergate:soap:1"
 ENVELOPES: Final = {11: "http://schemas.xmlsoap.org/soap/envelope/", 12: "http://www.w3.org/2003/05/soap-envelope"}
-_TLS: Final = ssl.create_default_context()  # made once: it takes longer than a call
 MEDIA: Final = {11: "text/xml", 12: "application/soap+xml"}
 
 
@@ -54,7 +53,7 @@ def call(url: str, body: bytes, version: int = 11, **headers: str) -> httpx.Resp
     named = {"Content-Type": f"{MEDIA[version]}; charset=utf-8", "Accept-Language": "en"} | {
         name.replace("_", "-"): value for name, value in headers.items()
     }
-    return httpx.post(f"{url}/soap", content=body, headers=named, timeout=30, verify=_TLS, trust_env=False)
+    return httpx.post(f"{url}/soap", content=body, headers=named, timeout=30, verify=PLAIN, trust_env=False)
 
 
 def post(company: Utility, body: str, *, version: int = 11, key: str = "", **headers: str) -> httpx.Response:

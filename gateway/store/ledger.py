@@ -98,10 +98,19 @@ class Connected(msgspec.Struct, frozen=True):
     name: str
 
 
+_CONNECTED: Final = "select t.id, u.code, t.name from target t join utility u on u.id = t.utility_id"
+_AWAITING: Final = """exists (select from lane where target_id = t.id)
+  or exists (select from batch where target_id = t.id and finished_at is null)"""
+
+
 def connected(connection: Connection) -> list[Connected]:
     """Every billing connection that has ever been delivered to, of every utility."""
-    rows = connection.exec_driver_sql("select t.id, u.code, t.name from target t join utility u on u.id = t.utility_id order by t.id")
-    return [Connected(*row) for row in rows]
+    return [Connected(*row) for row in connection.exec_driver_sql(f"{_CONNECTED} order by t.id")]
+
+
+def awaiting(connection: Connection) -> list[Connected]:
+    """Those of them that something is on its way to: each has a lane, or a batch that nobody has finished."""
+    return [Connected(*row) for row in connection.exec_driver_sql(f"{_CONNECTED} where {_AWAITING} order by t.id")]
 
 
 def pace(connection: Connection, target: int, *, rate: float, concurrency: int) -> None:

@@ -1,7 +1,6 @@
 """A page as the operator's browser on this machine gets it, and as its reader sees it."""
 
 import re
-import ssl
 from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,10 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from gateway.inbound.web import guard
+from tests.peers import PLAIN
 from tests.running import Gateway
-
-PLAIN = ssl.create_default_context()
-"""Never used over http, and dear to make anew for each request."""
 
 
 def let_in(gateway: Gateway, host: str = "") -> dict[str, str]:

@@ -5,6 +5,7 @@ import re
 import httpx
 import pytest
 
+from tests.peers import PLAIN
 from tests.running import Gateway, Utility
 
 FIELDS = {"type", "title", "status", "detail", "code", "errors"}
@@ -27,7 +28,7 @@ FIELDS = {"type", "title", "status", "detail", "code", "errors"}
     ],
 )
 def test_refusals_of_the_framework_are_problem_documents_too(gateway: Gateway, method: str, path: str, status: int) -> None:
-    answer = httpx.request(method, gateway.url + path)
+    answer = httpx.request(method, gateway.url + path, verify=PLAIN)
     told = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert told.keys() == FIELDS
@@ -51,12 +52,12 @@ def test_a_problem_document_has_every_problem_with_its_place(company: Utility) -
 
 
 def test_health(gateway: Gateway) -> None:
-    assert httpx.get(f"{gateway.url}/health/live").json() == {"status": "live"}
-    assert httpx.get(f"{gateway.url}/health/ready").json() == {"status": "ready"}
+    assert httpx.get(f"{gateway.url}/health/live", verify=PLAIN).json() == {"status": "live"}
+    assert httpx.get(f"{gateway.url}/health/ready", verify=PLAIN).json() == {"status": "ready"}
 
 
 def test_the_docs_page_needs_no_other_host(gateway: Gateway) -> None:
-    page = httpx.get(f"{gateway.url}/docs")
+    page = httpx.get(f"{gateway.url}/docs", verify=PLAIN)
     assert page.status_code == 200
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert re.findall(r"(?:https?:)?//[\w.]+", page.text) == []
@@ -66,7 +67,7 @@ def test_the_docs_page_needs_no_other_host(gateway: Gateway) -> None:
 
 
 def test_no_answer_names_the_server_s_insides(gateway: Gateway, company: Utility) -> None:
-    answers = [httpx.get(gateway.url + "/nothing"), company.submit(b"{"), company.call("GET", "/v1/submissions?limit=x")]
+    answers = [httpx.get(gateway.url + "/nothing", verify=PLAIN), company.submit(b"{"), company.call("GET", "/v1/submissions?limit=x")]
     for answer in answers:
         assert "server" not in answer.headers
         assert re.search(r"litestar|uvicorn|msgspec|psycopg|traceback|\.py\b", answer.text, re.IGNORECASE) is None, answer.text

@@ -19,6 +19,7 @@ from gateway.settings import Database as DatabaseSettings
 from gateway.settings import Settings
 from gateway.store import migrate
 from tests.conftest import Database, run_folder
+from tests.peers import PLAIN
 from tests.running import Gateway, running_gateway
 
 
@@ -59,14 +60,14 @@ def test_postgresql_away_and_back(alone: tuple[postgres.Server, Gateway]) -> Non
         assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
         assert int(answer.headers["retry-after"]) > 0
         assert answer.headers["content-type"] == "application/problem+json"
-    ready = httpx.get(f"{gateway.url}/health/ready")
+    ready = httpx.get(f"{gateway.url}/health/ready", verify=PLAIN)
     assert (ready.status_code, ready.json()) == (503, {"status": "not ready"})
-    assert httpx.get(f"{gateway.url}/health/live").status_code == 200
+    assert httpx.get(f"{gateway.url}/health/live", verify=PLAIN).status_code == 200
     server.launch()
     answers = [utility.submit(utility.body({"1": "160"}), Idempotency_Key="k-2") for _ in range(3)]
     assert [answer.status_code for answer in answers][1:] == [202, 202]
     assert answers[1].content == answers[2].content
-    assert httpx.get(f"{gateway.url}/health/ready").status_code == 200
+    assert httpx.get(f"{gateway.url}/health/ready", verify=PLAIN).status_code == 200
     assert [(row["meter"], row["revision"]) for row in answers[2].json()["readings"]] == [("1", 1)]
     gateway.store.engine.dispose()
     gateway.owner.engine.dispose()
@@ -159,6 +160,6 @@ def _settings(database: Database, folder: Path) -> Settings:
 
 def test_an_idle_process_stops_at_once_with_0(process: tuple[subprocess.Popen[str], str]) -> None:
     running, url = process
-    assert httpx.get(f"{url}/health/ready").status_code == 200
+    assert httpx.get(f"{url}/health/ready", verify=PLAIN).status_code == 200
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=20) == 0

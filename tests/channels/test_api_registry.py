@@ -11,6 +11,7 @@ import pytest
 from gateway.inbound.api.registry import WORKBOOK
 from gateway.mapping import registry_template
 from gateway.mapping.registry_rows import COLUMNS
+from tests.peers import PLAIN
 from tests.running import Gateway, Utility
 
 HEAD = "agreement;point;meter;register;digits;last;last_period"
@@ -25,7 +26,7 @@ def fed(utility: Utility, body: str | bytes, status: int = 200, media: str = "te
     """The answer to a feed."""
     headers = {"Authorization": f"Bearer {utility.partner(scope, name='billing')}", "Content-Type": media, "Accept-Language": "en"}
     told = {"profile": "legal_entity"} | query
-    answer = httpx.post(f"{utility.gateway.url}/v1/registry", content=body, headers=headers, params=told)
+    answer = httpx.post(f"{utility.gateway.url}/v1/registry", content=body, headers=headers, params=told, verify=PLAIN)
     assert answer.status_code == status, answer.text
     return answer.json()
 

@@ -16,6 +16,7 @@ from gateway.inbound.web.front import PAGE
 from gateway.store import trace
 from tests.channels.browse import listed, page, shown
 from tests.channels.test_intervals_line import electric, register, sheet
+from tests.peers import PLAIN
 from tests.running import Gateway, Utility
 
 NOBODYS = uuid.UUID("6b081b8d-6dd1-4697-9dbf-a6339f510368")
@@ -300,7 +301,7 @@ def test_the_address_decides_the_language_and_is_remembered(gateway: Gateway) ->
     assert '<html lang="uk">' in page(gateway, "/", "uk-UA,uk;q=0.9").text
     assert '<html lang="ru">' in page(gateway, "/", "de").text
     assert '<html lang="ru">' in page(gateway, "/?lang=%3Cxx", "ru").text
-    with httpx.Client(base_url=gateway.url, headers={"Accept-Language": "ru"}) as client:
+    with httpx.Client(base_url=gateway.url, headers={"Accept-Language": "ru"}, verify=PLAIN) as client:
         assert client.get(gateway.page.result()).status_code == 303
         first = client.get("/?lang=en")
         assert '<html lang="en">' in first.text

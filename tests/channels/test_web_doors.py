@@ -19,8 +19,8 @@ from gateway.inbound.web import guard
 from gateway.inbound.web.live import LISTENERS
 from gateway.settings import Http
 from gateway.store import Store
-from tests.channels.browse import PLAIN, let_in, page
-from tests.peers import until
+from tests.channels.browse import let_in, page
+from tests.peers import PLAIN, until
 from tests.running import Gateway, Utility
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>.json'
@@ -121,8 +121,8 @@ def test_a_listener_for_others_has_no_page(gateway: Gateway) -> None:
     try:
         port = open_to_all.url.rpartition(":")[2]
         for path in PATHS:
-            assert httpx.get(f"http://127.0.0.1:{port}{path}").status_code == 404
-        assert httpx.get(f"http://127.0.0.1:{port}/health/live").status_code == 200
+            assert httpx.get(f"http://127.0.0.1:{port}{path}", verify=PLAIN).status_code == 404
+        assert httpx.get(f"http://127.0.0.1:{port}/health/live", verify=PLAIN).status_code == 200
         assert not open_to_all.page.done()
     finally:
         open_to_all.stop()
@@ -266,7 +266,7 @@ def heard(lines: Iterator[str]) -> bool:
 def test_who_listens_hears_of_changes_of_what_is_listened_for(gateway: Gateway, company: Utility) -> None:
     mine = company.submit(company.body({"1": "150"})).json()["submission"]
     with (
-        httpx.stream("GET", f"{gateway.url}/events?submission={mine}", timeout=10, headers=let_in(gateway)) as one,
+        httpx.stream("GET", f"{gateway.url}/events?submission={mine}", timeout=10, headers=let_in(gateway), verify=PLAIN) as one,
         httpx.stream("GET", f"{gateway.url}/events", timeout=10, verify=PLAIN, headers=let_in(gateway)) as every,
     ):
         assert one.headers["content-type"].startswith("text/event-stream")

@@ -1,4 +1,7 @@
-"""Real commands for these tests: each is a process of its own, on a database of its own."""
+"""Real commands for these tests: each is a process of its own, on a database of its own.
+
+The command as it is installed is started where a test is about its start; elsewhere it is forked, which saves its imports.
+"""
 
 import os
 import re
@@ -10,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Protocol
 
 import pytest
 
 from tests.conftest import Database
+from tests.forked import Forked
 
 METERGATE = Path(sys.executable).with_name("metergate")
 LISTENING = re.compile(r"listening on (http://\S+)")
@@ -44,7 +49,7 @@ class Command(Protocol):
 class Running:
     """A command that keeps running: its address, its log, its end."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | Forked, log: Path) -> None:
         self.process = process
         self.log = log
         self.url = ""
@@ -68,8 +73,8 @@ class Running:
 Start = Callable[..., Running]
 
 
-def runner(folder: Path) -> Command:
-    """Runs commands in this folder, with no settings but those given."""
+def installed_runner(folder: Path) -> Command:
+    """Runs commands in this folder as they are installed, with no settings but those given."""
 
     def run(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -85,22 +90,38 @@ def runner(folder: Path) -> Command:
     return run
 
 
+def runner(folder: Path) -> Command:
+    """The same by processes that are forked."""
+
+    def run(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        with TemporaryFile("w+", encoding="utf-8") as output, TemporaryFile("w+", encoding="utf-8") as errors:
+            process = Forked(*args, environment=bare_environment(**environment), folder=folder, output=output, errors=errors)
+            try:
+                code = process.wait(timeout=60)
+            finally:
+                process.kill()
+            output.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(process.args, code, output.read(), errors.read())
+
+    return run
+
+
 @contextmanager
-def starter(folder: Path) -> Iterator[Start]:
+def starter(folder: Path, *, installed: bool = False) -> Iterator[Start]:
     """Starts commands that keep running in this folder, and ends those that still run."""
     started: list[Running] = []
 
     def begin(*args: object, **environment: str) -> Running:
         log = folder / f"{args[0]}-{len(started)}.log"
+        told = bare_environment(**environment)
         with log.open("wb") as file:
-            process = subprocess.Popen(
-                [METERGATE, *map(str, args)],
-                cwd=folder,
-                env=bare_environment(**environment),
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
+            if installed:
+                process: subprocess.Popen[bytes] | Forked = subprocess.Popen(
+                    [METERGATE, *map(str, args)], cwd=folder, env=told, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+                )
+            else:
+                process = Forked(*args, environment=told, folder=folder, output=file)
         started.append(Running(process, log))
         return started[-1]
 
@@ -120,6 +141,12 @@ def command(tmp_path: Path) -> Command:
 
 
 @pytest.fixture
+def installed_command(tmp_path: Path) -> Command:
+    """The same as it is installed."""
+    return installed_runner(tmp_path)
+
+
+@pytest.fixture
 def on_database(command: Command, database: Database) -> Command:
     """The same on a fresh migrated database."""
     return partial(command, **at(database))
@@ -129,4 +156,11 @@ def on_database(command: Command, database: Database) -> Command:
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts commands that keep running."""
     with starter(tmp_path) as begin:
+        yield begin
+
+
+@pytest.fixture
+def start_installed(tmp_path: Path) -> Iterator[Start]:
+    """The same as they are installed."""
+    with starter(tmp_path, installed=True) as begin:
         yield begin

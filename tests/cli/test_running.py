@@ -14,24 +14,24 @@ import pytest
 from gateway.postgres import Server, default_folder
 from tests.cli.conftest import Command, Start, at
 from tests.conftest import Database
-from tests.peers import refused_url, until
+from tests.peers import PLAIN, refused_url, until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_up_says_where_it_listens_and_leaves_cleanly(start: Start, database: Database, number: int) -> None:
-    running = start("up", "--port", "0", **at(database)).listening()
-    assert httpx.get(f"{running.url}/health/ready").json() == {"status": "ready"}
+def test_up_says_where_it_listens_and_leaves_cleanly(start_installed: Start, database: Database, number: int) -> None:
+    running = start_installed("up", "--port", "0", **at(database)).listening()
+    assert httpx.get(f"{running.url}/health/ready", verify=PLAIN).json() == {"status": "ready"}
     assert running.stop(number) == 0
     first, second = running.log.read_text("utf-8").splitlines()
     assert first == f"metergate listening on {running.url}"
     assert re.fullmatch(rf"metergate status page on {running.url}/\?token=[\w-]{{43}}", second)
 
 
-def test_serve_and_worker_run_apart(start: Start, database: Database) -> None:
-    serving = start("serve", "--port", "0", **at(database)).listening()
-    working = start("worker", "-v", **at(database))
+def test_serve_and_worker_run_apart(start_installed: Start, database: Database) -> None:
+    serving = start_installed("serve", "--port", "0", **at(database)).listening()
+    working = start_installed("worker", "-v", **at(database))
     until(lambda: "metergate worker started" in working.log.read_text("utf-8"))
-    assert httpx.get(f"{serving.url}/health/live").status_code == 200
+    assert httpx.get(f"{serving.url}/health/live", verify=PLAIN).status_code == 200
     assert (serving.stop(), working.stop()) == (0, 0)
 
 
@@ -83,9 +83,11 @@ def test_the_sandbox_refuses_such_a_port_in_its_file_too(command: Command, tmp_p
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
 
 
-def test_the_sandbox_takes_its_options(start: Start) -> None:
-    running = start("sandbox", "--port", "0", "--journal", "j", "--account", "water:secret", "--control-token", "steer").listening()
-    assert httpx.get(f"{running.url}/control", headers={"Authorization": "Bearer steer"}).json() == []
+def test_the_sandbox_takes_its_options(start_installed: Start) -> None:
+    running = start_installed(
+        "sandbox", "--port", "0", "--journal", "j", "--account", "water:secret", "--control-token", "steer"
+    ).listening()
+    assert httpx.get(f"{running.url}/control", headers={"Authorization": "Bearer steer"}, verify=PLAIN).json() == []
     assert running.stop() == 0
 
 

@@ -88,8 +88,8 @@ def test_every_verb_and_option_stands_on_its_page() -> None:
         (("sandbox", "--config", "absent.toml"), "absent.toml"),
     ],
 )
-def test_a_mistake_is_a_message_and_code_2(command: Command, args: tuple[str, ...], said: str) -> None:
-    done = command(*args)
+def test_a_mistake_is_a_message_and_code_2(installed_command: Command, args: tuple[str, ...], said: str) -> None:
+    done = installed_command(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -104,12 +104,12 @@ def test_a_list_of_none_is_a_mistake(verb: tuple[str, ...], many: str, capsys: p
     assert (stopped.value.code, "1 or more is wanted" in capsys.readouterr().err) == (2, True)
 
 
-def test_a_wrong_setting_is_named_with_its_place(command: Command, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_named_with_its_place(installed_command: Command, tmp_path: Path) -> None:
     (tmp_path / "metergate.toml").write_text("[http]\nport = 'eighty'\n", "utf-8")
-    done = command("doctor")
+    done = installed_command("doctor")
     assert done.returncode == 1
     assert "$.http.port" in done.stdout
-    assert "$.http.port" in command("up").stderr
+    assert "$.http.port" in installed_command("up").stderr
 
 
 def test_options_of_everywhere_may_stand_before_and_after_the_verb() -> None:
@@ -118,13 +118,13 @@ def test_options_of_everywhere_may_stand_before_and_after_the_verb() -> None:
         assert (args.data, args.lang) == (Path("x"), "uk")
 
 
-def test_the_version_is_the_packages(command: Command) -> None:
-    done = command("--version")
+def test_the_version_is_the_packages(installed_command: Command) -> None:
+    done = installed_command("--version")
     assert (done.returncode, done.stdout.split()[0]) == (0, "metergate")
 
 
 @pytest.mark.parametrize("verb", ["read", "check"])
-def test_a_period_that_is_none_is_exit_2(command: Command, tmp_path: Path, verb: str) -> None:
+def test_a_period_that_is_none_is_exit_2(installed_command: Command, tmp_path: Path, verb: str) -> None:
     (tmp_path / "a.json").write_text('{"readings":[{"meter":"1","registers":[{"register":"A+","value":"5"}]}]}', "utf-8")
-    done = command(verb, "a.json", "--period", "2022-13")
+    done = installed_command(verb, "a.json", "--period", "2022-13")
     assert (done.returncode, "period_invalid" in done.stdout) == (2, True)

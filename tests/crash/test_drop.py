@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from gateway.domain.supply import Line
 from gateway.steps import STEPS
 from gateway.store import Store, feed, migrate, people
 from tests.conftest import ROOT, case
+from tests.forked import Forked
 from tests.peers import until
 
 DROP: Final = [step for step in STEPS if step.startswith("drop.")]
@@ -66,20 +66,20 @@ class World:
             feed.import_lines(connection, utility, "legal_entity", [Line(agreement="A", meter="1", **line)])  # type: ignore[arg-type]
             self.credential = connection.exec_driver_sql("select id from credential").scalar_one()
         (folder / "metergate.toml").write_text(CONFIG.format(data=folder / "data", **urls), "utf-8")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.files: dict[str, bytes] = {}
 
     @property
     def drop(self) -> Path:
         return self.folder / "data" / "sftp" / str(self.credential)
 
-    def gateway(self, armed: str = "") -> subprocess.Popen[bytes]:
+    def gateway(self, armed: str = "") -> Forked:
         """Start a gateway and wait until its drop listens; the one before is killed."""
         self.end()
         environment = os.environ | {"METERGATE_STEP": armed, "METERGATE_CONFIG": str(self.folder / "metergate.toml")}
         log = self.folder / "gateway.log"
         with log.open("wb") as out:
-            self.process = subprocess.Popen([sys.executable, "-m", "gateway", "up"], env=environment, stdout=out, stderr=out, cwd=ROOT)
+            self.process = Forked("up", environment=environment, folder=ROOT, output=out)
         until(lambda: LISTENS.search(log.read_text("utf-8")) is not None or self.dead(), "the drop listens", 40)
         return self.process
 
@@ -90,7 +90,7 @@ class World:
     def stopped(self) -> bool:
         """It stands still."""
         assert self.process is not None
-        return os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+        return self.process.stopped()
 
     def end(self) -> None:
         """Kill what runs."""

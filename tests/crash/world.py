@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +27,8 @@ from gateway.mapping.integral_template import template
 from gateway.sandbox.journal import doubles
 from gateway.store import Store, feed, migrate, people, supply
 from gateway.store.audit import audit
-from tests.peers import TOKEN, Sandbox, refused_url
+from tests.forked import Forked
+from tests.peers import PLAIN, TOKEN, Sandbox, refused_url
 
 ROOT: Final = Path(__file__).parents[2]
 UTILITY: Final = "city"
@@ -85,9 +84,7 @@ class Process:
     def __init__(self, config: Path, log: Path, armed: str = "") -> None:
         environment = os.environ | {"METERGATE_STEP": armed, "METERGATE_CONFIG": str(config)}
         with log.open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "up"], env=environment, stdout=subprocess.PIPE, stderr=out, text=True, cwd=ROOT
-            )
+            self._process = Forked("up", environment=environment, folder=ROOT, errors=out)
         line = self._first_line() if armed else self._said().readline()
         assert "listening on" in line or armed, f"the gateway did not start: {log.read_text('utf-8')[-3000:]}"
 
@@ -108,9 +105,8 @@ class Process:
 
     def stopped(self) -> bool:
         """It stands still."""
-        found = os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT | os.WEXITED)
-        assert found is None or found.si_code == os.CLD_STOPPED, "it died instead of standing still"
-        return found is not None
+        assert not self.dead(), "it died instead of standing still"
+        return self._process.stopped()
 
     def resume(self) -> None:
         """Let it go on."""
@@ -174,7 +170,7 @@ class World:
 
     def client(self) -> httpx.Client:
         """A client with the portal's key."""
-        return httpx.Client(base_url=self.at, headers={"Authorization": f"Bearer {KEYS}"}, timeout=15, trust_env=False, verify=False)  # noqa: S501 - there is no TLS here
+        return httpx.Client(base_url=self.at, headers={"Authorization": f"Bearer {KEYS}"}, timeout=15, trust_env=False, verify=PLAIN)
 
     def things(self, meters: int = 2, rows: int = 3) -> list[Thing]:
         """New posts and workbooks, each about meters nobody has read."""

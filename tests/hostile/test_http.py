@@ -18,6 +18,7 @@ from gateway.postgres import Server
 from gateway.settings import Limits
 from tests.conftest import Database, fresh_database
 from tests.hostile.bodies import BODIES, DEEP, ROW, VALUES
+from tests.peers import PLAIN
 from tests.running import Gateway, Utility, running_gateway
 
 VALUE = count(1000)
@@ -211,7 +212,7 @@ def test_a_caller_that_goes_away_is_no_error_of_ours(gateway: Gateway, utility: 
     deadline = monotonic() + 10
     while sum("api.gone" in record.message for record in caplog.records) < 3:
         assert monotonic() < deadline, [record.message for record in caplog.records]
-        httpx.get(f"{gateway.url}/health/live")
+        httpx.get(f"{gateway.url}/health/live", verify=PLAIN)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
@@ -308,7 +309,7 @@ def test_canaries_never_reach_a_log(gateway: Gateway, utility: Utility, server: 
         utility.call("GET", f"/v1/submissions/{word}"),
         utility.call("GET", "/v1/templates/integral_workbook", params={"agreement": word, "period": name}),
         utility.settle(utility.word(word, agreement=agreement, meter=meter, reference=name)),
-        httpx.get(gateway.url + f"/{word}"),
+        httpx.get(gateway.url + f"/{word}", verify=PLAIN),
     ]
     gateway.work()
     assert {answer.status_code // 100 for answer in answers} == {2, 4}

@@ -15,6 +15,7 @@ import pytest
 from gateway.domain.windows import month, shift
 from tests.cli.conftest import at, runner, starter
 from tests.conftest import fresh_database, shared_server
+from tests.peers import PLAIN
 
 DOCUMENTS = Path(__file__).parent / "sixth_utility"
 ZONE = ZoneInfo("Asia/Kamchatka")
@@ -82,7 +83,9 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         assert "23 registers of 20 meters" in brought.stdout
         key = command("partner", "add", "portal", "--utility", "avacha_energo").stdout.strip()
         gateway = start("serve", "--port", "0", **at(database)).listening()
-        with httpx.Client(base_url=gateway.url, headers={"Authorization": f"Bearer {key}", "Accept-Language": "ru"}, timeout=30) as api:
+        with httpx.Client(
+            base_url=gateway.url, headers={"Authorization": f"Bearer {key}", "Accept-Language": "ru"}, timeout=30, verify=PLAIN
+        ) as api:
             yield Town(api, today, applied.stdout)
 
 

@@ -11,7 +11,7 @@ from gateway.outbound import Batch, Item
 from gateway.outbound.wire import body
 from gateway.sandbox.config import load
 from gateway.sandbox.steering import Do, Order
-from tests.peers import TOKEN, Sandbox
+from tests.peers import PLAIN, TOKEN, Sandbox
 
 PAGES = Path(__file__).parents[2] / "contracts_schema"
 
@@ -25,7 +25,9 @@ def blocks(page: str, kind: str = "") -> list[str]:
 def test_the_call_on_the_page_gets_the_answer_on_the_page(sandbox: Sandbox) -> None:
     call, answer = (msgspec.json.decode(block) for block in blocks("http_json.md", "json"))
 
-    told = httpx.post(f"{sandbox.url}/readings", json=call, headers={"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": call["batch"]})
+    told = httpx.post(
+        f"{sandbox.url}/readings", json=call, headers={"Authorization": f"Bearer {TOKEN}", "Idempotency-Key": call["batch"]}, verify=PLAIN
+    )
 
     assert told.json() == answer
 

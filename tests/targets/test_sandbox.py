@@ -18,7 +18,7 @@ from gateway.outbound import Batch, Outcome
 from gateway.outbound.http_json import HttpJson
 from gateway.sandbox.config import SandboxFailed, account, load
 from gateway.sandbox.journal import doubles
-from tests.peers import CONTROL, START, TOKEN, Listener, Sandbox, refused_url, running_sandbox, until
+from tests.peers import CONTROL, PLAIN, START, TOKEN, Listener, Sandbox, refused_url, running_sandbox, until
 from tests.targets.conftest import batch, item
 
 
@@ -28,7 +28,9 @@ def target(sandbox: Sandbox, attempts: int = 1) -> HttpJson:
 
 def post(sandbox: Sandbox, body: Any, token: str = TOKEN, key: str = "b1") -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": key}
-    return httpx.post(f"{sandbox.url}/readings", headers=headers, **({"content": body} if isinstance(body, bytes) else {"json": body}))
+    return httpx.post(
+        f"{sandbox.url}/readings", headers=headers, **({"content": body} if isinstance(body, bytes) else {"json": body}), verify=PLAIN
+    )
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def test_it_stops_when_asked_also_while_it_stalls(sandbox: Sandbox, number: int)
     sandbox.control("stall", seconds=60, times=1)
     with ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(target(sandbox).deliver, batch("b1"))
-        until(lambda: httpx.get(f"{sandbox.url}/control", headers={"Authorization": f"Bearer {CONTROL}"}).json() == [])
+        until(lambda: httpx.get(f"{sandbox.url}/control", headers={"Authorization": f"Bearer {CONTROL}"}, verify=PLAIN).json() == [])
 
         assert sandbox.stop(number) == 0
         assert isinstance(waiting.exception(), Unavailable)
@@ -233,7 +235,7 @@ def test_a_key_can_be_asked_for_by_its_account_only(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, accounts=accounts) as sandbox:
 
         def held(token: str, key: str = "key-1") -> httpx.Response:
-            return httpx.get(f"{sandbox.url}/readings/{key}", headers={"Authorization": f"Bearer {token}"})
+            return httpx.get(f"{sandbox.url}/readings/{key}", headers={"Authorization": f"Bearer {token}"}, verify=PLAIN)
 
         assert held(TOKEN).status_code == 404
         target(sandbox).deliver(batch("b1", item(1), item(2)))
@@ -249,19 +251,19 @@ def test_a_key_can_be_asked_for_by_its_account_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/control", "/journal"])
 @pytest.mark.parametrize("token", ["", TOKEN, "wrong"])
 def test_orders_and_journal_want_the_control_token(idle: Sandbox, path: str, token: str) -> None:
-    assert httpx.get(f"{idle.url}{path}", headers={"Authorization": f"Bearer {token}".strip()}).status_code == 401
+    assert httpx.get(f"{idle.url}{path}", headers={"Authorization": f"Bearer {token}".strip()}, verify=PLAIN).status_code == 401
 
 
 def test_without_a_control_token_nobody_steers(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, control_token="") as sandbox:
-        assert httpx.post(f"{sandbox.url}/control", json={"do": "up"}, headers={"Authorization": "Bearer"}).status_code == 401
-        assert httpx.get(f"{sandbox.url}/journal").status_code == 401
+        assert httpx.post(f"{sandbox.url}/control", json={"do": "up"}, headers={"Authorization": "Bearer"}, verify=PLAIN).status_code == 401
+        assert httpx.get(f"{sandbox.url}/journal", verify=PLAIN).status_code == 401
 
 
 def test_the_journal_can_be_asked_for(sandbox: Sandbox) -> None:
     target(sandbox).deliver(batch("b1", item(1)))
 
-    answer = httpx.get(f"{sandbox.url}/journal", params={"account": "water"}, headers={"Authorization": f"Bearer {CONTROL}"})
+    answer = httpx.get(f"{sandbox.url}/journal", params={"account": "water"}, headers={"Authorization": f"Bearer {CONTROL}"}, verify=PLAIN)
 
     (found,) = answer.json()["rows"]
     assert (found["key"], found["meter"], found["outcome"], found["version"]) == ("key-1", "00000001", "taken", 1)
@@ -279,7 +281,7 @@ def test_orders_hold_for_their_calls_and_their_account_and_up_ends_them(sandbox:
 
 @pytest.mark.parametrize("order", [{"do": "dance"}, {"do": "fail", "status": 200}, {"do": "fail", "tmes": 1}, {}])
 def test_an_order_nobody_knows_is_refused(idle: Sandbox, order: dict[str, Any]) -> None:
-    answer = httpx.post(f"{idle.url}/control", json=order, headers={"Authorization": f"Bearer {CONTROL}"})
+    answer = httpx.post(f"{idle.url}/control", json=order, headers={"Authorization": f"Bearer {CONTROL}"}, verify=PLAIN)
 
     assert answer.status_code == 400
 

@@ -20,7 +20,7 @@ from gateway.registry import build
 from gateway.sandbox.config import SandboxFailed, load
 from gateway.sandbox.sftp import host_key
 from tests.conftest import case
-from tests.peers import TOKEN, Sandbox, running_sandbox, until
+from tests.peers import PLAIN, TOKEN, Sandbox, running_sandbox, until
 from tests.targets.conftest import batch, item, two
 
 HEAD = "key;agreement;meter;period;at;register;value"
@@ -283,7 +283,10 @@ def test_a_key_sent_twice_counts_once_only_where_keys_are_honoured(billing: Bill
         for call_name in ("c1", "c2"):
             heads = {"Authorization": f"Bearer {token}", "Idempotency-Key": call_name}
             body = {"batch": call_name, "items": [call | {"key": f"{name}-{account}-http", "values": values}]}
-            assert httpx.post(f"{billing.sandbox.url}/readings", json=body, headers=heads).json()["results"][0]["outcome"] == "taken"
+            assert (
+                httpx.post(f"{billing.sandbox.url}/readings", json=body, headers=heads, verify=PLAIN).json()["results"][0]["outcome"]
+                == "taken"
+            )
 
         assert billing.effects(f"{name}-{account}") == {f"{name}-{account}": times, f"{name}-{account}-http": times}
 

@@ -46,6 +46,26 @@ def tone_of_submission(status: str, counted: Mapping[str, int]) -> str:
     return tones.pop() if len(tones) == 1 else "good" if tones <= {"good", "past"} else "wait"
 
 
+def _compiled() -> Environment:
+    """Every template, so that a broken one stops the start and not a visitor."""
+    sources = {page.name: page.read_text("utf-8") for page in (files(__package__) / "templates").iterdir() if page.name.endswith(".html")}
+    environment = Environment(
+        loader=FunctionLoader(sources.get),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        cache_size=-1,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in sources:
+        environment.get_template(name)
+    return environment
+
+
+_TEMPLATES: Final = _compiled()
+
+
 class Pages:
     """The parts of the status page. `store` is of the worker role: the page is the operator's and looks over all utilities.
 
@@ -53,24 +73,11 @@ class Pages:
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
-        """Compile every template, so that a broken one stops the start and not a visitor."""
+        """Begin with nobody who listens."""
         self.settings = settings
         self.store = store
         self.live = Live(store)
         self.token = secrets.token_urlsafe(32)
-        folder = files(__package__) / "templates"
-        sources = {page.name: page.read_text("utf-8") for page in folder.iterdir() if page.name.endswith(".html")}
-        self.environment = Environment(
-            loader=FunctionLoader(sources.get),
-            autoescape=True,
-            undefined=StrictUndefined,
-            auto_reload=False,
-            cache_size=-1,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        for name in sources:
-            self.environment.get_template(name)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -95,7 +102,7 @@ class Pages:
         part = "_live" if request.query_params.get("part") == "live" else ""
         here = {key: value for key, value in request.query_params.items() if key not in ("lang", "part")}
         links: dict[Language, str] = {one: f"?{urlencode(here | {'lang': one})}" for one in NAMES}
-        html = self.environment.get_template(f"{name}{part}.html").render(t=speech, tone=tone, links=links, names=NAMES, **shown)
+        html = _TEMPLATES.get_template(f"{name}{part}.html").render(t=speech, tone=tone, links=links, names=NAMES, **shown)
         chosen = asked(request)
         remember = [Cookie(key=COOKIE, value=chosen, max_age=_YEAR, httponly=True, samesite="lax")] if chosen and not part else []
         return Response(html, status_code=status, media_type=MediaType.HTML, cookies=remember)
