@@ -29,7 +29,9 @@ SYSTEM_15 = Path(os.environ.get("METERGATE_POSTGRES_15", "/usr/lib/postgresql/15
 SERVERS: dict[str, Path | None] = {"embedded": None, **({"system15": SYSTEM_15} if CI or SYSTEM_15.exists() else {})}
 TEMPLATE = "metergate_template"
 RUN = "METERGATE_TEST_RUN"  # the run's own folder, told to the workers
-RUN_SETTINGS = {"max_connections": "200"}
+HASTY = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
+RUN_SETTINGS = {"max_connections": "200"} | ({} if PROOF else HASTY)
+"""A run's server need not outlive the machine: crashes are tried on servers of their own, and figures are taken with `make proof`."""
 
 CONTROLLER = pytest.StashKey[bool]()  # whether this process began the run
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from multiprocessing.reduction import DupFd
@@ -88,6 +89,7 @@ def _run(args: list[str], environment: dict[str, str], folder: Path, output: Han
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    tempfile.tempdir = None
     os.chdir(folder)
     os.dup2(output.number, 1)
     os.dup2(errors.number, 2)

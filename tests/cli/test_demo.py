@@ -31,23 +31,23 @@ def left_behind(folder: Path) -> list[Path]:
     return [place for place in (folder, default_folder(folder / "data")) if place.exists()]
 
 
-def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing(command: Command, reachable_folder: Path) -> None:
-    done = command("demo", TMPDIR=str(reachable_folder))
+def test_the_demo_prints_what_the_readme_shows_and_leaves_nothing(installed_command: Command, reachable_folder: Path) -> None:
+    done = installed_command("demo", TMPDIR=str(reachable_folder))
     assert done.returncode == 0, done.stderr
     assert masked(done.stdout) == masked(blocks("text")[0])
     assert list(reachable_folder.iterdir()) == []
 
 
-def test_a_demo_that_is_not_billed_in_time_fails_and_shows_the_logs(command: Command, reachable_folder: Path) -> None:
-    done = command("demo", "--patience", "0", TMPDIR=str(reachable_folder))
+def test_a_demo_that_is_not_billed_in_time_fails_and_shows_the_logs(installed_command: Command, reachable_folder: Path) -> None:
+    done = installed_command("demo", "--patience", "0", TMPDIR=str(reachable_folder))
     assert (done.returncode, done.stdout) == (1, "")
     assert "not billed within 0 s: contractor_heat " in done.stderr
     assert "--- gateway.log\nmetergate listening on " in done.stderr
     assert list(reachable_folder.iterdir()) == []
 
 
-def test_a_kept_demo_answers_until_it_is_told_to_stop(start: Start, reachable_folder: Path) -> None:
-    running = start("demo", "--keep", TMPDIR=str(reachable_folder))
+def test_a_kept_demo_answers_until_it_is_told_to_stop(start_installed: Start, reachable_folder: Path) -> None:
+    running = start_installed("demo", "--keep", TMPDIR=str(reachable_folder))
     until(lambda: "  water " in running.log.read_text("utf-8"), "the keys", patience=60)
     said = running.log.read_text("utf-8")
     url, key = re.findall(r" API (http://\S+)/docs", said)[0], re.findall(r"  water +(mg_\S+)", said)[0]
@@ -58,8 +58,8 @@ def test_a_kept_demo_answers_until_it_is_told_to_stop(start: Start, reachable_fo
     assert gone_after(running, signal.SIGTERM, reachable_folder) == []
 
 
-def test_a_demo_stopped_while_it_starts_leaves_nothing(start: Start, reachable_folder: Path) -> None:
-    running = start("demo", TMPDIR=str(reachable_folder))
+def test_a_demo_stopped_while_it_starts_leaves_nothing(start_installed: Start, reachable_folder: Path) -> None:
+    running = start_installed("demo", TMPDIR=str(reachable_folder))
     until(lambda: any(reachable_folder.glob("*/gateway.log")), "the first process")
     assert gone_after(running, signal.SIGINT, reachable_folder) == []
 
