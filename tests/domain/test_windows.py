@@ -102,7 +102,7 @@ def _open(window: Window, days: Calendar, number: int, day: date) -> bool:
         case DueDay():
             count, nominal = place(window.month, window.day)
             due = date(count // 12, count % 12 + 1, nominal)
-            late = [due + timedelta(days=n) for n in range((day - due).days)]
+            late = (due + timedelta(days=n) for n in range((day - due).days))
             return (due - day).days < window.lead_days + (not window.count_due_day or not window.lead_days) and not any(
                 works(days, one) for one in late
             )
