@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, Literal
 from xml.sax.saxutils import escape
@@ -25,6 +26,8 @@ _WORDS: Final = {"01": "акт. прием", "02": "акт. отдача", "03":
 _MARKS: Final = {Quality.VALID: "", Quality.SUBSTITUTED: f' extendedstatus="{GROUP}"'}
 _NOT_COUNTED: Final = ' status="1"'
 """Of any quality that does not count for settlement."""
+_EMPTY: Final = '<value status="1"></value>'
+_LEFT_OUT: Final = "<value>0</value>"
 _NONE: Final[Carry] = MappingProxyType({})
 _ZERO: Final = Decimal(0)
 _HALF: Final = Decimal("0.5")
@@ -176,15 +179,24 @@ def _periods(facts: Facts, block: IntervalBlock, values: Sequence[Decimal | None
     day = day_of(facts.zone, facts.day, block.step)
     if len(values) != len(day.slots):
         raise ValueError(f"{block.day}: {len(values)} values, {len(day.slots)} are wanted")
-    qualities = block.quality or (Quality.VALID,) * len(values)
+    frame = _frame(facts.zone, facts.day, block.step)
+    if block.quality:
+        told = [_value(value, quality) for value, quality in zip(values, block.quality, strict=True)]
+    else:
+        told = [f"<value>{value:f}</value>" if value is not None else _EMPTY for value in values]
+    for period, place in frame:
+        yield f"{period}{told[place] if place >= 0 else _LEFT_OUT}</period>"
+
+
+@lru_cache(maxsize=64)
+def _frame(zone: str, date_: date, step: Step) -> tuple[tuple[str, int], ...]:
+    """The periods of a day as they are told, opened, each with the place of its value; -1 for one that spring leaves out."""
+    day = day_of(zone, date_, step)
     minutes = day.slots[0].end - day.slots[0].start
-    lines = [
-        (slot.start, _period(slot.start, slot.end, _value(value, quality), summer=_is_summer(day, place)))
-        for place, (slot, value, quality) in enumerate(zip(day.slots, values, qualities, strict=True))
-    ]
+    told = [(slot.start, _period(slot.start, slot.end, summer=_is_summer(day, place)), place) for place, slot in enumerate(day.slots)]
     if day.absent:
-        lines = sorted(lines + [(start, _period(start, start + minutes, "<value>0</value>")) for start in day.absent])
-    yield from (line for _, line in lines)
+        told = sorted(told + [(start, _period(start, start + minutes), -1) for start in day.absent])
+    return tuple((period, place) for _, period, place in told)
 
 
 def _is_summer(day: Day, place: int) -> bool:
@@ -194,14 +206,14 @@ def _is_summer(day: Day, place: int) -> bool:
     return len(day.places) < len(day.slots) and (slot.summer or (len(both) > 1 and both[0] == place))
 
 
-def _period(start: int, end: int, value: str, *, summer: bool = False) -> str:
+def _period(start: int, end: int, *, summer: bool = False) -> str:
     mark = ' summer="1"' if summer else ""
-    return f'<period start="{label(start)}" end="{label(end % DAY)}"{mark}>{value}</period>'
+    return f'<period start="{label(start)}" end="{label(end % DAY)}"{mark}>'
 
 
 def _value(value: Decimal | None, quality: Quality) -> str:
     if value is None:
-        return '<value status="1"></value>'
+        return _EMPTY
     return f"<value{_MARKS.get(quality, _NOT_COUNTED)}>{value:f}</value>"
 
 

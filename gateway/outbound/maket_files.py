@@ -8,7 +8,8 @@ from typing import Final, Literal
 import msgspec
 
 from gateway.mapping.maket_80020_write import Encoding, Facts, Party, Point, Tag, file_name, write
-from gateway.mapping.maket_point import CHANNELS
+from gateway.mapping.maket_day import day_of
+from gateway.mapping.maket_point import CHANNELS, REGISTER
 from gateway.mapping.mapped.partner import Codes
 from gateway.outbound import Item
 
@@ -72,15 +73,23 @@ class Makets(msgspec.Struct, frozen=True, kw_only=True):
         for day, places in days.items():
             tag: Tag = "peretok" if ">" in code else "measuringpoint"
             point = Point(code=code, blocks=tuple(item.blocks[place] for place in places), serial=item.meter, tag=tag)
-            try:
-                write(self._facts("", day), [point], encoding=self.encoding)
-            except ValueError as error:
-                raise Unsayable(f"maket_unwritable: {error}") from error
+            self._check(point, day)
             if (code, day) in told:
                 raise Unsayable(f"point_twice: {code}")
             points.append(point)
         told |= {(code, day) for day in days}
         return points
+
+    def _check(self, point: Point, day: date) -> None:
+        """Raises Unsayable for what the writer of makets would not take."""
+        for block in point.blocks:
+            wanted = len(day_of(self.zone, day, block.step).slots)
+            if block.count != wanted:
+                raise Unsayable(f"maket_unwritable: {day}: {block.count} values, {wanted} are wanted")
+            if "-" in block.written:
+                raise Unsayable(f"maket_unwritable: {day}: a value below zero")
+            if point.tag == "peretok" and block.register != REGISTER:
+                raise Unsayable(f"maket_unwritable: {point.code}: a flow has {REGISTER} only")
 
     def _code(self, item: Item) -> str:
         """How billing names the point: its own code, else ours of the point, else the number of the meter."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,19 @@ class Line:
     def statuses(self, submission: str) -> dict[str, str]:
         return {meter: row["status"] for meter, row in self.readings(submission).items()}
 
+    def sent(self, day: str) -> list[bytes]:
+        """The files of a day that the billing was given, the oldest first."""
+        found = (self.sandbox.folder / "drop" / "done").glob(f"*_{self.utility.period.replace('-', '')}{day}_*")
+        return [file.read_bytes() for file in sorted(found, key=lambda file: file.name)]
+
     @property
     def done(self) -> list[str]:
         """The days of the files that the billing has answered and put away, with how many there are."""
         return sorted(file.name.split("_")[2][6:] for file in (self.sandbox.folder / "drop" / "done").iterdir())
+
+    def has_done(self, days: list[str]) -> bool:
+        """Whether these are the days of all files that the billing has answered."""
+        return self.done == days
 
     def volumes(self, place: str) -> list[int]:
         """What was billed at a point, word by word."""
@@ -139,6 +149,18 @@ def test_hours_go_out_as_they_came_in_and_the_figure_comes_back_to_their_sender(
     line.work(61)
     until(lambda: line.statuses(changed) == {"1": "billed"})
     assert line.volumes("A-1-1") == [48, 72, 144]
+
+
+def test_of_a_day_that_changed_in_one_channel_every_channel_goes_again(line: Line) -> None:
+    line.utility.meters("4", registers=("A+", "A-"))
+    both = [channel(code, periods([2] * 24, HOURS)) for code in ("01", "02")]
+    day = f"{line.utility.period.replace('-', '')}03"
+    for files, parts in (["03"], both), (["03", "03"], [both[0], channel("02", periods([1] * 24, HOURS))]):
+        assert line.utility.upload(message(point("4", *parts), day=day), "80020.xml").status_code == 202
+        line.work()
+        until(partial(line.has_done, files))
+        line.work(61)
+    assert [(body.count(b"<value>2</value>"), body.count(b"<value>1</value>")) for body in line.sent("03")] == [(48, 0), (24, 24)]
 
 
 def test_days_of_a_reading_that_another_replaced_before_it_went_go_with_that(line: Line) -> None:

@@ -143,9 +143,10 @@ def test_what_a_maket_cannot_say_is_refused_and_the_others_go(sshd: Sshd) -> Non
     with_losses = msgspec.structs.replace(hours(4, 3), values=(msgspec.structs.replace(value, losses_applied=True),))
     twice = msgspec.structs.replace(hours(5, 3), point="P-1")
     short, water = hours(6, 3, written="1,2"), hours(7, 3, register="volume")
+    negative, flow = hours(9, 3, written="-1" + ",1" * 23), msgspec.structs.replace(hours(10, 3, register="R+"), point="a>b")
     missing = hours(8, 3, written="1" + "," * 23, quality=(Quality.ESTIMATED, *[Quality.MISSING] * 23))
 
-    receipt = target(sshd).deliver(batch("b1", hours(1, 3), without, secondary, with_losses, twice, short, water, missing))
+    receipt = target(sshd).deliver(batch("b1", hours(1, 3), without, secondary, with_losses, twice, short, water, negative, flow, missing))
 
     assert [(one.outcome, one.reason) for one in receipt.answers] == [
         (PENDING, ""),
@@ -155,6 +156,8 @@ def test_what_a_maket_cannot_say_is_refused_and_the_others_go(sshd: Sshd) -> Non
         (REFUSED, "point_twice: P-1"),
         (REFUSED, "maket_unwritable: 2025-10-03: 2 values, 24 are wanted"),
         (REFUSED, "register_unwritable: volume"),
+        (REFUSED, "maket_unwritable: 2025-10-03: a value below zero"),
+        (REFUSED, "maket_unwritable: a>b: a flow has A+ only"),
         (PENDING, ""),
     ]
     text = (sshd.folder / "in" / name(3)).read_bytes()
