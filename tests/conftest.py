@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import pytest
 
 from gateway import postgres
@@ -32,6 +33,10 @@ RUN = "METERGATE_TEST_RUN"  # the run's own folder, told to the workers
 HASTY = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
 RUN_SETTINGS = {"max_connections": "200"} | ({} if PROOF else HASTY)
 """A run's server need not outlive the machine: crashes are tried on servers of their own, and figures are taken with `make proof`."""
+
+hypothesis.settings.register_profile("ours", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("ours")
+"""How fast inputs are made tells of the machine and what else it does, not of us."""
 
 CONTROLLER = pytest.StashKey[bool]()  # whether this process began the run
 
