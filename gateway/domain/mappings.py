@@ -54,13 +54,16 @@ class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """How the bytes are read. What is left out is told by the file itself.
 
     `encoding`: name of the encoding of a text or DBF. `delimiter`: of a text. `sheets`: names of the sheets to read; else all that are
-    not hidden. `header`: whether the table has a row of column names; without it every column is told by its number. `written`,
-    `decimal`: what a file is that is written by the mapping, and its decimal sign; what is read may have either.
+    not hidden. `rows`: of XML and JSON, the path of what is a row, below the root, `readings/reading`; its columns are the paths of what
+    stands in it and, behind the name of what it stands in, around it. `header`: whether the table has a row of column names; without it
+    every column is told by its number. `written`, `decimal`: what a file is that is written by the mapping, and its decimal sign; what
+    is read may have either.
     """
 
     encoding: str = ""
     delimiter: Annotated[str, msgspec.Meta(max_length=1)] = ""
     sheets: tuple[str, ...] = ()
+    rows: Annotated[str, msgspec.Meta(max_length=200)] = ""
     header: bool = True
     written: Literal["text", "dbf"] = "text"
     decimal: Literal[",", "."] = ","
@@ -161,6 +164,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"file: the delimiter {self.file.delimiter!r} is none of ; tab | and ,")
         if not self.file.header and (named := [place for place in (*self.columns.values(), *_places(self)) if not isinstance(place, int)]):
             raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
+        if self.file.rows and (self.layout == "matrix" or not self.file.header or self.control):
+            raise ValueError("file: `rows` of XML and JSON have names, and neither `control` nor the layout `matrix`")
         if self.layout == "matrix":
             _check_matrix(self)
         elif self.layout == "archive":

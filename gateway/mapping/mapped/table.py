@@ -20,6 +20,7 @@ from gateway.mapping.delimited import is_delimited, read_delimited
 from gateway.mapping.heat_columns import Words
 from gateway.mapping.mapped.archive import read_archive
 from gateway.mapping.mapped.control import verify
+from gateway.mapping.mapped.elements import is_tree, read_elements
 from gateway.mapping.mapped.header import Header, header_of, known, missing
 from gateway.mapping.mapped.matrix import is_matrix, read_matrix
 from gateway.mapping.mapped.partner import Codes
@@ -49,6 +50,8 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
         if self.mapping.layout == "matrix":
             return bool(body) and is_matrix(self._chosen(self._looked(body)), self.mapping)
         if not body or not self.mapping.file.header:
+            return False
+        if self.mapping.file.rows and not is_tree(body, self.mapping.file.rows):
             return False
         if kind_of(body) == "text" and is_delimited(body, lambda rows: self._known(rows, *self.mapping.known_by)):
             return True
@@ -92,6 +95,8 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
     def _tables(self, body: bytes) -> tuple[Table, ...]:
         """Every table of a file; the words of the header tell how a text is written when the document does not."""
         told = self.mapping.file
+        if told.rows:
+            return (read_elements(only_file(body, self.limits) if kind_of(body) == "zip" else body, self.limits, told.rows),)
         if self.mapping.layout != "matrix" and told.header and not (told.encoding or told.delimiter):
             inner = only_file(body, self.limits) if kind_of(body) == "zip" else body
             if kind_of(inner) == "text" and is_by_words(inner, self._known):
@@ -120,6 +125,11 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
     def _looked(self, body: bytes) -> tuple[Table, ...]:
         """The tables of a file of which it is not known whether it is ours; of a text its beginning, where only the document knows how."""
         told = self.mapping.file
+        if told.rows:
+            try:
+                return (read_elements(body, self.limits, told.rows),)
+            except Rejected:
+                return ()
         plain = kind_of(body) == "text" and not is_page(body)
         if not (told.encoding or told.delimiter):
             return () if plain else look_any(body, self.limits)

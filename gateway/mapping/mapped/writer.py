@@ -10,6 +10,7 @@ from gateway.domain.cases import text
 from gateway.domain.intervals import exact_sum
 from gateway.domain.mappings import Control
 from gateway.domain.mappings import Mapping as Document
+from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import MeterReading
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.dbf import Field as DbfField
@@ -33,8 +34,10 @@ class Writer(Backwards):
     """Writes the rows of a `register` mapping; days are told in the document's zone, else in `zone`."""
 
     def __init__(self, document: Document, codes: Codes, zone: str) -> None:
-        """Lay the columns out: those with a number at their place, the others around them. Raises Misconfigured for rows of time."""
+        """Lay the columns out: those with a number at their place, the others around them. Raises Misconfigured for what is only read."""
         super().__init__(document, codes, zone)
+        if document.file.rows:
+            raise Misconfigured(f"mapping {document.name!r}: XML and JSON are only read")
         self.file = document.file
         told = dict(places(document))
         taken = {place - 1 for place in told.values() if isinstance(place, int)}
