@@ -191,14 +191,15 @@ def place_hours(
     regular = _DAY // length
     for row in rows:
         one = moments[row]
-        day, minutes = one.day, one.minutes
+        day, minutes = one.day, one.hour * 60 + one.half * 30
         if ends and not one.whole:
             day, minutes = (day, minutes - length) if minutes else (day - timedelta(days=1), _DAY - length)
         slots = placed.blocks.get(day)
         if slots is None:
             slots = placed.blocks[day] = [MISSING] * expected(step, day, zone)
-        if len(slots) == regular and slots[minutes // length] == MISSING:
-            slots[minutes // length] = row
+        index = minutes // length
+        if len(slots) == regular and slots[index] == MISSING:
+            slots[index] = row
             continue
         places = [index for index, other in enumerate(_walls(day, zone, length)) if other == minutes]
         free = next((index for index in places if slots[index] == MISSING), None)

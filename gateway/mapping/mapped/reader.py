@@ -34,6 +34,7 @@ _WHOSE: Final[tuple[Field, ...]] = ("meter", "point", "agreement", "location", "
 Alike = Callable[[list[Cell]], Hashable]
 
 _day_of: Final = lru_cache(maxsize=1024)(read_day)
+_clock_of: Final = lru_cache(maxsize=256, typed=True)(read_clock)
 
 
 class Rows:
@@ -145,7 +146,7 @@ class Rows:
         try:
             cell = self.cell(row, column)
             midnight = self.stamped and isinstance(cell, date) and not isinstance(cell, datetime)
-            found = Clock(0) if midnight else read_clock(cell, halves=self.halves)
+            found = Clock(0) if midnight else _clock_of(cell, halves=self.halves)
         except CellError as error:
             found = error
         if isinstance(found, CellError):

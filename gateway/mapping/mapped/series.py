@@ -101,7 +101,7 @@ class Series:
                     one = msgspec.structs.replace(one, hour=24)
                 moments[row] = last[owner] = one
         step = STEPS.get(self.document.step) or step_of(list(moments.values())) or Step.HOUR
-        for row in [row for row, one in moments.items() if not one.fits(step)]:
+        for row in [row for row, one in moments.items() if (one.half or one.whole) and not one.fits(step)]:
             column = rows.columns.get("clock", rows.columns["day"])
             wrong[row] = [CellError("moment_invalid", rows.cell(row, column)).at(rows.where(row, column))]
             del moments[row]
@@ -113,8 +113,9 @@ class Series:
         """Whose each row and column is, with what is wrong with the rows; a warning of a row that is nobody's stands with the first."""
         found: dict[tuple[str, ...], Owned] = {}
         hints = {row: same for row, same in wrong.items() if all(one.severity is Severity.WARNING for one in same)}
-        for row in sorted({*times.moments, *(wrong.keys() - hints.keys())}):
-            problems = wrong.get(row, [])[:]
+        errors = wrong.keys() - hints.keys()
+        for row in sorted({*times.moments, *errors}) if errors else times.moments:
+            problems = wrong[row][:] if row in errors else []
             meter, point, agreement = (rows.code(row, field, problems) for field in _WHOSE)
             owners: dict[int, Owned] = {}
             for column in columns:
@@ -122,9 +123,10 @@ class Series:
                 owned = found.get(identity)
                 if owned is None:
                     owned = found[identity] = self._owned(identity, rows.where(row, rows.columns.get("meter", column.place)))
-                owners[id(owned)] = owned
-                if row in times.moments:
+                if row not in errors:
                     owned.rows.setdefault(column, []).append(row)
+                if problems:
+                    owners[id(owned)] = owned
             for owned in owners.values():
                 owned.problems += problems
         for owned in [*found.values()][:1]:
