@@ -162,9 +162,10 @@ class Series:
                     self.said[where,] = MeterReading(meter="", readings=(), where=where, problems=(error.at(where),))
 
     def _blocks(self, rows: Rows, owned: Owned, column: Column, times: Times) -> Iterator[IntervalBlock]:
-        ours = INTERVALS[column.register].unit
-        read = {row: rows.amount(row, column.place, owned.problems) for row in owned.rows[column]}
-        values = {row: None if value is None else convert(value, column.unit, ours) for row, value in read.items()}
+        values = {row: rows.amount(row, column.place, owned.problems) for row in owned.rows[column]}
+        if column.unit:
+            ours = INTERVALS[column.register].unit
+            values = {row: None if value is None else convert(value, column.unit, ours) for row, value in values.items()}
         own = [times.moments[row] for row in values]
         if times.step in MINUTES:
             ends = self.document.label == "end" if self.document.label else at_ends(own, times.labels, times.step)
