@@ -43,13 +43,11 @@ LIMITS: Final = Limits()
 class Ground:
     """A utility of the legal-entity profile, with one target `billing`."""
 
-    def __init__(self, database: Database, first: str = "") -> None:
+    def __init__(self, database: Database) -> None:
         self.owner = Store(database.url("owner"), role="owner", pool=4)
         self.store = Store(database.url("worker"), role="worker", pool=12)
         self.period = f"{datetime.now(UTC).astimezone(ZoneInfo(ZONE)):%Y-%m}"
         with self.owner.transaction() as connection:
-            if first:
-                connection.exec_driver_sql(first)
             self.utility = people.ensure_utility(connection, "city")
             people.save_document(connection, self.utility, "profile", "legal_entity", any_day(profiles.shipped()["legal_entity"]), "test")
             self.target = ledger.targets(connection, self.utility, ["billing"])["billing"]

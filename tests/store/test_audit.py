@@ -7,7 +7,6 @@ import pytest
 
 from gateway.store import audit
 from tests.conftest import Database
-from tests.store.conftest import EMPTY
 from tests.store.ground import Ground, billing
 from tests.store.paper import Honest
 
@@ -32,9 +31,9 @@ WRONGS = {
 
 
 @pytest.fixture
-def broken(ledger_database: Database, tmp_path: Path) -> Iterator[Ground]:
+def broken(empty_database: Database, tmp_path: Path) -> Iterator[Ground]:
     """A ground with one reading taken and one queued, to be spoiled; nobody audits it at the end."""
-    ground = Ground(ledger_database, EMPTY)
+    ground = Ground(empty_database)
     first, second = ground.meters(2)
     ground.receive({first: 150})
     billing(tmp_path, "take")

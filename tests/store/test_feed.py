@@ -90,8 +90,8 @@ def line(number: int, **more: Any) -> Line:
 
 
 @pytest.fixture
-def connection(database: Database) -> Iterator[Connection]:
-    store = Store(database.url(), role="owner", pool=1)
+def connection(empty_database: Database) -> Iterator[Connection]:
+    store = Store(empty_database.url(), role="owner", pool=1)
     with store.transaction() as opened:
         yield opened
     store.close()

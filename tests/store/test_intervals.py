@@ -30,8 +30,8 @@ KEEP = any_day(profiles.shipped()["legal_entity"]).replace(b"hold = 0", b'hold =
 
 
 @pytest.fixture
-def ground(database: Database) -> Iterator[Ground]:
-    made = Ground(database)
+def ground(empty_database: Database) -> Iterator[Ground]:
+    made = Ground(empty_database)
     made.meters(2)
     yield made
     made.clean()
