@@ -35,7 +35,7 @@ def test_many_files_cost_little(database: Database, tmp_path: Path, proof: Recor
     for number in range(n):
         (inbox / f"{number}.json").write_bytes(b'{"readings": [], "note": %d}' % number)
     told = at(database) | {"METERGATE_SFTP_PORT": "0", "METERGATE_HTTP_PORT": "0", "METERGATE_SFTP_STABLE": "0"}
-    with starter(tmp_path) as begin:
+    with starter(tmp_path, installed=True) as begin:
         running = begin("serve", "--data", tmp_path / "data", **told).listening()
         began = time.monotonic()
         until(lambda: len(os.listdir(inbox)) == 0, "all taken", n / 20 + 30)  # noqa: PTH208 - no objects for so many

@@ -1,12 +1,11 @@
 """A billing that counts twice what it is sent twice: asked first where it can be (class B), a person asked where it cannot (class C)."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from socket import socket
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +16,7 @@ from gateway.outbound import Target
 from gateway.registry import build
 from gateway.store.ledger import PARKED
 from tests.conftest import ROOT, Database, case
+from tests.forked import Forked
 from tests.peers import TOKEN, Sandbox, raw_peer, running_sandbox
 from tests.store.ground import NOW, Ground
 from tests.targets.old_program import mapping
@@ -152,15 +152,11 @@ def test_a_worker_killed_on_its_way(
         lines += [f"[targets.city.billing.{name}]", *(f"{key} = {msgspec.json.encode(text).decode()}" for key, text in table.items())]
     urls = {"data": tmp_path, "owner": database.url("owner"), "worker": database.url("worker")}
     config.write_text(CONFIG.format(**urls) + "\n".join(lines), "utf-8")
-    killed = subprocess.run(
-        [sys.executable, "-m", "gateway", "worker"],
-        env=os.environ | {"METERGATE_CONFIG": str(config), "METERGATE_STEP": f"{step}:KILL"},
-        cwd=ROOT,
-        timeout=60,
-        check=False,
-        capture_output=True,
-    )
-    assert killed.returncode == -9, killed.stderr.decode()
+    environment = os.environ | {"METERGATE_CONFIG": str(config), "METERGATE_STEP": f"{step}:KILL"}
+    with TemporaryFile("w+", encoding="utf-8") as log:
+        killed = Forked("worker", environment=environment, folder=ROOT, output=log).wait(timeout=60)
+        log.seek(0)
+        assert killed == -9, log.read()
     arrived = step != "deliver.sending"
     assert effects(program, reading) == [arrived]
 
