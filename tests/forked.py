@@ -5,6 +5,7 @@ that are about that start the installed command instead.
 """
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -70,7 +71,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Crash it."""

@@ -108,7 +108,8 @@ class World:
         options = ["-F", "none", "-oStrictHostKeyChecking=accept-new", f"-oUserKnownHostsFile={self.folder / 'known'}", "-oBatchMode=yes"]
         command = ["/usr/bin/sftp", *options, f"-oIdentityFile={self.folder / 'key'}", "-b", "-", "-P", found[1], "contractor@127.0.0.1"]
         sent = subprocess.run(command, input=f'put "{self.folder / "sent"}" /in/{name}\n'.encode(), capture_output=True, check=False)
-        assert sent.returncode == 0 or self.process is None or self.process.poll() is not None, sent.stderr
+        if sent.returncode != 0:
+            until(self.dead, f"only a killed gateway leaves an upload: {sent.stderr!r}", 10)
 
     def settled(self) -> None:
         """Wait until nothing is left to take and every file is told whole; then count."""
