@@ -147,7 +147,11 @@ _WORKBOOKS: Final = ("Workbook".encode("utf-16-le"), "Book".encode("utf-16-le"),
 
 
 def _dated(code: int, data: memoryview) -> date | time | timedelta:
-    text = str(data, "ascii")
+    return _moment(code, str(data, "ascii"))
+
+
+@lru_cache(maxsize=4096)
+def _moment(code: int, text: str) -> date | time | timedelta:
     if code == 4:
         return timedelta(seconds=float(text))
     kinds: dict[int, type[datetime | date | time]] = {1: datetime, 2: date, 3: time}

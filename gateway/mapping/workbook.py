@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from html import unescape
 from itertools import chain, pairwise
 from typing import Any, Final
@@ -171,6 +172,12 @@ def _sheet(sheet: CalamineSheet, hidden: bool, limits: Limits) -> Sheet:  # noqa
 
 def dated(cell: Any) -> Any:
     """A date or time in its shape on the wire; any other value as it is."""
+    return cell if type(cell) in _BARE else _dated(cell)
+
+
+@lru_cache(maxsize=4096)
+def _dated(cell: Any) -> Any:
+    """The days of a month stand on every sheet."""
     if isinstance(cell, timedelta):
         return msgspec.msgpack.Ext(4, str(cell.total_seconds()).encode())
     if isinstance(cell, (date, time)):
