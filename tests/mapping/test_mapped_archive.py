@@ -6,11 +6,12 @@ from decimal import Decimal
 import pytest
 
 from gateway.domain.problems import Misconfigured, Rejected
-from gateway.domain.readings import Step
+from gateway.domain.readings import MeterReading, Step
 from gateway.mapping import Envelope, formats
 from gateway.mapping.mapped.shipped import names, shipped
 from gateway.settings import Limits
-from tests.formats.read_mapped import decoded, mapped, rows, wrong
+from tests.conftest import ROOT
+from tests.formats.read_mapped import KYIV, decoded, mapped, rows, wrong
 
 MAKER = """
 layout = "archive"
@@ -100,3 +101,22 @@ def test_every_shipped_document_is_a_kind_of_file_of_its_name() -> None:
     known = formats(Limits())
     assert names() == ("heat_archive", "integral_workbook", "readings_register")
     assert all(shipped(name).name == name and name in known for name in names())
+
+
+def test_every_kind_of_file_has_a_page() -> None:
+    pages = {page.stem for page in (ROOT / "contracts_schema/formats").glob("*.md")}
+    assert formats(Limits()).keys() <= pages
+
+
+def test_the_example_of_the_register_is_read_as_its_page_says() -> None:
+    page = (ROOT / "contracts_schema/formats/readings_register.md").read_text("utf-8")
+    example = page.partition("```csv\n")[2].partition("```")[0]
+    register = formats(Limits())["readings_register"]
+    assert register.sniff(example.encode("cp1251"), "")
+    found = [one for one in register.decode(example.encode("cp1251"), KYIV) if isinstance(one, MeterReading)]
+    assert [
+        (one.agreement, one.meter, one.period, [(reading.register, str(reading.value)) for reading in one.readings]) for one in found
+    ] == [
+        ("0012345", "Щ-17", "2026-10", [("volume", "103.25")]),
+        ("0012346", "0071", "2026-10", [("A+:day", "4210"), ("A+:night", "1805.5")]),
+    ]
