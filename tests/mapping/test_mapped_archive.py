@@ -114,9 +114,9 @@ def test_the_example_of_the_register_is_read_as_its_page_says() -> None:
     register = formats(Limits())["readings_register"]
     assert register.sniff(example.encode("cp1251"), "")
     found = [one for one in register.decode(example.encode("cp1251"), KYIV) if isinstance(one, MeterReading)]
-    assert [
-        (one.agreement, one.meter, one.period, [(reading.register, str(reading.value)) for reading in one.readings]) for one in found
-    ] == [
-        ("0012345", "Щ-17", "2026-10", [("volume", "103.25")]),
-        ("0012346", "0071", "2026-10", [("A+:day", "4210"), ("A+:night", "1805.5")]),
+    assert [(one.agreement, one.meter, one.period) for one in found] == [("0012345", "Щ-17", "2026-10"), ("0012346", "0071", "2026-10")]
+    assert [(reading.register, str(reading.value)) for one in found for reading in one.readings] == [
+        ("volume", "103.25"),
+        ("A+:day", "4210"),
+        ("A+:night", "1805.5"),
     ]
