@@ -24,6 +24,10 @@ _WORDS: Final = lookup(
     }
 )  # fmt: skip
 _BEFORE: Final = re.compile(r"^(?:ПУ|№|No\.?|N)\s*(?=\S*[0-9])", re.IGNORECASE)
+_WITHIN: Final = re.compile(
+    r"\b(?:зав(?:одск|од)?[а-яёії]*|сер(?:ійн|ийн)?[а-яёії]*)\.?\s?(?:№|номер|N)[:.]?\s?([\w./-]*[0-9][\w./-]*)", re.IGNORECASE
+).search
+"""A number within a title: «Теплосчётчик ВКТ-7 зав. № 12345»."""
 _UNNAMED: Final = re.compile(
     r"лист|sheet|аркуш|table|таблица|книга|шаблон|янв|фев|мар|апр|ма[йя]|июн|июл|авг|сен|окт|ноя|дек|січ|лют|бер|кві|тра|чер|лип|сер|вер|жов|"
     r"лис|гру|архив|архів|отч[её]т|звіт|часы|часов|сут|меся|місяч|доба|добов|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|[0-9]{1,2}[._-][0-9]{2,4}$|20[0-9]{2}$",
@@ -50,6 +54,8 @@ def owner(table: Table, cells: Iterable[tuple[int, int]]) -> Owner:
             continue
         name, _, rest = cell.partition(":")
         what = _WORDS.get(fold(name), "")
+        if not what and "meter" not in found and (within := _WITHIN(cell)):
+            found["meter"] = within[1].rstrip("."), table.where(row, column)
         if not what or what in found:
             continue
         at = column if rest.strip() else _next(table.rows[row], column)

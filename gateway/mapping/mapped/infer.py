@@ -13,10 +13,11 @@ from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import INTERVALS, MeterReading
 from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.crosswalk import META
+from gateway.mapping.mapped.infer_archive import as_archive
 from gateway.mapping.mapped.infer_build import Builder
 from gateway.mapping.mapped.infer_matrix import Measured, as_matrix, grid_of, measured
 from gateway.mapping.mapped.infer_open import Opened, opened
-from gateway.mapping.mapped.infer_roles import Choice, Question, Told
+from gateway.mapping.mapped.infer_roles import Choice, Question, Roles, Told
 from gateway.mapping.mapped.infer_table import Sample, sample_of, weight
 from gateway.mapping.mapped.infer_text import comment, written
 from gateway.mapping.sheet_owner import named, owner
@@ -75,11 +76,17 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
     """
     known = _formats(limits)
     shipped = known[SHIPPED]
+    partly: Proposal | None = None
     for kind, format_ in known.items():
-        if kind == SHIPPED or not format_.sniff(body, file_name) or not (read := _decoded(format_, body, zone)[0]):
+        if kind == SHIPPED or not format_.sniff(body, file_name):
             continue
-        if kind != MATRIX or _says_nothing_else(read, body, limits, file_name):
-            return Proposal(kind, None, container=kind, file_name=file_name)
+        read, problems = _decoded(format_, body, zone)
+        if read and (kind != MATRIX or _says_nothing_else(read, body, limits, file_name)):
+            strange = tuple(f"«{problem.values['column']}»" for problem in problems if problem.code == "column_unknown")
+            partly = Proposal(kind, None, container=kind, file_name=file_name, rows=_count(read), unread=strange)
+            if not strange:
+                return partly
+            break
     found = opened(body, limits)
     shown = [table for table in found.tables if table.rows and not table.hidden and table.name != META]
     if not shown:
@@ -91,13 +98,29 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
         return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
     sample = max(map(sample_of, shown), key=weight)
     _opened(found, sample.table, told)
+    named_, titled = name or _named(file_name), _titled(sample, file_name)
+    stored = as_archive(sample, Roles(sample, Told()), told, named_, titled, _file(found))
+    if stored is not None:
+        _ask_whose(stored, sample, told)
+        proposed = _tried(stored, shipped, body, limits, found, told, file_name, zone)
+        return proposed if partly is None or proposed.rows > partly.rows else partly
+    if partly is not None:
+        return partly
     try:
-        mapping = Builder(sample, told, file_name).mapping(name or _named(file_name), _titled(sample, file_name), _file(found))
+        mapping = Builder(sample, told, file_name).mapping(named_, titled, _file(found))
     except LookupError as error:
         raise Rejected(Problem(code="nothing_to_take", where=sample.table.name, values={"reason": str(error)})) from error
+    _ask_whose(mapping, sample, told)
+    return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
+
+
+def _ask_whose(mapping: Document, sample: Sample, told: Told) -> None:
     if not (mapping.across or mapping.columns.keys() & {"meter", "point"} or _owned(sample)):
         told.ask("columns.meter", "no column, title or sheet's name says whose the values are: the meter must be told beside the file")
-    return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
+
+
+def _count(read: Sequence[MeterReading]) -> int:
+    return sum(len(one.readings) + len(one.blocks) for one in read)
 
 
 @lru_cache(maxsize=4)
@@ -112,7 +135,7 @@ def _tried(
     """Read the sample by the proposal, and ask about what it cannot read; the shipped register is named when it says the same."""
     settings = {"kind": "gateway.mapping.mapped.table", "mapping": msgspec.to_builtins(mapping), "limits": msgspec.to_builtins(limits)}
     read, problems = _decoded(build(Format, settings), body, zone)
-    rows = sum(len(one.readings) + len(one.blocks) for one in read)
+    rows = _count(read)
     if problems:
         first = problems[0]
         told.ask(

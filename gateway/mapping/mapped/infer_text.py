@@ -69,7 +69,7 @@ def _lines(document: Document, choices: Mapping[str, Choice], asked: dict[str, l
             if value not in ("", False):
                 yield f"{key} = {_value(value)}"
     yield from _table("applied", told["applied"], usual["applied"], choices, asked)
-    for key in ("quantities", "zones"):
+    for key in ("quantities", "zones", "kinds"):
         if told[key]:
             yield from _table(key, told[key], {}, choices, asked)
     if told["control"] is not None:
