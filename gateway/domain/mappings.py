@@ -1,6 +1,7 @@
 """A mapping: how one partner's table is read, as a flat document that an analyst writes and every reading names by its version."""
 
 import codecs
+from collections.abc import Collection, Sequence
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -32,6 +33,7 @@ Field = Literal[
 ]
 WHOSE: Final[tuple[Field, ...]] = ("meter", "point")
 """Columns of which one must be there, unless the meter is told beside the file or by its sheet."""
+_ZONES: Final = frozenset(code.partition(":")[2] for code in REGISTERS)
 WHAT: Final[tuple[Field, ...]] = ("register", "quantity")
 """Columns of which one must be there where nothing else says which register a value is of."""
 ARCHIVED: Final[frozenset[Field]] = frozenset({"meter", "day", "clock", "circuit", "kind", "heat_first", "heat_last"})
@@ -166,12 +168,61 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"columns: without a header a column is told by its number, not {named[0]!r}")
         if self.file.rows and (self.layout == "matrix" or not self.file.header or self.control):
             raise ValueError("file: `rows` of XML and JSON have names, and neither `control` nor the layout `matrix`")
+        _check_words(self)
+        _check_keys(self)
         if self.layout == "matrix":
             _check_matrix(self)
         elif self.layout == "archive":
             _check_archive(self)
         else:
             _check_values(self)
+
+
+def _check_words(mapping: Mapping) -> None:
+    """One word or number may not mean two things: one of them would be read as the other. Values may share the column of a meter."""
+    named: list[tuple[str, int | tuple[str, ...]]] = [(f"`{field}`", place) for field, place in mapping.columns.items()]
+    meters: dict[int | tuple[str, ...], str] = {}
+    for number, column in enumerate(mapping.values):
+        named += [(f"`values` {number}", column.column), (f"`previous` of `values` {number}", column.previous or ())]
+        if column.meter and column.meter != mapping.columns.get("meter"):
+            meters.setdefault(column.meter, f"`meter` of `values` {number}")
+    named += [(name, place) for place, name in meters.items()]
+    _check_once("columns", [(name, place if isinstance(place, tuple) else (str(place),)) for name, place in named])
+    for key in ("quantities", "zones", "kinds"):
+        _check_once(key, [(f"`{meaning}`", words) for meaning, words in getattr(mapping, key).items()])
+    if strange := [code for code in mapping.quantities if code not in REGISTERS]:
+        raise ValueError(f"quantities: there is no register {strange[0]!r}")
+    if strange := [zone for zone in mapping.zones if zone not in _ZONES]:
+        raise ValueError(f"zones: there is no zone {strange[0]!r}")
+
+
+def _check_once(key: str, named: Sequence[tuple[str, tuple[str, ...]]]) -> None:
+    seen: dict[str, str] = {}
+    for name, words in named:
+        for word in words:
+            if (other := seen.setdefault(" ".join(word.casefold().split()), name)) != name:
+                raise ValueError(f"{key}: {word!r} is both {other} and {name}")
+
+
+def _check_keys(mapping: Mapping) -> None:
+    """A key that its layout does not know would be passed over in silence."""
+    series, archive, register = (mapping.layout == one for one in ("series", "archive", "register"))
+    if (mapping.step or mapping.label) and not series:
+        raise ValueError(f"{'step' if mapping.step else 'label'}: only of a series")
+    if (mapping.kinds or mapping.prefixes) and not archive:
+        raise ValueError(f"{'kinds' if mapping.kinds else 'prefixes'}: only of an archive")
+    if mapping.period_from != "told" and not register:
+        raise ValueError("period_from: only of the layout `register`; the others tell the month of their moments")
+    if (mapping.known_by or mapping.previous == "shown") and not register:
+        raise ValueError(f"{'known_by' if mapping.known_by else 'previous'}: only of the layout `register`")
+    if mapping.unit and not any(mapping.unit in units for units in UNITS.values()):
+        raise ValueError(f"unit: there is no unit {mapping.unit!r}")
+    control = mapping.control or Control()
+    for field, place in control.sums.items():
+        if field not in mapping.columns:
+            raise ValueError(f"control: `{field}` has no column")
+        if place == control.count:
+            raise ValueError(f"control: cell {place} is the count")
 
 
 def _check_matrix(mapping: Mapping) -> None:
@@ -185,8 +236,8 @@ def _check_archive(mapping: Mapping) -> None:
         raise ValueError(f"columns: an archive has no `{min(strange)}`")
     if mapping.control or mapping.register or not mapping.file.header:
         raise ValueError("file: an archive has a header, and neither `control` nor `register`")
-    if "day" not in mapping.columns:
-        raise ValueError("columns: an archive needs `day`")
+    if "day" not in mapping.columns or not mapping.values:
+        raise ValueError(f"{'values' if 'day' in mapping.columns else 'columns'}: an archive needs `day` and `values`")
     seen: set[str] = set()
     for place, column in enumerate(mapping.values):
         _check_unit(f"values: {place}", column.register, column.unit, INTERVALS)
@@ -220,7 +271,24 @@ def _check_values(mapping: Mapping) -> None:
         raise ValueError("period_from: there is no column `day`")
 
 
+def unread(columns: Collection[Field], *, series: bool, values: bool, across: bool) -> set[Field]:
+    """Those of some columns that are not read beside `values`, in a series, or in one whose columns are meters."""
+    found: set[Field] = {"value", *WHAT, "zone"} if values else set()
+    found |= {*WHAT, "zone", "location", "period", "previous"} if series else set()
+    found |= {"value", *WHOSE} if across else set()
+    return found & set(columns)
+
+
 def _check_columns(mapping: Mapping) -> None:
+    values = bool(mapping.values)
+    if beside := unread(mapping.columns, series=mapping.layout == "series", values=values, across=mapping.across):
+        raise ValueError(f"columns: nothing would be read in `{min(beside)}`")
+    if mapping.across and values:
+        raise ValueError("across: its columns are told by their meters, and not by `values`")
+    if mapping.previous == "shown" and "previous" not in mapping.columns and not any(one.previous for one in mapping.values):
+        raise ValueError("previous: there is no such column")
+    if wrong := [place for place, one in enumerate(mapping.values) if one.volume and one.previous]:
+        raise ValueError(f"values: {wrong[0]}: an amount has no `previous`")
     if "previous" in mapping.columns and len(mapping.values) > 1:
         raise ValueError("columns: beside several `values` each of them has a `previous` of its own")
     if mapping.layout == "series" and any(column.previous or column.meter for column in mapping.values):

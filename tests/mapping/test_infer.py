@@ -179,7 +179,7 @@ ratio = true
 [control]
 count = 0
 needed = false
-sums = {value = 4}
+sums = {day = 4}
 """
     )
     assert read_mapping(written(document, {}, ()).encode()) == document

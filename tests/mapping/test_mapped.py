@@ -56,8 +56,41 @@ class TestHeader:
         assert told(mapped(document), rows("Счетчик;Показание", "1;5")) == [("1", "volume", "5")]
         assert wrong(mapped(WORDY), rows("Счетчик;Показание", "1;5")) == [("column_missing", "line 1, column 1")]
 
+    @pytest.mark.parametrize(
+        ("header", "row", "repeats"),
+        [
+            ("Счетчик;Показание;Показание", "1;10;20", [3]),
+            ("Счетчик;Показание;Счетчик;Показание, кВт·ч", "1;10;2;30", [3, 4]),
+            ("Счетчик;Показание;Показание", "1;10;10", []),
+            ("Счетчик;Показание;Показание", "1;10;", []),
+        ],
+    )
+    def test_a_second_column_of_values_is_never_lost_in_silence(self, header: str, row: str, repeats: list[int]) -> None:
+        found = wrong(mapped(PLAIN), rows(header, row, "9;9;9;9"))
+        assert found == [("column_repeated", f"line 1, column {column}") for column in repeats]
+
+    def test_a_value_whose_own_meter_is_not_named_is_not_given_to_the_one_that_is_told_beside(self) -> None:
+        document = '[[values]]\ncolumn = ["ХВС"]\nregister = "volume"\nmeter = ["Прибор ХВС"]\n'
+        body = rows("Прибор ХВС;ХВС", "1;5", ";6")
+        assert wrong(mapped(document), body, Envelope(zone="Europe/Kyiv", meter="77")) == [("meter_missing", "line 3, column 1")]
+
+    def test_values_may_share_the_column_of_their_meter(self) -> None:
+        document = "".join(
+            f'[[values]]\ncolumn = ["{column}"]\nregister = "{register}"\nmeter = ["{meter}"]\n'
+            for column, register, meter in (("День", "A+:day", "ЭЭ"), ("Ночь", "A+:night", "ЭЭ"), ("Вода", "volume", "ХВС"))
+        )
+        assert told(mapped(document), rows("ЭЭ;День;Ночь;ХВС;Вода", "1;5;6;2;7")) == [
+            ("1", "A+:day", "5"),
+            ("1", "A+:night", "6"),
+            ("2", "volume", "7"),
+        ]
+
 
 class TestSheets:
+    def test_a_sheet_that_the_document_names_is_not_left_out_in_silence(self) -> None:
+        body = book(("Январь", [["Счетчик", "Показание"], ["1", 5]]), ("Февраль", [["Счетчик", "Показние"], ["2", 6]]))
+        assert wrong(mapped(PLAIN + '[file]\nsheets = ["Январь", "Февраль", "Март"]\n'), body) == [("header_not_found", "Февраль!A1")]
+
     def test_every_sheet_that_is_shown_and_has_the_header_is_read(self) -> None:
         head = ["Счетчик", "Показание"]
         sheets = (

@@ -174,3 +174,21 @@ def test_no_damage_breaks_it(proof: Callable[[str, int, str], None]) -> None:
     proof("damaged XML and JSON read by mappings", size, f"{read} read, the rest refused with a code, at most {slowest * 1e3:.0f} ms each")
     assert read > size / 10
     assert slowest < 1
+
+
+@pytest.mark.parametrize(
+    ("values", "where"),
+    [
+        ("<value>1</value><value>2</value>", "/report/flat/meter/value[2]"),
+        ('<value now="1"/><value now="2"/>', "/report/flat/meter/value[2]/@now"),
+    ],
+)
+def test_a_second_value_of_a_row_is_never_lost_in_silence(values: str, where: str) -> None:
+    document = DOCUMENT.replace('["value"]', '["value", "value/@now"]')
+    body = f'<report period="2026-10"><flat account="1"><meter no="7">{values}</meter></flat></report>'.encode()
+    assert wrong(Mapped(mapping=read_mapping(document.encode())), body) == [("column_repeated", where)]
+
+
+def test_a_text_beside_elements_is_read() -> None:
+    body = '<report period="2026-10"><flat account="1"><meter no="7"><value>103<unit>м3</unit></value></meter></flat></report>'.encode()
+    assert [str(one.value) for found in decoded(portal(), body) for one in found.readings] == ["103"]

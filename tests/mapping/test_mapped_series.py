@@ -154,3 +154,8 @@ def test_a_row_without_a_moment_refuses_its_meter_and_no_other() -> None:
         ("8", [("moment_invalid", "line 8, column 2")], 1),
         ("9", [("moment_invalid", "line 9, column 3")], 0),
     ]
+
+
+def test_a_total_beside_the_meters_is_no_meter() -> None:
+    body = rows("Дата;Время;0071;0072;Итого", *(f"01.10.2026;{hour}:00;{hour};1;{hour + 1}" for hour in range(24)))
+    assert {meter for meter, _, _ in blocks(mapped(ACROSS), body)} == {"0071", "0072"}

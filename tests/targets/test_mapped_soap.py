@@ -20,6 +20,13 @@ TAKEN, REFUSED, UNKNOWN = Outcome.TAKEN, Outcome.REFUSED, Outcome.UNKNOWN
 [BLOCK] = re.findall(r"^```mapping\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 ROWS = f"\n{BLOCK}"
 """The document on the page."""
+HOURS = """
+name = "hours"
+title = "Hours"
+layout = "series"
+register = "A+"
+columns = {row_key = ["id"], day = ["day"], value = ["value"]}
+"""
 CODES = "code;meter;point;agreement;register\nЛК-7;№ 7-ж;;;\nТ1;;;;A+:day\nТ2;;;;A+:night\nД-17;;;ЛС-17;\n13;;P-3;;\n"
 WHOLE = """
 name = "billing_meters"
@@ -175,7 +182,7 @@ def test_words_for_quantities_and_zones_and_instants_in_the_zone_of_the_document
         ({}, ROWS, "code;meter\n7;\n", "crosswalk: line 2: the code '7' names no meter, point, agreement or register"),
         ({}, ROWS.replace("row_key", "clock"), CODES, "has no column `row_key`"),
         ({}, ROWS.replace('["Meter"]', "4"), CODES, "meter: the path of an element is wanted, not the number 4"),
-        ({}, ROWS.replace('"Meter"', '"Place"'), CODES, "meter: 'Place' is said twice"),
+        ({}, ROWS.replace('"Meter"', '"Place"'), CODES, "'Place' is both"),
         ({}, ROWS.replace('"Meter"', '"Serial"'), CODES, "mapping: no 'Serial' in Reading, which has Number, Contract"),
         ({}, ROWS.replace('meter = ["Meter"]', 'meter = ["Value"]').replace('value = ["Value"]', 'value = ["Meter"]'), CODES, WRONG),
         ({}, ROWS.replace('day = ["Taken"]', 'clock = ["Taken"]'), CODES, "mapping: Taken: clock cannot be written as dateTime"),
@@ -183,7 +190,7 @@ def test_words_for_quantities_and_zones_and_instants_in_the_zone_of_the_document
         ({"constants": {"Source": "x"}}, ROWS, CODES, "mapping: Readings/Reading/Correction is required by the WSDL"),
         ({}, ROWS.replace('meter = ["Meter"]', 'meter = ["Meter"]\nlocation = ["State"]'), CODES, "location: no reading on its way"),
         ({}, ROWS + "[control]", CODES, "control: a call has no control row"),
-        ({}, ROWS.replace("[columns]", 'layout = "series"\n[columns]'), CODES, "rows of time are only read"),
+        ({}, HOURS, CODES, "rows of time are only read"),
         ({"crosswalk": ""}, ROWS.replace("[columns]", "crosswalk_only = true\n[columns]"), CODES, "crosswalk: "),
     ],
 )

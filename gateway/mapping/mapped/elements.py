@@ -124,8 +124,8 @@ def _held(element: Any, but: Sequence[str], limits: Limits) -> dict[str, Cell]:
             counts[name] += 1
             if name not in but or one is not element:
                 inner.append((child, f"{path}{name}{f'[{counts[name]}]' * (counts[name] > 1)}/"))
-        text = (one.text or "").strip()
-        if text and not len(one):
+        text = "".join([one.text or "", *(child.tail or "" for child in one)]).strip()
+        if text:
             cells.append((path.removesuffix("/") or _OWN, text))
         found |= {name: value for name, value in cells if len(name) <= _LONGEST}
         if len(found) > limits.sheet_columns:

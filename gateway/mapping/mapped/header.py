@@ -17,6 +17,10 @@ ROWS: Final = 60
 """Among so many first rows of a table a header is looked for."""
 _WIDEST: Final = 1024
 _LONGEST: Final = 200
+_LOST: Final = frozenset({"", "value", "previous", "meter", "point"})
+"""Of two columns of these only one would be read."""
+_nth: Final = re.compile(r"\[\d+\]")
+"""What tells the elements of one name apart: `value[2]/@v`."""
 _unit: Final = re.compile(r"(.+?)\s*[,(\[]\s*[^,()\[\]]+[)\]]?\s*").fullmatch
 """Words and, behind a comma or in brackets, their unit."""
 
@@ -36,9 +40,13 @@ class Header(msgspec.Struct, frozen=True):
         return self.slots.get((field, 0))
 
 
-def words_of(document: Document) -> dict[str, Slot]:
-    """Every folded word of a document -> what its column is for."""
-    return {fold(word): slot for slot, place in places(document) if not isinstance(place, int) for word in place}
+def words_of(document: Document) -> dict[str, tuple[Slot, ...]]:
+    """Every folded word of a document -> what its column is for; several values may have the column of one meter."""
+    found: dict[str, tuple[Slot, ...]] = {}
+    for slot, place in places(document):
+        for word in () if isinstance(place, int) else dict.fromkeys(map(fold, place)):
+            found[word] = (*found.get(word, ()), slot)
+    return found
 
 
 def header_of(table: Table, document: Document) -> Header | None:
@@ -86,17 +94,37 @@ def places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
             yield ("meter", number), column.meter
 
 
-def _at(table: Table, index: int, names: Mapping[str, Slot], document: Document) -> Header | None:
+def _at(table: Table, index: int, names: Mapping[str, tuple[Slot, ...]], document: Document) -> Header | None:
     row = table.rows[index]
     if not any(isinstance(cell, str) and cell for cell in row[:_WIDEST]):
         return None
     slots: dict[Slot, int] = {slot: place - 1 for slot, place in places(document) if isinstance(place, int)}
-    above = carried(table.rows[index - 1]) if index else ()
-    for column, cell in enumerate(row[:_WIDEST]):
-        slot = next((names[words] for words in readings(cell, above[column] if column < len(above) else "") if words in names), None)
-        if slot is not None:
+    for column, found in _named(table, index, names):
+        for slot in found:
             slots.setdefault(slot, column)
     return Header(index, slots)
+
+
+def _named(table: Table, index: int, names: Mapping[str, tuple[Slot, ...]]) -> Iterator[tuple[int, tuple[Slot, ...]]]:
+    """The columns of a row that may be the header that a document names, and what they are for."""
+    above = carried(table.rows[index - 1]) if index else ()
+    for column, cell in enumerate(table.rows[index][:_WIDEST]):
+        found = next((names[words] for words in readings(cell, above[column] if column < len(above) else "") if words in names), None)
+        if found is not None:
+            yield column, found
+
+
+def repeated(table: Table, header: Header, document: Document, data: Sequence[int]) -> Iterator[Problem]:
+    """Columns called as that of a value or a meter is, that say something else: it would be lost. `data`: the rows of data."""
+    if header.row < 0:
+        return
+    names, rows = words_of(document), [table.rows[number] for number in data]
+    for column, found in _named(table, header.row, names):
+        first = header.slots[found[0]]
+        title = str(table.rows[header.row][column]).strip()
+        told = title and column != first and found[0][0] in _LOST
+        if told and any(column < len(row) and row[column] not in ("", row[first]) for row in rows):
+            yield Problem(code="column_repeated", where=table.where(header.row, column), values={"column": title[:60]})
 
 
 def readings(cell: Cell, above: str) -> Iterator[str]:
@@ -108,6 +136,8 @@ def readings(cell: Cell, above: str) -> Iterator[str]:
         yield fold(told)
         if bare := _unit(told):
             yield fold(bare[1])
+        if _nth.search(told):
+            yield fold(_nth.sub("", told))
     if above:
         yield fold(f"{above} {told}")
 

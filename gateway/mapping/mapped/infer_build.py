@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.domain.mappings import Field, File, Mapping, Place, ValueColumn, Words
+from gateway.domain.mappings import Field, File, Mapping, Place, ValueColumn, Words, unread
 from gateway.domain.readings import INTERVALS, REGISTERS
 from gateway.domain.units import UNITS
 from gateway.mapping.cells import CellError, cell_code
@@ -49,6 +49,8 @@ class Builder:
             self._as_series()
         else:
             self._as_register()
+        for field in unread(roles.fields, series=series, values="values" in self.keys, across=bool(across)):
+            roles.passed[roles.fields.pop(field).place] = "nothing that this layout reads"
         columns: dict[Field, Place | Words] = {field: place_of(self.sample, column) for field, column in roles.fields.items()}
         self._rows()
         self._passed_over()

@@ -64,8 +64,12 @@ class Rows:
                 continue
             if all(row[column] == "" for column in columns if column < len(row)):
                 continue
-            if _first_word(row[0] if row[0] != "" else next(cell for cell in row if cell != "")) not in self.passed:
+            if not self.is_total(row[0] if row[0] != "" else next(cell for cell in row if cell != "")):
                 yield number
+
+    def is_total(self, cell: Cell) -> bool:
+        """Whether a cell begins with a word of what is no data."""
+        return _first_word(cell) in self.passed
 
     def cell(self, row: int, column: int) -> Cell:
         """A cell as it stands in the file. Raises CellError with the problem of one that cannot be trusted."""

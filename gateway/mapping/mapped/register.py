@@ -201,9 +201,8 @@ class Register:
         """The meter of a row by its codes. `column`: where its number stands."""
         written = {field: rows.code(number, field, problems) if field in rows.columns else "" for field in _CODES}
         serial = rows.code_at(number, column, problems) if column is not None else ""
-        column = next((at for at in (column, rows.columns.get("point")) if at is not None), 0)
-        where = rows.where(number, column)
-        if not (serial or written["point"]):
+        where = rows.where(number, next((at for at in (column, rows.columns.get("point")) if at is not None), 0))
+        if not (serial or written["point"] or column is not None):
             serial = told
         if not (serial or written["point"]) and not problems:
             problems.append(Problem(code="meter_missing", where=where))

@@ -154,7 +154,7 @@ class Series:
         """The columns behind the moment whose header is a meter's number; one with another header is told: its values are somebody's."""
         taken = set(rows.header.slots.values())
         for place, cell in enumerate(rows.table.rows[rows.header.row]):
-            if place > min(taken) and place not in taken and cell != "":
+            if place > min(taken) and place not in taken and cell != "" and not rows.is_total(cell):
                 try:
                     yield Column(place, self.document.register, self.document.unit, bare(cell_code(cell)))
                 except CellError as error:

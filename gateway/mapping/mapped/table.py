@@ -21,7 +21,7 @@ from gateway.mapping.heat_columns import Words
 from gateway.mapping.mapped.archive import read_archive
 from gateway.mapping.mapped.control import verify
 from gateway.mapping.mapped.elements import is_tree, read_elements
-from gateway.mapping.mapped.header import Header, header_of, known, missing
+from gateway.mapping.mapped.header import Header, header_of, known, missing, repeated
 from gateway.mapping.mapped.matrix import is_matrix, read_matrix
 from gateway.mapping.mapped.partner import Codes
 from gateway.mapping.mapped.reader import Rows
@@ -77,6 +77,8 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
         reader = (Series if self.mapping.layout == "series" else Register)(self.mapping, self.codes, envelope)
         for table, header in found:
             rows = Rows(table, header, self.mapping)
+            if twice := [*repeated(table, header, self.mapping, [*rows.numbers()])]:
+                raise Rejected(*twice)
             if self.mapping.control is not None:
                 verify(rows, self.mapping.control)
             reader.read(rows, envelope.meter or _whose(table, header))
@@ -145,6 +147,11 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
 
     def _headed(self, tables: list[Table]) -> list[tuple[Table, Header]]:
         found = [(table, header) for table in tables if (header := header_of(table, self.mapping)) is not None]
+        read = {table.name for table, _ in found}
+        if lacking := [
+            problem for table in tables if self.mapping.file.sheets and table.name not in read for problem in missing(table, self.mapping)
+        ]:
+            raise Rejected(*lacking)
         if not found:
             raise Rejected(*(missing(tables[0], self.mapping) if tables else [Problem(code="header_not_found")]))
         return found
