@@ -2,30 +2,33 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from typing import Final
 
 from gateway.domain.problems import Problem, Rejected
-from gateway.domain.readings import MeterReading
+from gateway.domain.readings import INTERVALS, MeterReading
 from gateway.domain.supply import key
 from gateway.domain.windows import month
 from gateway.mapping import Envelope, within_limit
 from gateway.mapping.crosswalk import META
 from gateway.mapping.hour_grid import REGISTER, find
 from gateway.mapping.interval_sheet import IntervalSheet
+from gateway.mapping.mapped.units import in_title
 from gateway.mapping.sheet_owner import Owner, named, owner
 from gateway.mapping.tables import Table
 from gateway.settings import Limits
 
+_TITLE: Final = 200
 Told = Mapping[str, tuple[str, str]]
 """What a hidden sheet says: name -> what is written and where."""
 
 
 def hour_sheets(
-    tables: Sequence[Table], envelope: Envelope, written: Told, limits: Limits, register: str = REGISTER
+    tables: Sequence[Table], envelope: Envelope, written: Told, limits: Limits, register: str = REGISTER, unit: str = ""
 ) -> Iterator[MeterReading]:
     """One MeterReading per meter and month, with a block for every day that is not left empty.
 
-    `written`: what a hidden sheet says of meter, point, period and agreement. Raises Rejected when there is no table of hours and days, no
-    value or no meter told.
+    `written`: what a hidden sheet says of meter, point, period and agreement. `unit`: of the values, else the register's own; a title that
+    names another one refuses its meter. Raises Rejected when there is no table of hours and days, no value or no meter told.
     """
     period = envelope.period or written.get("period", ("", ""))[0]
     expected = month(period) if period else None
@@ -37,11 +40,23 @@ def hour_sheets(
     sheets = [sheet for grid in grids if (sheet := IntervalSheet(grid, envelope, expected)).touched]
     if not sheets:
         raise Rejected(Problem(code="nothing_to_take", where=grids[0].table.name))
+    for sheet in sheets:
+        sheet.problems += _other_unit(sheet, unit or str(INTERVALS[register].unit), INTERVALS[register].unit)
     readings = _by_meter(sheets, envelope, written, several=len(grids) > 1)
     if len(grids) > 1:
         found = {grid.table.name for grid in grids}
         readings += [_unread(table, envelope) for table in shown if table.name not in found and named(table)]
     return within_limit(readings, limits)
+
+
+def _other_unit(sheet: IntervalSheet, expected: str, own: str) -> Iterator[Problem]:
+    """A title that says that the values are in another unit, where none says that they are in this one."""
+    cells = ((row, column, sheet.table.rows[row][column]) for row, column in sheet.grid.above())
+    titles = [(sheet.table.where(row, column), cell) for row, column, cell in cells if isinstance(cell, str) and 0 < len(cell) <= _TITLE]
+    found = [(where, cell, unit) for where, cell in titles for unit in in_title(cell, own)]
+    if found and all(unit != expected for _, _, unit in found):
+        where, cell, unit = found[0]
+        yield Problem(code="unit_differs", where=where, values={"column": cell[:60], "written": unit, "expected": expected})
 
 
 def _shown(tables: Sequence[Table]) -> list[Table]:

@@ -10,7 +10,7 @@ from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.mappings import read_mapping
 from gateway.domain.problems import Problem, Rejected
 from gateway.domain.readings import MeterReading
-from gateway.mapping import Envelope
+from gateway.mapping import Envelope, Format
 from gateway.mapping.mapped.partner import Codes, codes_of
 from gateway.mapping.mapped.table import Mapped
 
@@ -102,7 +102,7 @@ def book(*sheets: tuple[str, Any], hidden: Iterable[str] = (), merged: Sequence[
     return out.getvalue()
 
 
-def decoded(format_: Mapped, body: bytes, envelope: Envelope = KYIV) -> list[MeterReading]:
+def decoded(format_: Format, body: bytes, envelope: Envelope = KYIV) -> list[MeterReading]:
     """Every meter reading of a file without problems of its own."""
     return [one for one in format_.decode(body, envelope) if isinstance(one, MeterReading)]
 
@@ -121,7 +121,7 @@ def blocks(format_: Mapped, body: bytes, envelope: Envelope = KYIV) -> dict[tupl
     return {(one.meter, block.register, block.day.isoformat()): block.written for one in found for block in one.blocks}
 
 
-def wrong(format_: Mapped, body: bytes, envelope: Envelope = KYIV) -> list[tuple[str, str]]:
+def wrong(format_: Format, body: bytes, envelope: Envelope = KYIV) -> list[tuple[str, str]]:
     """The code and the place of everything that is wrong, in order."""
     try:
         things = list(format_.decode(body, envelope))

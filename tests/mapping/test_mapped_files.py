@@ -16,7 +16,7 @@ from gateway.mapping.dbf_writer import Value, write_dbf
 from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
 from tests.conftest import case
-from tests.formats.read_mapped import ACROSS, HOURS, KYIV, ODD_WORDS, PLAIN, WORDY, book, decoded, mapped, rows, told
+from tests.formats.read_mapped import ACROSS, HOURS, KYIV, ODD_WORDS, PLAIN, WORDY, book, decoded, mapped, rows, told, wrong
 from tests.mapping.test_open_document import cell, ods, row, sheet
 
 
@@ -72,6 +72,27 @@ def test_the_register_is_read_with_as_few_columns_as_it_has() -> None:
     assert known.sniff(body, "a.csv")
     [one] = [thing for thing in known.decode(body, KYIV) if isinstance(thing, MeterReading)]
     assert (one.agreement, one.meter, one.period, one.readings[0].register) == ("01", "0123", "2026-10", "volume")
+
+
+def test_a_unit_that_a_row_of_the_register_says_is_never_taken_for_another() -> None:
+    known = formats(Limits())["readings_register"]
+    lines = ("1;ЭЭ;5;МВт·ч", "2;ЭЭ;5;кВт·ч", "3;тепло;5;ГДж", "4;ХВС;5;м3", "5;ХВС;5;шт", "6;ХВС;5;")
+    assert wrong(known, rows("№ ПУ;Услуга;Показание;Ед. изм.", *lines)) == [
+        ("unit_differs", "line 2, column 4"),
+        ("unit_differs", "line 4, column 4"),
+    ]
+    assert wrong(known, rows("№ ПУ;Услуга;Показание, Гкал", "1;ЭЭ;5", "2;тепло;5")) == [("unit_differs", "line 2, column 3")]
+
+
+@pytest.mark.parametrize("written", ["102026", "202610", "1026", "10.2026"])
+def test_a_month_in_digits_is_a_month_and_no_number_of_a_day(written: str) -> None:
+    known = formats(Limits())["readings_register"]
+    numbers = [int(written)] if len(written) == len("102026") else []
+    bodies = [
+        rows("№ ПУ;Период;Показание", f"1;{written};5"),
+        *(book(("а", [["№ ПУ", "Период", "Показание"], ["1", n, 5]])) for n in numbers),
+    ]
+    assert [one.period for body in bodies for one in decoded(known, body)] == ["2026-10"] * len(bodies)
 
 
 ODD: list[object] = [*ODD_WORDS, 0.1 + 0.2, -1, 10**20, True, None, date(2026, 3, 29), time(23), timedelta(hours=30)]

@@ -11,9 +11,10 @@ from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.mappings import read_mapping
 from gateway.domain.problems import Misconfigured
 from gateway.domain.readings import MeterReading
-from gateway.mapping import Envelope, Format
+from gateway.mapping import Envelope, Format, formats
 from gateway.mapping.mapped.partner import codes_of
 from gateway.mapping.mapped.table import Mapped
+from gateway.settings import Limits
 
 DOCUMENT = """
 name = "reactive_hours"
@@ -30,17 +31,21 @@ CODES = codes_of(read_crosswalk("code;meter;agreement\nПС-1;20300109;A-1\n".en
 DAYS = [date(2025, 11, number) for number in range(1, 31)]
 
 
-def rows() -> list[list[object]]:
+def rows(*titles: str) -> list[list[object]]:
     head: list[object] = ["Время", *DAYS]
-    return [head, *([f"{hour:02}-{hour + 1:02}", *(0.001 * (hour + 1) for _ in DAYS)] for hour in range(24))]
+    return [
+        *([title] for title in titles),
+        head,
+        *([f"{hour:02}-{hour + 1:02}", *(0.001 * (hour + 1) for _ in DAYS)] for hour in range(24)),
+    ]
 
 
-def book(*sheets: str) -> bytes:
+def book(*sheets: str, titles: tuple[str, ...] = ()) -> bytes:
     made = openpyxl.Workbook()
     made.remove(made.worksheets[0])
     for name in sheets:
         sheet = made.create_sheet(name)
-        for row in rows():
+        for row in rows(*titles):
             sheet.append(row)
     packed = io.BytesIO()
     made.save(packed)
@@ -98,3 +103,22 @@ def test_what_a_matrix_cannot_have_is_refused(changed: str, said: str) -> None:
     told = {'register = "R+"': "", 'unit = "Mvarh"': 'unit = "kWh"', 'crosswalk = "codes"': "columns = {value = 1}"}
     with pytest.raises(Misconfigured, match=said):
         read_mapping(DOCUMENT.replace(changed, told[changed]).encode())
+
+
+@pytest.mark.parametrize(
+    ("titles", "document", "shipped"),
+    [
+        (("Почасовой расход, кВт·ч",), [], []),
+        (("Почасовой расход, тыс. кВт·ч, прибор № 7701",), ["unit_differs"], ["unit_differs"]),
+        (("Почасовые объёмы, МВт·ч. Октябрь",), ["unit_differs"], ["unit_differs"]),
+        (("Объём в МВт*ч", "перевод в кВт*ч"), [], []),
+        (("Максимальная мощность 670 кВт",), [], []),
+    ],
+)
+def test_a_title_that_names_another_unit_refuses_its_meter(titles: tuple[str, ...], document: list[str], shipped: list[str]) -> None:
+    body = book("7701", titles=titles)
+    plain = DOCUMENT.replace('"R+"', '"A+"').replace('unit = "Mvarh"\ncrosswalk = "codes"\n', "")
+    for format_, wrong in ((reader(plain), document), (formats(Limits())["interval_workbook"], shipped)):
+        assert [problem.code for problem in only(format_, body).problems if problem.code != "title_differs"] == wrong
+    in_thousands = plain.replace("[applied]", 'unit = "MWh"\n[applied]')
+    assert [one.code for one in only(reader(in_thousands), book("7701", titles=("Расход, кВт·ч",))).problems] == ["unit_differs"]

@@ -83,9 +83,10 @@ TOTALS = frozenset(map(fold, ("итого", "всего", "разом", "усь�
 codes = st.text(st.characters(codec="cp1251", categories=("L", "N")), min_size=1, max_size=12).filter(lambda code: fold(code) not in TOTALS)
 values = st.decimals(min_value=0, max_value=10**9, places=3, allow_nan=False)
 moments = st.builds(
-    lambda day, hour: datetime.combine(day, time(hour), ZoneInfo(ZONE)),
+    lambda day, hour, minute: datetime.combine(day, time(hour, minute), ZoneInfo(ZONE)),
     st.dates(date(2020, 1, 1), date(2030, 12, 31)),
     st.integers(4, 23),
+    st.integers(0, 59),
 )
 
 
@@ -123,6 +124,33 @@ def test_long_rows_are_read_again(rows: list[tuple[str, str, datetime, Decimal, 
         for number, (meter, agreement, at, value, previous) in enumerate(rows)
     ]
     assert list(map(said, again(LONG, readings))) == list(map(said, readings))
+
+
+def test_rows_of_one_reading_are_read_again_with_its_key() -> None:
+    document = read_mapping(LONG.replace("value = 7", "value = 8").replace("[columns]", '[columns]\nrow_key = ["Ключ"]').encode())
+    reading = MeterReading(
+        meter="7",
+        period="2026-10",
+        at=datetime(2026, 10, 25, 10, 15, tzinfo=ZoneInfo(ZONE)),
+        readings=tuple(Reading(register=register, value=Decimal(5)) for register in ("A+:day", "A+:night")),
+    )
+    writer = Writer(document, Codes(), ZONE)
+    [found] = Mapped(mapping=document).decode(writer.write(writer.rows(reading, "k-1")), Envelope(zone=ZONE))
+    assert isinstance(found, MeterReading)
+    assert (said(found), found.problems) == (said(reading), ())
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "wrong"),
+    [
+        ('["Показание"]', '["Показание; м3"]', "columns: the header 'Показание; м3'"),
+        ('["Показание"]', '["Показание, м³"]', "columns: the header 'Показание, м³'"),
+        ('encoding = "cp1251"', 'written = "dbf"', "control: a DBF has no control row"),
+    ],
+)
+def test_a_table_that_its_own_document_would_not_read_is_never_begun(was: str, becomes: str, wrong: str) -> None:
+    with pytest.raises(Misconfigured, match=wrong):
+        Writer(read_mapping(LONG.replace(was, becomes).encode()), Codes(), ZONE)
 
 
 @given(st.lists(st.tuples(values, values), min_size=1, max_size=8))

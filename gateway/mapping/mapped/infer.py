@@ -81,7 +81,8 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
         if kind == SHIPPED or not format_.sniff(body, file_name):
             continue
         read, problems = _decoded(format_, body, zone)
-        if read and (kind != MATRIX or _says_nothing_else(read, body, limits, file_name)):
+        as_it_is = kind != MATRIX or _says_nothing_else(read, body, limits, file_name)
+        if read and as_it_is and all(problem.code != "unit_differs" for problem in problems):
             strange = tuple(f"«{problem.values['column']}»" for problem in problems if problem.code == "column_unknown")
             partly = Proposal(kind, None, container=kind, file_name=file_name, rows=_count(read), unread=strange)
             if not strange:

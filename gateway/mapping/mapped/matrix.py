@@ -27,7 +27,7 @@ def is_matrix(tables: Sequence[Table], document: Document) -> bool:
 
 def read_matrix(tables: Sequence[Table], document: Document, codes: Codes, envelope: Envelope, limits: Limits) -> Iterator[MeterReading]:
     """One MeterReading a meter and month. Raises Rejected as `hour_sheets` does."""
-    for reading in hour_sheets(tables, envelope, {}, limits, document.register):
+    for reading in hour_sheets(tables, envelope, {}, limits, document.register, document.unit):
         code, problem = codes.of(reading.meter, reading.point, reading.agreement)
         wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
         yield msgspec.structs.replace(

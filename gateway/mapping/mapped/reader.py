@@ -23,6 +23,8 @@ from gateway.mapping.tables import Table
 
 _NOON: Final = time(12)
 _stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?").fullmatch
+_minuted: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?").fullmatch
+_whole: Final = re.compile(r"(?:(0[1-9]|1[0-2])(20[0-9]{2})|(20[0-9]{2})(0[1-9]|1[0-2]))(?:\.0)?").fullmatch
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
 
 
@@ -136,11 +138,18 @@ class Rows:
 
     def stamp(self, row: int) -> datetime | None:
         """The moment of a row that is told to the minute, without a zone; None where there are none or they are zero."""
-        column = self.columns.get("day")
+        column, clock = self.columns.get("day"), self.columns.get("clock")
+        if column is None:
+            return None
         try:
-            return stamp(self.cell(row, column)) if column is not None else None
+            cell = self.cell(row, column)
+            minute = None if clock is None else minute_of(self.cell(row, clock))
         except CellError:
             return None
+        day = _day_of(cell) if minute is not None else None
+        if minute is None or not isinstance(day, Day) or day.month or day.clock is not None:
+            return stamp(cell)
+        return datetime.combine(day.day, minute)
 
     def clock(self, row: int, problems: list[Problem]) -> Clock | None:
         """The hour of a row in a column of its own, None where none is told."""
@@ -190,6 +199,15 @@ def _first_word(cell: Cell) -> str:
 
 
 @lru_cache(maxsize=1024)
+def minute_of(cell: Cell) -> time | None:
+    """A time of the day with minutes, a sheet's or written: `10:15`, `9:05:30`; None where the minutes are zero."""
+    if isinstance(cell, str):
+        found = _minuted(cell.strip())
+        cell = time(int(found[1]), int(found[2])) if found and int(found[1]) < 24 and int(found[2]) < 60 else ""
+    return cell.replace(second=0, microsecond=0) if isinstance(cell, time) and cell.minute else None
+
+
+@lru_cache(maxsize=1024)
 def stamp(cell: Cell) -> datetime | None:
     """A date with hours and minutes, a sheet's or written: `20.10.2026 10:15`, `2026-10-20T10:15:00`; None where the minutes are zero."""
     if isinstance(cell, str):
@@ -227,5 +245,7 @@ def period_of(cell: Cell) -> str | None:
     """The month that a cell names, `YYYY-MM`; None when it names none."""
     if isinstance(cell, str) and (short := _short(cell.strip())):
         return f"20{short[2]}-{short[1]}"
+    if whole := _whole(str(cell).strip()):
+        return f"{whole[2] or whole[3]}-{whole[1] or whole[4]}"
     found = read_day(cell)
     return None if isinstance(found, CellError) else f"{found.day:%Y-%m}"

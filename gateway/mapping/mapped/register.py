@@ -20,6 +20,7 @@ from gateway.mapping import Envelope
 from gateway.mapping.crosswalk import fold, lookup
 from gateway.mapping.mapped.partner import Code, Codes
 from gateway.mapping.mapped.reader import Rows, instant
+from gateway.mapping.mapped.units import of_rows, unit_named
 
 Identity = tuple[str, str, str, str, str, datetime | None]
 
@@ -71,13 +72,15 @@ class Register:
         self.quantities, self.zones = lookup(document.quantities), lookup(document.zones)
         self.groups = _by_meter(document)
         self.meters: dict[Identity, Meter] = {}
-        self.keys: set[str] = set()
+        self.keys: dict[str, Meter] = {}
+        self.units: tuple[str, int | None] = "", None
 
     def read(self, rows: Rows, told: str = "") -> None:
         """Give every row of a table to its meter. `told`: whose the table is when no column says it."""
         known: dict[Hashable, Meter] = {}
         registers: dict[Hashable, tuple[str, str]] = {}
         told = "" if rows.columns.keys() & set(WHOSE) else told
+        self.units = of_rows(rows.table, rows.header)
         for number in rows.numbers():
             once = "row_key" in rows.columns
             for own, places in self.groups:
@@ -87,7 +90,7 @@ class Register:
                     continue
                 meter = self._meter(rows, number, own, told, known, problems)
                 if once:
-                    self._once(rows, number, problems)
+                    self._once(rows, number, meter, problems)
                     once = False
                 meter.take(values, problems)
 
@@ -128,9 +131,22 @@ class Register:
                 registers[cells] = register
         told = {"register": register[0]} if register is not None else {}
         problems += [msgspec.structs.replace(problem, values=problem.values | told) for problem in unread]
-        if value is None or register is None:
+        if value is None or register is None or self._in_other_unit(rows, number, register[0], problems):
             return []
         return [self._reading(rows, number, column, rows.columns.get("previous"), unit, register, value, problems)]
+
+    def _in_other_unit(self, rows: Rows, number: int, register: str, problems: list[Problem]) -> bool:
+        """Whether the row, or the header over rows of several registers, says a unit in which the value is not read."""
+        header, column = self.units
+        cells = rows.table.rows[number]
+        own = unit_named(cells[column]) if column is not None and column < len(cells) else ""
+        expected = self.document.unit or str(REGISTERS[register].unit)
+        if (own or header) in ("", expected):
+            return False
+        place = column if own and column is not None else rows.columns["value"]
+        told = {"column": str(rows.table.rows[rows.header.row][place])[:60], "written": own or header, "expected": expected}
+        problems.append(Problem(code="unit_differs", where=rows.where(number, place), values=told))
+        return True
 
     def _reading(
         self,
@@ -225,14 +241,13 @@ class Register:
             return None, None
         return day.day, None if day.month else instant(day.day, clock or day.clock, self.envelope.zone)
 
-    def _once(self, rows: Rows, number: int, problems: list[Problem]) -> None:
-        """A key of the sender's own names one row."""
+    def _once(self, rows: Rows, number: int, meter: Meter, problems: list[Problem]) -> None:
+        """A key of the sender's own names one row, or those of one meter, period and instant."""
         row_key = rows.code(number, "row_key", problems)
-        if row_key and row_key in self.keys:
+        if row_key and self.keys.setdefault(row_key, meter) is not meter:
             problems.append(
                 Problem(code="row_repeated", where=rows.where(number, rows.columns.get("row_key") or 0), values={"key": row_key})
             )
-        self.keys.add(row_key)
 
     def _period(self, day: date | None) -> str:
         return "" if day is None else _period_of(day, self.document.period_from)

@@ -12,6 +12,7 @@ from gateway.domain.problems import Problem
 from gateway.domain.readings import INTERVALS, REGISTERS
 from gateway.domain.readings import UNITS as DIALS
 from gateway.domain.units import UNITS
+from gateway.mapping.cells import Cell
 from gateway.mapping.crosswalk import fold
 from gateway.mapping.mapped.header import Header, carried
 from gateway.mapping.tables import Table
@@ -20,6 +21,13 @@ WORDS: Final = msgspec.toml.decode((files(__package__) / "units.toml").read_byte
 _OWN: Final = tuple(dict.fromkeys(map(str, DIALS.values())))
 """Units of what dials show."""
 _NAMES: Final = {fold(word): unit for own in reversed(_OWN) for unit in UNITS[own] for word in WORDS[unit]}
+_UNIT_COLUMN: Final = frozenset(
+    map(fold, ("ед. изм.", "ед.", "единица измерения", "единицы измерения", "од. вим.", "од. виміру", "одиниця виміру", "unit", "units"))
+)
+_TITLE: Final = 200
+_between: Final = re.compile(r"[\s,;()\[\]]+").split
+_POWER: Final = fold("кВт")
+"""A title that says it tells the power that is allowed more often than what the values are."""
 _behind: Final = re.compile(r".*[,(\[]\s*([^,()\[\]]+?)\s*[)\]]?\s*", re.DOTALL).fullmatch
 
 
@@ -44,6 +52,33 @@ def unit_of(text: str) -> tuple[str, str]:
         if count <= len(parts) and len(tail) > 1 and (unit := _NAMES.get(fold(tail), "")):
             return unit, " ".join(parts[:-count])
     return "", text
+
+
+def of_rows(table: Table, header: Header) -> tuple[str, int | None]:
+    """The unit that the header of the values names, empty for none, and the column in which each row names its own."""
+    if header.row < 0:
+        return "", None
+    row, value = table.rows[header.row], header.column("value")
+    title = row[value] if value is not None and value < len(row) else ""
+    column = next((at for at, cell in enumerate(row) if isinstance(cell, str) and fold(cell[:_TITLE]) in _UNIT_COLUMN), None)
+    return (unit_of(title)[0] if isinstance(title, str) else ""), column
+
+
+def unit_named(cell: Cell) -> str:
+    """The unit that a cell is, empty for what is none."""
+    return _NAMES.get(fold(cell), "") if isinstance(cell, str) and len(cell) <= _TITLE else ""
+
+
+def in_title(text: str, own: str) -> Iterator[str]:
+    """The units in which values of a register's own unit may be, that a title names anywhere: «расход, тыс. кВт·ч, октябрь 2026»."""
+    words = [word for word in _between(text) if word]
+    taken = False
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        pair = _NAMES.get(fold(word + following)) if following and not taken else None
+        alone = "" if taken or len(word) < 2 or fold(word) == _POWER else _NAMES.get(fold(word), "")
+        taken = pair is not None
+        if (unit := pair or alone) in UNITS[own]:
+            yield unit
 
 
 def differing(table: Table, header: Header, document: Document) -> Iterator[Problem]:

@@ -45,8 +45,18 @@ class Writer(Backwards):
         self.columns: dict[Slot, int] = {slot: place - 1 if isinstance(place, int) else next(free) for slot, place in told.items()}
         self.names = {self.columns[slot]: str(place) if isinstance(place, int) else place[0] for slot, place in told.items()}
         self.width = max(self.names) + 1
+        self._check_names()
         self._in_order = sorted(self.columns, key=self.columns.__getitem__)
         self._passed = frozenset(map(fold, document.passed))
+
+    def _check_names(self) -> None:
+        """Raises Misconfigured for what the document says of a table and a table of its kind cannot have."""
+        document, file = self.document, self.file
+        if file.written == "dbf" and document.control is not None:
+            raise Misconfigured(f"mapping {document.name!r}: control: a DBF has no control row")
+        for name in self.names.values() if file.header and file.written == "text" else ():
+            if not self._can_stand(name):
+                raise Misconfigured(f"mapping {document.name!r}: columns: the header {name!r} cannot stand in such a text")
 
     def rows(self, one: MeterReading, row_key: str = "") -> list[Row]:
         """The rows that say a meter reading, whose codes can stand in the table as they are. Raises UnwritableError."""
@@ -83,12 +93,15 @@ class Writer(Backwards):
 
     def _holds(self, cell: str) -> bool:
         """Whether a code can stand in the table as it is: another one would be another meter's."""
+        return self._can_stand(cell) and cell == cell.strip() and not cell.startswith(FORMULA) and '"' not in cell
+
+    def _can_stand(self, cell: str) -> bool:
+        """Whether the encoding has all its letters, and none of them would be taken for the end of it."""
         try:
             cell.encode(self.file.encoding or "utf-8")
         except UnicodeEncodeError:
             return False
-        plain = cell.isprintable() and cell == cell.strip() and not cell.startswith(FORMULA)
-        return plain and '"' not in cell and (self.file.delimiter or ";") not in cell
+        return cell.isprintable() and (self.file.delimiter or ";") not in cell
 
     def _line(self, row: Row) -> list[Cell]:
         line: list[Cell] = [None] * self.width
