@@ -33,8 +33,9 @@ DAYS = [date(2025, 11, number) for number in range(1, 31)]
 
 def rows(*titles: str) -> list[list[object]]:
     head: list[object] = ["Время", *DAYS]
+    above: list[list[object]] = [[title] for title in titles]
     return [
-        *([title] for title in titles),
+        *above,
         head,
         *([f"{hour:02}-{hour + 1:02}", *(0.001 * (hour + 1) for _ in DAYS)] for hour in range(24)),
     ]
