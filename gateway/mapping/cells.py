@@ -16,6 +16,8 @@ Cell = str | float | int | bool | date | time | timedelta
 
 _plain: Final = re.compile(NUMBER).fullmatch
 _grouped: Final = re.compile(r"-?[0-9]{1,3}(?:[ \u00a0\u2007\u2009\u202f][0-9]{3})+(?:[.,][0-9]{1,6})?").fullmatch
+_noisy: Final = re.compile(r"-?[0-9]{1,15}[.,][0-9]{10,20}").fullmatch
+"""A number as programs write what a sheet holds in binary: `0,12000000000000001`."""
 _long: Final = re.compile(r"-?([0-9]+)(?:[.,][0-9]+)?").fullmatch
 _BLANKS: Final = " \t\r\n\u00a0\u2007\u2009\u202f"
 _GAPS: Final = str.maketrans("", "", _BLANKS)
@@ -60,12 +62,17 @@ def number(text: str) -> Decimal:
 
 
 def typed_number(text: str) -> Decimal:
-    """Read a number as people type it: blanks around it and blanks between thousands are allowed (`012 441,00`). Raises CellError."""
+    """Read a number as people type it: blanks around it and blanks between thousands are allowed (`012 441,00`). Raises CellError.
+
+    What binary arithmetic has left behind the ninth place is rounded away.
+    """
     bare = text.strip(_BLANKS)
     if _plain(bare) is not None:
         return _exact(bare)
     if _grouped(bare) is not None:
         return number(bare.translate(_GAPS))
+    if _noisy(bare) is not None and (whole := _without_noise(Decimal(bare.replace(",", ".")))) is not None:
+        return whole
     raise _objection(bare)
 
 
@@ -134,11 +141,16 @@ def _from_float(value: float) -> Decimal:
     text = repr(value).removesuffix(".0")
     if _plain(text) is not None:
         return _exact(text)
-    exact = Decimal(text)
-    rounded = exact.quantize(_MICRO)
-    if abs(rounded - exact) >= _NOISE:
+    whole = _without_noise(Decimal(text))
+    if whole is None:
         raise CellError("number_too_long", repr(value), _DECIMALS)
-    return _exact(f"{rounded.normalize():f}")
+    return whole
+
+
+def _without_noise(exact: Decimal) -> Decimal | None:
+    """A number whose places behind the sixth are what binary arithmetic leaves behind, without them; None when they say something."""
+    rounded = exact.quantize(_MICRO)
+    return _exact(f"{rounded.normalize():f}") if abs(rounded - exact) < _NOISE else None
 
 
 def _objection(text: str) -> CellError:
