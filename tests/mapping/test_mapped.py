@@ -31,6 +31,13 @@ class TestHeader:
     def test_a_header_repeated_on_each_page_is_no_data(self) -> None:
         assert told(mapped(PLAIN), rows("Счетчик;Показание", "1;5", "Счетчик;Показание", "2;6")) == [("1", "A+", "5"), ("2", "A+", "6")]
 
+    def test_a_delimiter_within_a_field_of_a_text_refuses_the_meters_of_its_row(self) -> None:
+        lines = ["Адрес;Счетчик;Показание", "ул. Мира; 5;777;10,5", "ул. Мира 6;778;11;", "Итого;;;21,5"]
+        assert wrong(mapped(PLAIN), rows(*lines)) == [("csv_structure", "line 2, column 4")]
+        assert wrong(mapped(PLAIN), book(("Лист1", [["Счетчик", "Показание"], ["1", 5, "переписан"]]))) == []
+        hours = ["7;01.10.2026;0:00;1;5", *(f"7;01.10.2026;{hour}:00;2" for hour in range(1, 24))]
+        assert wrong(mapped(HOURS), rows("Счетчик;Дата;Время;Расход", *hours)) == [("csv_structure", "line 2, column 5")]
+
     def test_columns_without_a_header_go_by_their_numbers(self) -> None:
         document = 'register = "volume"\n[file]\nheader = false\nencoding = "cp866"\ndelimiter = "|"\n[columns]\nmeter = 2\nvalue = 3\n'
         body = rows("Иванов|0012|1,5", "Петров|0013|2", encoding="cp866")
@@ -66,7 +73,7 @@ class TestHeader:
         ],
     )
     def test_a_second_column_of_values_is_never_lost_in_silence(self, header: str, row: str, repeats: list[int]) -> None:
-        found = wrong(mapped(PLAIN), rows(header, row, "9;9;9;9"))
+        found = wrong(mapped(PLAIN), rows(header, row, "9;9"))
         assert found == [("column_repeated", f"line 1, column {column}") for column in repeats]
 
     def test_a_value_whose_own_meter_is_not_named_is_not_given_to_the_one_that_is_told_beside(self) -> None:

@@ -17,11 +17,13 @@ from gateway.domain.problems import Problem
 from gateway.domain.readings import Step
 from gateway.mapping.cells import Cell, CellError, cell_code, cell_number
 from gateway.mapping.crosswalk import fold
+from gateway.mapping.delimited import Lines
 from gateway.mapping.mapped.header import Header
 from gateway.mapping.moments import Clock, Day, read_clock, read_day
 from gateway.mapping.tables import Table
 
 _NOON: Final = time(12)
+_NOWHERE: Final = 1 << 20
 _stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?").fullmatch
 _minuted: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?").fullmatch
 _whole: Final = re.compile(r"(?:(0[1-9]|1[0-2])(20[0-9]{2})|(20[0-9]{2})(0[1-9]|1[0-2]))(?:\.0)?").fullmatch
@@ -50,6 +52,7 @@ class Rows:
         self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
         self.what, self.whose = self._alike(_WHAT), self._alike(_WHOSE)
         self.control = self._control()
+        self.end = self._end()
         self.halves = document.layout == "series" and document.step in ("", Step.HALF_HOUR)
         clock = self.columns.get("clock", -1)
         self.stamped = any(isinstance(row[clock], datetime) for row in table.rows if 0 <= clock < len(row))
@@ -87,6 +90,12 @@ class Rows:
         if self.spoilt or any(bool in set(map(type, row)) for row in data) or min(map(len, data), default=0) <= max(columns, default=0):
             return None
         return itemgetter(*columns) if columns else lambda _: ""
+
+    def moved(self, row: int) -> list[Problem]:
+        """What is wrong with a row of a text that goes on behind the header: a delimiter within a field has moved those behind it."""
+        cells = self.table.rows[row]
+        column = next((at for at in range(self.end, len(cells)) if cells[at] != ""), None)
+        return [] if column is None else [Problem(code="csv_structure", where=self.where(row, column))]
 
     def reads(self, row: int, column: int) -> bool:
         """Whether a cell is for sure a number or empty, without a look at it closer."""
@@ -181,6 +190,13 @@ class Rows:
             problems.append(CellError("period_invalid", cell).at(self.where(row, column)))
             return ""
         return period
+
+    def _end(self) -> int:
+        """Behind which column of a text nothing has a name; a sheet may have notes there."""
+        if not isinstance(self.table, Lines) or self.header.row < 0:
+            return _NOWHERE
+        heads = self.table.rows[max(self.header.row - 1, 0) : self.header.row + 1]
+        return 1 + max(at for row in heads for at, cell in enumerate(row) if cell != "")
 
     def _control(self) -> int | None:
         """The last filled row when it begins with the mark of a control row."""

@@ -84,7 +84,7 @@ class Register:
         for number in rows.numbers():
             once = "row_key" in rows.columns
             for own, places in self.groups:
-                problems: list[Problem] = []
+                problems = rows.moved(number)
                 values = self._columns(rows, number, places, problems) if places else self._value(rows, number, registers, problems)
                 if not values and not problems:
                     continue

@@ -115,7 +115,7 @@ class Series:
         hints = {row: same for row, same in wrong.items() if all(one.severity is Severity.WARNING for one in same)}
         errors = wrong.keys() - hints.keys()
         for row in sorted({*times.moments, *errors}) if errors else times.moments:
-            problems = wrong[row][:] if row in errors else []
+            problems = [*wrong[row], *rows.moved(row)] if row in errors else rows.moved(row)
             meter, point, agreement = (rows.code(row, field, problems) for field in _WHOSE)
             owners: dict[int, Owned] = {}
             for column in columns:
