@@ -185,6 +185,19 @@ sums = {day = 4}
     assert read_mapping(written(document, {}, ()).encode()) == document
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["Расход;12;Текущие;Час;Текущие", "102026;0:00;102026;5,5;ХВС", "102026;0:00;102026;5,5;ХВС"],
+        ["M1;M1;Счетчик;Q, Гкал;Лицевой счет;регистр", "102026;01.10.2026;;10:15;ЭЭ;23:00", "102026;01.10.2026;;10:15;ЭЭ;23:00"],
+    ],
+)
+def test_no_column_is_proposed_for_two_things(rows: list[str]) -> None:
+    with contextlib.suppress(Rejected):
+        proposal = infer(text(rows), Limits(), "a.csv")
+        assert proposal.mapping is None or read_mapping(proposal.toml().encode()) == proposal.mapping
+
+
 def test_a_control_row_is_believed_where_it_is_true() -> None:
     rows = ["Счетчик ХВС;Показание", "А0001;5", "А0002;6", "А0003;7"]
     said_of = infer(text([*rows, "=3;18"]), Limits(), "a.csv").mapping

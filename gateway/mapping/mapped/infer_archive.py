@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.domain.mappings import Field, File, Mapping, ValueColumn, Words
+from gateway.domain.mappings import Field, File, Mapping, Place, ValueColumn, Words
 from gateway.domain.readings import INTERVALS
 from gateway.domain.units import UNITS
 from gateway.mapping import heat_columns
@@ -56,7 +56,8 @@ def as_archive(sample: Sample, roles: Roles, told: Told, name: str, title: str, 
         if one is None or column.shape.kind == "empty":
             told.unread += [] if column.shape.kind == "empty" else [column.title]
         elif one.field in _KEYS:
-            columns.setdefault(_field(one.field), one.words)
+            if not any(_alike(one.words, words) for words in columns.values()):
+                columns.setdefault(_field(one.field), one.words)
             told.choices.setdefault(f"columns.{one.field}", Choice(f"columns.{one.field}", one.sure, one.why))
         elif any(value.register == one.field for value in values):
             told.ask(f"values.{len(values)}", f"{column.title} may be {one.field} too; a heat input has it once. It is passed over.")
@@ -64,6 +65,9 @@ def as_archive(sample: Sample, roles: Roles, told: Told, name: str, title: str, 
         else:
             values.append(ValueColumn(column=one.words, register=one.field))
             told.say(f"values.{len(values)}", one.sure, one.why)
+    values = [value for value in values if not any(_alike(value.column, words) for words in columns.values())]
+    if not values:
+        return None
     left = [column.title for column in roles.numbers if column.title in told.unread]
     if left:
         told.ask("columns", f"numbers stand in {', '.join(left[:6])} and are passed over: are they needed?")
@@ -78,6 +82,11 @@ def as_archive(sample: Sample, roles: Roles, told: Told, name: str, title: str, 
         kinds=_SHIPPED.kinds if "kind" in columns else {},
         passed=(*_PASSED, *(word.lower() for word in passed)),
     )
+
+
+def _alike(one: Place | Words, other: Words) -> bool:
+    """Whether a header can be read as both."""
+    return not isinstance(one, int) and bool(set(map(fold, one)) & set(map(fold, other)))
 
 
 def _what(column: Column) -> Found | None:

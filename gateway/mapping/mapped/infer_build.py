@@ -31,6 +31,9 @@ class Builder:
         """Tell the columns apart."""
         self.sample, self.told, self.file_name = sample, told, file_name
         self.roles = Roles(sample, told)
+        taken = {column.place for column in self.roles.fields.values()}
+        for columns in (self.roles.values, self.roles.amounts, self.roles.previous, self.roles.numbers):
+            columns[:] = [column for column in columns if column.place not in taken]
         self.keys: dict[str, Any] = {}
         self.read: list[Column] = []
 
