@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -114,6 +115,8 @@ def test_a_killed_postmaster_is_started_again_over_its_stale_pid_file(own_server
     with closing(psycopg.connect(own_server.url(), autocommit=True)) as connection:
         connection.execute("CREATE TABLE reading AS SELECT 7 AS value")
     os.kill(killed, signal.SIGKILL)
+    while own_server.pid is not None:
+        time.sleep(0.01)
     own_server.leave()
     assert (folder / "data" / "postmaster.pid").exists()
     with postgres.start(folder) as again:

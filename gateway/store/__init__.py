@@ -31,6 +31,9 @@ class Store:
         self.engine: Engine = create_engine(
             _driver_url(url), pool_size=pool, max_overflow=2, pool_timeout=10, connect_args=_ARGUMENTS, hide_parameters=True
         )
+        self._era = 0
+        event.listen(self.engine, "connect", self._connected)
+        event.listen(self.engine, "checkin", self._returned)
         if role != "owner":
             event.listen(self.engine, "connect", _taking(f"metergate_{role}"))
 
@@ -52,7 +55,7 @@ class Store:
                 yield connection
         except DBAPIError as error:
             if error.connection_invalidated or not began or _lost(error):
-                self.engine.dispose()
+                self.close()
                 raise Unavailable(f"PostgreSQL: {str(error.orig).strip()}", sent=began) from error
             raise
 
@@ -69,8 +72,16 @@ class Store:
         raise Unavailable("PostgreSQL: no attempt was made", sent=False)
 
     def close(self) -> None:
-        """Close every connection of the pool."""
+        """Close every connection of the pool; one that is still in use is closed when it comes back."""
+        self._era += 1
         self.engine.dispose()
+
+    def _connected(self, _: Any, record: ConnectionPoolEntry) -> None:
+        record.info["era"] = self._era
+
+    def _returned(self, connection: Any, record: ConnectionPoolEntry) -> None:
+        if connection is not None and record.info.get("era") != self._era:
+            connection.close()
 
 
 _ARGUMENTS: Final = {

@@ -129,12 +129,12 @@ def test_no_text_costs_more_than_its_size(kind: str) -> None:
     def least(size: int) -> float:
         body, times = made(size), []
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             judge(body)
-            times.append(time.perf_counter() - began)
+            times.append(time.process_time() - began)
         return min(times)
 
-    assert least(160_000) < 24 * max(least(20_000), 0.0005)
+    assert least(160_000) < 40 * max(least(20_000), 0.0005)
 
 
 @pytest.mark.parametrize("body", [b'{"a": 1}"}', b'{"a": "\\"}', b'{"a": "\\\\\\"}', b'["]'])
