@@ -80,7 +80,10 @@ class Forked:
 
     def stopped(self) -> bool:
         """It stands still."""
-        state = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # it has ended since
         return state == "T"
 
 

@@ -13,13 +13,17 @@ from gateway.cli.common import columns, settings_of
 from gateway.cli.database import database_url
 from gateway.cli.partners import CODE
 from gateway.domain.documents import KINDS
-from gateway.domain.problems import Misconfigured
+from gateway.domain.problems import Misconfigured, Rejected
 from gateway.domain.windows import Opening
 from gateway.mapping import formats
+from gateway.mapping.mapped.partner import crosswalk_text
 from gateway.pipeline import configuring
 from gateway.pipeline.configuring import Effect, Key, Plan, Planned, Shift
+from gateway.settings import Limits
 from gateway.store import Connection, Store, documents, migrate, people
 
+_SHEETS = (".xlsx", ".xls", ".ods")
+"""What a crosswalk may be beside a CSV."""
 _TOLD = 20
 """So many groups of agreements are told of each profile."""
 
@@ -41,7 +45,9 @@ def apply(args: argparse.Namespace) -> int:
     read = dict(_read(args.place))
     if not read:
         raise Misconfigured(f"{args.place}: there is no document in it, such as profile/NAME.toml")
-    return _bring(args, {key: path.read_bytes() for key, path in read.items()}, {key: str(path) for key, path in read.items()})
+    limits = settings_of(args).limits
+    bodies = {key: _body(key[0], path, limits) for key, path in read.items()}
+    return _bring(args, bodies, {key: str(path) for key, path in read.items()})
 
 
 def history(args: argparse.Namespace) -> int:
@@ -169,13 +175,30 @@ def _read(place: Path) -> Iterator[tuple[Key, Path]]:
     if not place.is_dir():
         yield (place.parent.name if place.parent.name in KINDS else "profile", place.stem), place
         return
-    told = [path for suffix in sorted(set(KINDS.values())) for path in sorted(place.rglob(f"*{suffix}"))]
-    strange = [path for path in told if path.parent.parent != place or KINDS.get(path.parent.name) != path.suffix]
+    told = [path for suffix in sorted({*KINDS.values(), *_SHEETS}) for path in sorted(place.rglob(f"*{suffix}"))]
+    strange = [path for path in told if path.parent.parent != place or path.suffix not in _suffixes(path.parent.name)]
     if strange:
         raise Misconfigured(f"{', '.join(map(str, strange))}: documents lie in {', '.join(f'{kind}/' for kind in KINDS)} of the folder")
-    for kind, suffix in KINDS.items():
-        for path in sorted((place / kind).glob(f"*{suffix}")):
-            yield (kind, path.stem), path
+    found: dict[Key, Path] = {}
+    for kind in KINDS:
+        for path in sorted(path for path in told if path.parent.name == kind):
+            if (other := found.setdefault((kind, path.stem), path)) is not path:
+                raise Misconfigured(f"{other}, {path}: two documents of one name")
+    yield from found.items()
+
+
+def _suffixes(kind: str) -> tuple[str, ...]:
+    return () if kind not in KINDS else (KINDS[kind], *_SHEETS) if kind == "crosswalk" else (KINDS[kind],)
+
+
+def _body(kind: str, path: Path, limits: Limits) -> bytes:
+    """A document as it is kept: a crosswalk is a CSV, whatever table it comes in. Raises Misconfigured."""
+    if kind != "crosswalk":
+        return path.read_bytes()
+    try:
+        return crosswalk_text(path.read_bytes(), limits)
+    except Rejected as error:
+        raise Misconfigured(f"{path}: {error}") from error
 
 
 @contextmanager

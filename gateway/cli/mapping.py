@@ -22,7 +22,7 @@ from gateway.domain.readings import INTERVALS, Aggregation, MeterReading, readin
 from gateway.mapping import Envelope
 from gateway.mapping.mapped.infer import MAPPING, Proposal, infer
 from gateway.mapping.mapped.infer_text import grade
-from gateway.mapping.mapped.partner import Codes, codes_of
+from gateway.mapping.mapped.partner import Codes, codes_of, crosswalk_text
 from gateway.mapping.mapped.table import Mapped
 from gateway.settings import Limits
 
@@ -76,7 +76,7 @@ def accept(args: argparse.Namespace) -> int:
     (folder / f"{SAMPLE}{asked.path.suffix}").write_bytes(body)
     (folder / DOCUMENT).write_bytes(document)
     if args.crosswalk is not None:
-        (folder / CROSSWALK).write_bytes(args.crosswalk.read_bytes())
+        (folder / CROSSWALK).write_bytes(crosswalk_text(args.crosswalk.read_bytes(), asked.limits))
     (folder / BESIDE).write_bytes(msgspec.json.encode(beside) + b"\n")
     (folder / EXPECTED).write_text("".join(f"{line}\n" for line in _lines(things)), "utf-8")
     problems = sum(1 if isinstance(thing, Problem) else len(thing.problems) for thing in things)
@@ -128,7 +128,8 @@ def _format(document: bytes, crosswalk: Path | None, limits: Limits) -> Mapped:
     mapping = read_mapping(document)
     if mapping.crosswalk and crosswalk is None:
         raise Misconfigured(f"the mapping names the crosswalk {mapping.crosswalk!r}; give it with --crosswalk")
-    codes = codes_of(read_crosswalk(crosswalk.read_bytes()), only=mapping.crosswalk_only) if crosswalk is not None else Codes()
+    text = crosswalk_text(crosswalk.read_bytes(), limits) if crosswalk is not None else b""
+    codes = codes_of(read_crosswalk(text), only=mapping.crosswalk_only) if crosswalk is not None else Codes()
     return Mapped(mapping=mapping, codes=codes, limits=limits)
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.mappings import Mapping as Document
 from gateway.domain.mappings import read_mapping
-from gateway.domain.problems import Misconfigured
+from gateway.domain.problems import Misconfigured, Rejected
 from gateway.domain.readings import MeterReading, Reading
-from gateway.mapping.mapped.partner import Codes, codes_of
+from gateway.mapping.mapped.partner import Codes, codes_of, crosswalk_text
 from gateway.outbound import Item
+from gateway.settings import Limits
 
 
 def documents(mapping: str, crosswalk: str) -> tuple[Document, Codes]:
@@ -18,7 +19,7 @@ def documents(mapping: str, crosswalk: str) -> tuple[Document, Codes]:
     """
     try:
         document = read_mapping(Path(mapping).read_bytes())
-        codes = codes_of(read_crosswalk(Path(crosswalk).read_bytes()), only=document.crosswalk_only) if crosswalk else Codes()
+        codes = codes_of(read_crosswalk(_text(crosswalk)), only=document.crosswalk_only) if crosswalk else Codes()
     except OSError as error:
         raise Misconfigured(f"mapping, crosswalk: {error}") from error
     if "row_key" not in document.columns:
@@ -26,6 +27,13 @@ def documents(mapping: str, crosswalk: str) -> tuple[Document, Codes]:
     if document.crosswalk_only and not crosswalk:
         raise Misconfigured(f"crosswalk: {mapping} takes no other codes than those of a crosswalk, and none is named")
     return document, codes
+
+
+def _text(crosswalk: str) -> bytes:
+    try:
+        return crosswalk_text(Path(crosswalk).read_bytes(), Limits())
+    except Rejected as error:
+        raise Misconfigured(f"crosswalk: {crosswalk}: {error}") from error
 
 
 def reading_of(item: Item) -> MeterReading:

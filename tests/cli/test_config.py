@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import openpyxl
 import pytest
 
 from gateway.profiles import shipped
@@ -231,3 +232,21 @@ def test_all_that_is_wrong_with_a_mapping_and_its_codes_is_said_at_once(town: Co
         "mapping/contractor_list.toml: register: there is no register 'wind'",
         "mapping/lonely.toml: crosswalk: there is no crosswalk 'absent'",
     ]
+
+
+def test_a_crosswalk_may_come_as_a_workbook_and_is_kept_as_text(town: Command, store: Store, tmp_path: Path) -> None:
+    put(tmp_path, "mapping", "contractor_list.toml", MAPPING)
+    book = openpyxl.Workbook()
+    for row in (["code", "meter"], ["Щ-7", "101"], [8, "0102"]):
+        book.worksheets[0].append(row)
+    (tmp_path / "out/crosswalk").mkdir()
+    book.save(tmp_path / "out/crosswalk/contractor_codes.xlsx")
+
+    done = town("config", "apply", tmp_path / "out", "--utility", "town")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert town("config", "export", tmp_path / "kept", "--utility", "town").returncode == 0
+    assert (tmp_path / "kept/crosswalk/contractor_codes.csv").read_text("utf-8") == "code;meter\nЩ-7;101\n8;0102\n"
+    assert ("crosswalk", "contractor_codes", 1) in [row[:3] for row in written(store)]
+    put(tmp_path, "crosswalk", "contractor_codes.csv", "code;meter\n1;2\n")
+    assert "two documents of one name" in town("config", "apply", tmp_path / "out", "--utility", "town").stderr

@@ -93,6 +93,7 @@ def test_a_letter_survives_a_kill(world: World, server: Mailbox, point: str) -> 
     arrived = [one for one in server.arrived if one.recipient in readers]
     assert {one.recipient for one in arrived} == set(readers)
     assert len({one.message["Message-ID"] for one in arrived}) == READERS
-    assert len(arrived) == (2 * READERS if point in SENT else READERS)
+    repeated = len(arrived) - READERS
+    assert 0 < repeated <= READERS if point in SENT else repeated == 0, "only the letters of the batch that was on its way"
     with world.store.transaction() as connection:
         assert audit(connection) == []

@@ -345,3 +345,23 @@ def test_no_text_breaks_a_proposal(proof: Callable[[str, int, str], None]) -> No
         size,
         f"{proposed} proposals, each a document, the rest refused with a code, at most {slowest * 1e3:.0f} ms each",
     )
+
+
+def test_cold_and_hot_water_of_a_flat_are_two_meters_of_its_row() -> None:
+    lines = ("1;0012345;а-101;103,5;б-201;55", "2;0012346;а-102;90;б-202;43,1", "3;0012347;а-103;77;;", "4;0012348;а-104;120;б-204;61")
+    body = "\r\n".join(["Квартира;Лицевой счет;№ счетчика ХВС;Показание ХВС;№ счетчика ГВС;Показание ГВС", *lines]).encode()
+    found = infer(body, Limits(), "cold.csv")
+    assert found.mapping is not None
+    assert [(one.column, one.register, one.meter) for one in found.mapping.values] == [
+        (("Показание ХВС",), "volume", ("№ счетчика ХВС",)),
+        (("Показание ГВС",), "volume", ("№ счетчика ГВС",)),
+    ]
+    assert (found.rows, found.problems, found.questions) == (7, (), ())
+    assert read_mapping(found.toml().encode()) == found.mapping
+
+
+def test_prices_are_no_zones() -> None:
+    lines = [f"{number:04};{number + 50};100{number};5,{number}" for number in range(1, 7)]
+    found = infer("\r\n".join(["ЛС;Счетчик;Показание ХВС;Тариф", *lines]).encode(), Limits(), "x.csv")
+    assert found.mapping is not None
+    assert "zone" not in found.mapping.columns

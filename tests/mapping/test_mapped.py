@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 
 from gateway.domain.problems import Misconfigured, Rejected
+from gateway.domain.readings import MeterReading
 from gateway.domain.units import convert
-from gateway.mapping import Envelope
+from gateway.mapping import Envelope, formats
 from gateway.settings import Limits
-from tests.formats.read_mapped import HOURS, PLAIN, WORDY, blocks, book, decoded, mapped, rows, told, wrong
+from tests.formats.read_mapped import HOURS, KYIV, PLAIN, WORDY, blocks, book, decoded, mapped, rows, told, wrong
 
 
 class TestHeader:
@@ -235,6 +236,27 @@ class TestValues:
         assert [(reading.register, reading.previous) for reading in one.readings] == [("A+:day", Decimal("10.5")), ("A+:night", Decimal(7))]
         assert [reading.previous for reading in bare.readings] == [None, None]
         assert [(problem.code, problem.where) for problem in wrong_.problems] == [("not_a_number", "line 4, column 3")]
+
+    def test_of_columns_that_may_be_meant_the_documents_first_word_decides(self) -> None:
+        register = formats(Limits())["readings_register"]
+        body = rows("Абонент;Лицевой счет;№ прибора;Показание", "Иванов И. И.;0012;7;5")
+        [one] = [thing for thing in register.decode(body, KYIV) if isinstance(thing, MeterReading)]
+        assert (one.agreement, one.problems) == ("0012", ())
+
+    @pytest.mark.parametrize(
+        ("written", "at", "period"),
+        [
+            ("2026-10-31T23:30:00Z", "2026-11-01T01:30:00+02:00", "2026-11"),
+            ("2026-10-20T10:15:00.123+0300", "2026-10-20T10:15:00+03:00", "2026-10"),
+            ("2026-10-20 00:00+03:00", "2026-10-20T00:00:00+03:00", "2026-10"),
+        ],
+    )
+    def test_a_moment_with_an_offset_is_told_in_the_zone(self, written: str, at: str, period: str) -> None:
+        document = 'period_from = "day"\n' + PLAIN + 'day = ["Дата"]\n'
+        [one] = decoded(mapped(document), rows("Счетчик;Показание;Дата", f"1;5;{written}"))
+        assert (one.at, one.period, one.problems) == (datetime.fromisoformat(at), period, ())
+        for wrong_ in ("2026-10-32T10:00:00Z", "0001-01-01T00:00:00+14:00"):
+            assert wrong(mapped(document), rows("Счетчик;Показание;Дата", f"1;5;{wrong_}")) == [("moment_invalid", "line 2, column 3")]
 
     def test_a_row_may_hold_several_meters(self) -> None:
         document = """

@@ -138,6 +138,13 @@ def test_a_file_of_more_cells_than_a_sheet_is_refused() -> None:
         read_elements(wide, Limits(), "r")
 
 
+def test_attributes_of_two_namespaces_are_two_and_other_texts_are_no_xml() -> None:
+    text = '[file]\nrows = "r"\n[columns]\nmeter = ["@m"]\nvalue = ["@v"]\n'
+    body = b'<a xmlns:x="urn:x" xmlns:y="urn:y"><r m="1" x:v="5" y:v="6"/></a>'
+    assert wrong(mapped(f'register = "A+"\n{text}'), body) == [("column_repeated", "/a/r/@v[2]")]
+    assert wrong(portal(), '{"flat": []}'.encode("utf-16")) == [("file_type_mismatch", "")]
+
+
 @pytest.mark.parametrize("keys", ['layout = "matrix"\nregister = "A+"\n[file]\nrows = "r"\n', '[file]\nrows = "r"\nheader = false\n'])
 def test_documents_that_contradict_themselves(keys: str) -> None:
     with pytest.raises(Misconfigured, match="rows"):

@@ -60,8 +60,12 @@ def is_tree(body: bytes, rows: str) -> bool:
     """Whether a file may hold such rows: XML or JSON in whose beginning their name stands, where that is in ASCII."""
     head = body[:_HEAD].replace(b"\0", b"")
     last = rows.rpartition("/")[2].strip(".")
-    begun = kind_of(body) == "json" or head.lstrip(_MARKS).startswith(b"<")
-    return begun and (not last.isascii() or last.encode() in head)
+    return (kind_of(body) == "json" or _begun(body)) and (not last.isascii() or last.encode() in head)
+
+
+def _begun(body: bytes) -> bool:
+    """Whether a file begins as XML does."""
+    return body[:_HEAD].replace(b"\0", b"").lstrip(_MARKS).startswith(b"<")
 
 
 def read_elements(body: bytes, limits: Limits, rows: str) -> Tree:
@@ -77,6 +81,8 @@ def read_elements(body: bytes, limits: Limits, rows: str) -> Tree:
     if kind == "json":
         return _table(_branches(_loaded(body, limits), steps, limits), rows, ".", limits)
     if kind not in ("xml", "text"):
+        raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
+    if kind == "text" and not _begun(body):
         raise Rejected(Problem(code="file_type_mismatch", values={"kind": kind}))
     root = parse_untrusted(body, limits)
     top = Level(_local(root), f"/{_local(root)}", _held(root, steps[:1], limits))
@@ -116,14 +122,18 @@ def _held(element: Any, but: Sequence[str], limits: Limits) -> dict[str, Cell]:
     waiting: list[tuple[Any, str]] = [(element, "")]
     while waiting:
         one, path = waiting.pop()
-        cells = [(f"{path}@{_bare(name)}", value) for name, value in one.attrib.items()]
         counts: Counter[str] = Counter()
+        cells: list[tuple[str, str]] = []
+        for attribute, value in one.attrib.items():
+            name = f"@{_bare(attribute)}"
+            counts[name] += 1
+            cells.append((f"{path}{_nth(name, counts[name])}", value))
         inner: list[tuple[Any, str]] = []
         for child in one:
             name = _local(child)
             counts[name] += 1
             if name not in but or one is not element:
-                inner.append((child, f"{path}{name}{f'[{counts[name]}]' * (counts[name] > 1)}/"))
+                inner.append((child, f"{path}{_nth(name, counts[name])}/"))
         text = "".join([one.text or "", *(child.tail or "" for child in one)]).strip()
         if text:
             cells.append((path.removesuffix("/") or _OWN, text))
@@ -132,6 +142,10 @@ def _held(element: Any, but: Sequence[str], limits: Limits) -> dict[str, Cell]:
             raise Rejected(Problem(code="too_many_readings", values={"limit": str(limits.sheet_columns)}))
         waiting += reversed(inner)
     return found
+
+
+def _nth(name: str, count: int) -> str:
+    return f"{name}[{count}]" if count > 1 else name
 
 
 def _local(element: Any) -> str:

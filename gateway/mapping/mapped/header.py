@@ -40,12 +40,20 @@ class Header(msgspec.Struct, frozen=True):
         return self.slots.get((field, 0))
 
 
-def words_of(document: Document) -> dict[str, tuple[Slot, ...]]:
-    """Every folded word of a document -> what its column is for; several values may have the column of one meter."""
-    found: dict[str, tuple[Slot, ...]] = {}
+class Meaning(msgspec.Struct, frozen=True):
+    """What a word is for, several values having one column of their meter; `rank`: its place among the words of a document."""
+
+    rank: int
+    slots: tuple[Slot, ...]
+
+
+def words_of(document: Document) -> dict[str, Meaning]:
+    """Every folded word of a document -> what its column is for."""
+    found: dict[str, Meaning] = {}
     for slot, place in places(document):
         for word in () if isinstance(place, int) else dict.fromkeys(map(fold, place)):
-            found[word] = (*found.get(word, ()), slot)
+            known = found.get(word)
+            found[word] = Meaning(len(found), (slot,)) if known is None else Meaning(known.rank, (*known.slots, slot))
     return found
 
 
@@ -94,18 +102,20 @@ def places(document: Document) -> Iterator[tuple[Slot, int | tuple[str, ...]]]:
             yield ("meter", number), column.meter
 
 
-def _at(table: Table, index: int, names: Mapping[str, tuple[Slot, ...]], document: Document) -> Header | None:
+def _at(table: Table, index: int, names: Mapping[str, Meaning], document: Document) -> Header | None:
     row = table.rows[index]
     if not any(isinstance(cell, str) and cell for cell in row[:_WIDEST]):
         return None
     slots: dict[Slot, int] = {slot: place - 1 for slot, place in places(document) if isinstance(place, int)}
+    ranks: dict[Slot, int] = dict.fromkeys(slots, -1)
     for column, found in _named(table, index, names):
-        for slot in found:
-            slots.setdefault(slot, column)
+        for slot in found.slots:
+            if slot not in ranks or found.rank < ranks[slot]:
+                slots[slot], ranks[slot] = column, found.rank
     return Header(index, slots)
 
 
-def _named(table: Table, index: int, names: Mapping[str, tuple[Slot, ...]]) -> Iterator[tuple[int, tuple[Slot, ...]]]:
+def _named(table: Table, index: int, names: Mapping[str, Meaning]) -> Iterator[tuple[int, Meaning]]:
     """The columns of a row that may be the header that a document names, and what they are for."""
     above = carried(table.rows[index - 1]) if index else ()
     for column, cell in enumerate(table.rows[index][:_WIDEST]):
@@ -120,9 +130,9 @@ def repeated(table: Table, header: Header, document: Document, data: Sequence[in
         return
     names, rows = words_of(document), [table.rows[number] for number in data]
     for column, found in _named(table, header.row, names):
-        first = header.slots[found[0]]
+        first = header.slots[found.slots[0]]
         title = str(table.rows[header.row][column]).strip()
-        told = title and column != first and found[0][0] in _LOST
+        told = title and column != first and found.slots[0][0] in _LOST
         if told and any(column < len(row) and row[column] not in ("", row[first]) for row in rows):
             yield Problem(code="column_repeated", where=table.where(header.row, column), values={"column": title[:60]})
 

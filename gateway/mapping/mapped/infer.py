@@ -116,7 +116,8 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
 
 
 def _ask_whose(mapping: Document, sample: Sample, told: Told) -> None:
-    if not (mapping.across or mapping.columns.keys() & {"meter", "point"} or _owned(sample)):
+    owned = mapping.columns.keys() & {"meter", "point"} or any(one.meter for one in mapping.values) or _owned(sample)
+    if not (mapping.across or owned):
         told.ask("columns.meter", "no column, title or sheet's name says whose the values are: the meter must be told beside the file")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -36,6 +36,7 @@ class Builder:
             columns[:] = [column for column in columns if column.place not in taken]
         self.keys: dict[str, Any] = {}
         self.read: list[Column] = []
+        self.owners: dict[int, Place | Words] = {}
 
     def mapping(self, name: str, title: str, file: File) -> Mapping:
         """The whole document."""
@@ -122,6 +123,7 @@ class Builder:
             self.told.choices["columns.zone"] = msgspec.structs.replace(self.told.choices["columns.register"], key="columns.zone")
         told_by_rows = roles.fields.keys() & {"quantity", "register"}
         if len(values) > 1 and not told_by_rows:
+            self._meters(values)
             self._values(values, REGISTERS, volume=False)
             self._befores(roles.previous)
             return
@@ -188,6 +190,26 @@ class Builder:
         yield "the sheet's name", self.sample.table.name.replace("_", " ")
         yield "the file's name", self.file_name.rpartition(".")[0].replace("_", " ")
 
+    def _meters(self, values: Sequence[Column]) -> None:
+        """Where a row holds several meters, each stands before its readings."""
+        roles = self.roles
+        meters = sorted([*roles.meters, roles.fields["meter"]], key=lambda column: column.place) if roles.meters else []
+        owners = {
+            value.place: max((one for one in meters if one.place < value.place), key=lambda one: one.place, default=None)
+            for value in values
+        }
+        if (
+            not meters
+            or {one.place for one in owners.values() if one is not None} != {one.place for one in meters}
+            or None in owners.values()
+        ):
+            return
+        del roles.fields["meter"]
+        roles.meters = []
+        self.read += meters
+        self.owners = {place: place_of(self.sample, owner) for place, owner in owners.items() if owner is not None}
+        self.told.choices.pop("columns.meter", None)
+
     def _values(self, columns: Sequence[Column], kinds: Any, *, volume: bool) -> None:
         """Several columns of values, a register each."""
         base = ""
@@ -207,14 +229,15 @@ class Builder:
                 roles_say = f"no register of {'a series' if kinds is INTERVALS else 'readings'}"
                 self.roles.passed[column.place] = f"{register}, which is {roles_say}"
                 continue
-            if any(one.register == register for one in found):
+            meter: Place | Words | Literal[""] = self.owners.get(column.place, "")
+            if any((one.register, one.meter) == (register, meter) for one in found):
                 self.told.ask(key, f"{column.title} is {register} too; a meter has it once. Whose is it? It is passed over.")
                 self.roles.passed[column.place] = f"a second {register}"
                 continue
             own = kinds[register].unit
             unit = told.unit if told.unit in UNITS[own] and told.unit != own else ""
             self.read.append(column)
-            found.append(ValueColumn(column=place_of(self.sample, column), register=register, unit=unit, volume=volume))
+            found.append(ValueColumn(column=place_of(self.sample, column), register=register, unit=unit, volume=volume, meter=meter))
         if peak:
             self.told.ask("values", "there are three tariffs: is T1 the peak, T2 the night and T3 the half-peak?")
         if not found:
@@ -324,6 +347,9 @@ class Builder:
     def _passed_over(self) -> None:
         """Say of every column with something in it that it is not read, when it is not; numbers that nothing explains are asked about."""
         roles = self.roles
+        for column in roles.meters:
+            first = roles.fields["meter"].title
+            self.told.ask("columns.meter", f"{column.title} may be it as well as {first}: which one is it?")
         left = [column.title for column in roles.numbers]
         if left:
             self.told.ask("columns", f"numbers stand in {', '.join(left[:6])} and are passed over: are they needed?")

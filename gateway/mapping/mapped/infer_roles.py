@@ -64,12 +64,17 @@ class Told:
 
 
 class Roles:
-    """The columns by what they are. `passed`: the places of those that no mapping reads, and what they look like."""
+    """The columns by what they are.
+
+    `meters`: further columns of meters, where a row may hold several. `passed`: the places of those that no mapping reads, and what they
+    look like.
+    """
 
     def __init__(self, sample: Sample, told: Told) -> None:
         """Look at every column."""
         self.sample, self.told = sample, told
         self.fields: dict[Field, Column] = {}
+        self.meters: list[Column] = []
         self.values: list[Column] = []
         self.previous: list[Column] = []
         self.amounts: list[Column] = []
@@ -115,18 +120,22 @@ class Roles:
             (score, -column.place, field, column)
             for column in columns
             for field, score in column.said.fields.items()
-            if score >= _LEAST and column.shape.kind in _KINDS.get(field, frozenset())
+            if score >= _LEAST and column.shape.kind in _KINDS.get(field, frozenset()) and not (field == "zone" and not column.shape.whole)
         ]
         taken: set[int] = set()
+        best: dict[Field, float] = {}
         for score, _, field, column in sorted(wanted, key=lambda one: one[:3], reverse=True):
             if column.place in taken:
                 continue
             if field in self.fields:
-                if score > _A_DIAL:
+                if field == "meter" and score == best["meter"]:
+                    taken.add(column.place)
+                    self.meters.append(column)
+                elif score > _A_DIAL:
                     self.told.ask(f"columns.{field}", f"{column.title} may be it as well as {self.fields[field].title}: which one is it?")
                 continue
             taken.add(column.place)
-            self.fields[field] = column
+            self.fields[field], best[field] = column, score
             self.told.say(f"columns.{field}", min(0.98, 0.55 + 0.45 * score), f"its header {column.title} says so{_cells(column)}")
         yield from (column for column in columns if column.place not in taken)
 
@@ -179,7 +188,7 @@ class Roles:
         """Tell a reading from the one before it by the numbers: a third column is their difference, or one is nowhere below the other."""
         if not self.values and len(self.numbers) > 1:
             several = self.numbers
-        elif len(self.values) == 2 and not self.previous and self.values[0].said.register == self.values[1].said.register:
+        elif len(self.values) == 2 and not (self.previous or self.meters) and self.values[0].said.register == self.values[1].said.register:
             several = self.values
             if any(column.said.zone is not None for column in several):
                 return

@@ -1,12 +1,18 @@
 """A partner's codes beside ours, as a crosswalk says them."""
 
+import csv
+import io
 from collections.abc import Mapping
 
 import msgspec
 
 from gateway.domain.crosswalks import Crosswalk
-from gateway.domain.problems import Problem
+from gateway.domain.problems import Misconfigured, Problem
 from gateway.domain.supply import key
+from gateway.mapping.any_table import read_any
+from gateway.mapping.cells import Cell, CellError, cell_code
+from gateway.mapping.zip_gate import kind_of
+from gateway.settings import Limits
 
 
 class Code(msgspec.Struct, frozen=True):
@@ -60,6 +66,44 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
     def register_back(self, register: str) -> str:
         """The partner's word for our register, our own where the crosswalk has none."""
         return self.words.get(register, register)
+
+
+def crosswalk_text(body: bytes, limits: Limits) -> bytes:
+    """A crosswalk as the CSV that is kept, whatever table it comes in: a workbook, a text in another encoding, a DBF.
+
+    Raises Rejected for what is no table, Misconfigured for a cell that is no code, with its place.
+    """
+    if not body or (kind_of(body) == "text" and _is_utf8(body)):
+        return body
+    table = next((table for table in read_any(body, limits) if not table.hidden and table.rows), None)
+    if table is None:
+        raise Misconfigured("crosswalk: there is no table in it")
+    spoilt = {problem.where: problem.code for problem in table.problems}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=";", lineterminator="\n")
+    for row, cells in enumerate(table.rows):
+        codes = [_code(cell, table.where(row, column), spoilt) for column, cell in enumerate(cells)]
+        if any(codes):
+            writer.writerow(codes)
+    return text.getvalue().encode()
+
+
+def _code(cell: Cell, where: str, spoilt: Mapping[str, str]) -> str:
+    try:
+        code, wrong = cell_code(cell), spoilt.get(where, "")
+    except CellError as error:
+        code, wrong = "", error.code
+    if wrong:
+        raise Misconfigured(f"crosswalk: {where}: {wrong}: {str(cell)[:40]}")
+    return code
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def codes_of(crosswalk: Crosswalk, *, only: bool = False) -> Codes:

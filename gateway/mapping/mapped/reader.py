@@ -24,6 +24,7 @@ from gateway.mapping.tables import Table
 
 _NOON: Final = time(12)
 _NOWHERE: Final = 1 << 20
+_offset: Final = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:Z|[+-]\d{2}:?\d{2})", re.ASCII).fullmatch
 _stamped: Final = re.compile(r"(\S{6,10})(?:[T,]\s*|\s+)(\d{1,2}):(\d{2})(?::\d{2}(?:\.\d+)?)?").fullmatch
 _minuted: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?").fullmatch
 _whole: Final = re.compile(r"(?:(0[1-9]|1[0-2])(20[0-9]{2})|(20[0-9]{2})(0[1-9]|1[0-2]))(?:\.0)?").fullmatch
@@ -44,9 +45,9 @@ _clock_of: Final = lru_cache(maxsize=256, typed=True)(read_clock)
 class Rows:
     """The rows of one table below its header, without those that are no data."""
 
-    def __init__(self, table: Table, header: Header, document: Document) -> None:
+    def __init__(self, table: Table, header: Header, document: Document, zone: str) -> None:
         """Look through them once: totals, repeated headers and the control row are passed over."""
-        self.table, self.header, self.document = table, header, document
+        self.table, self.header, self.document, self.zone = table, header, document, zone
         self.spoilt = {problem.where: problem for problem in table.problems}
         self.passed = frozenset(map(fold, document.passed))
         self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
@@ -139,7 +140,7 @@ class Rows:
         except CellError as error:
             problems.append(error.at(self.where(row, column)))
             return None
-        found = None if cell == "" else _day_of(cell, halves=self.halves)
+        found = None if cell == "" else _day_of(self._here(cell), halves=self.halves)
         if isinstance(found, CellError):
             problems.append(found.at(self.where(row, column)))
             return None
@@ -151,7 +152,7 @@ class Rows:
         if column is None:
             return None
         try:
-            cell = self.cell(row, column)
+            cell = self._here(self.cell(row, column))
             minute = None if clock is None else minute_of(self.cell(row, clock))
         except CellError:
             return None
@@ -159,6 +160,9 @@ class Rows:
         if minute is None or not isinstance(day, Day) or day.month or day.clock is not None:
             return stamp(cell)
         return datetime.combine(day.day, minute)
+
+    def _here(self, cell: Cell) -> Cell:
+        return in_zone(cell, self.zone) if type(cell) is str and cell else cell
 
     def clock(self, row: int, problems: list[Problem]) -> Clock | None:
         """The hour of a row in a column of its own, None where none is told."""
@@ -221,6 +225,17 @@ def minute_of(cell: Cell) -> time | None:
         found = _minuted(cell.strip())
         cell = time(int(found[1]), int(found[2])) if found and int(found[1]) < 24 and int(found[2]) < 60 else ""
     return cell.replace(second=0, microsecond=0) if isinstance(cell, time) and cell.minute else None
+
+
+@lru_cache(maxsize=4096)
+def in_zone(text: str, zone: str) -> str:
+    """A moment with an offset, `2026-10-20T10:15:00+03:00`, as clocks of a zone show it; any other text as it is."""
+    if _offset(text.strip()) is None:
+        return text
+    try:
+        return f"{datetime.fromisoformat(text.strip()).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+    except (ValueError, OverflowError):
+        return text
 
 
 @lru_cache(maxsize=1024)
