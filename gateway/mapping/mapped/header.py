@@ -1,7 +1,7 @@
 """Where the fields of a mapping stand in a table: by the words of its header, over one row or two, or by their numbers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -124,16 +124,16 @@ def _named(table: Table, index: int, names: Mapping[str, Meaning]) -> Iterator[t
             yield column, found
 
 
-def repeated(table: Table, header: Header, document: Document, data: Sequence[int]) -> Iterator[Problem]:
+def repeated(table: Table, header: Header, document: Document, data: Callable[[], Iterable[int]]) -> Iterator[Problem]:
     """Columns called as that of a value or a meter is, that say something else: it would be lost. `data`: the rows of data."""
     if header.row < 0:
         return
-    names, rows = words_of(document), [table.rows[number] for number in data]
+    names = words_of(document)
     for column, found in _named(table, header.row, names):
         first = header.slots[found.slots[0]]
         title = str(table.rows[header.row][column]).strip()
         told = title and column != first and found.slots[0][0] in _LOST
-        if told and any(column < len(row) and row[column] not in ("", row[first]) for row in rows):
+        if told and any(column < len(row) and row[column] not in ("", row[first]) for row in map(table.rows.__getitem__, data())):
             yield Problem(code="column_repeated", where=table.where(header.row, column), values={"column": title[:60]})
 
 

@@ -77,7 +77,7 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
         reader = (Series if self.mapping.layout == "series" else Register)(self.mapping, self.codes, envelope)
         for table, header in found:
             rows = Rows(table, header, self.mapping, envelope.zone)
-            if twice := [*repeated(table, header, self.mapping, [*rows.numbers()])]:
+            if twice := [*repeated(table, header, self.mapping, rows.numbers)]:
                 raise Rejected(*twice)
             if self.mapping.control is not None:
                 verify(rows, self.mapping.control)
