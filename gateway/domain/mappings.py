@@ -36,8 +36,10 @@ WHOSE: Final[tuple[Field, ...]] = ("meter", "point")
 _ZONES: Final = frozenset(code.partition(":")[2] for code in REGISTERS)
 WHAT: Final[tuple[Field, ...]] = ("register", "quantity")
 """Columns of which one must be there where nothing else says which register a value is of."""
-ARCHIVED: Final[frozenset[Field]] = frozenset({"meter", "day", "clock", "circuit", "kind", "heat_first", "heat_last"})
-"""Columns that an archive may have beside those of values; the last four are of archives alone."""
+_STORED: Final[tuple[Field, ...]] = ("circuit", "kind", "heat_first", "heat_last")
+"""Columns of archives alone."""
+_ARCHIVED: Final[frozenset[Field]] = frozenset({"meter", "day", "clock", *_STORED})
+"""Columns that an archive may have beside those of values."""
 Place = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 """A column by its number, from 1."""
 Words = Annotated[tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...], msgspec.Meta(min_length=1)]
@@ -232,7 +234,7 @@ def _check_matrix(mapping: Mapping) -> None:
 
 
 def _check_archive(mapping: Mapping) -> None:
-    if strange := mapping.columns.keys() - ARCHIVED:
+    if strange := mapping.columns.keys() - _ARCHIVED:
         raise ValueError(f"columns: an archive has no `{min(strange)}`")
     if mapping.control or mapping.register or not mapping.file.header:
         raise ValueError("file: an archive has a header, and neither `control` nor `register`")
@@ -250,7 +252,7 @@ def _check_archive(mapping: Mapping) -> None:
 
 def _check_values(mapping: Mapping) -> None:
     series = mapping.layout == "series"
-    if strange := [field for field in ("circuit", "kind", "heat_first", "heat_last") if field in mapping.columns]:
+    if strange := [field for field in _STORED if field in mapping.columns]:
         raise ValueError(f"columns: `{strange[0]}` is of an archive")
     known = INTERVALS if series else REGISTERS
     for place, column in enumerate(mapping.values):

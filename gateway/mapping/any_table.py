@@ -8,7 +8,7 @@ import msgspec
 from gateway.domain.mappings import encoding_named
 from gateway.domain.problems import Problem, Rejected
 from gateway.mapping.dbf import read_dbf
-from gateway.mapping.delimited import ANY_DELIMITER, Known, is_delimited, read_delimited, read_text
+from gateway.mapping.delimited import ANY_DELIMITER, Known, is_delimited, read_text
 from gateway.mapping.encodings import detect, mark_of
 from gateway.mapping.sheet_parts import EXCEL_2003
 from gateway.mapping.tables import Looked, Table, look, read_sheets, read_tables
@@ -82,17 +82,6 @@ def kept_any(body: bytes) -> tuple[Table, ...]:
 def is_by_words(body: bytes, known: Known) -> bool:
     """Whether this is a delimited text with a header that `known` knows."""
     return is_delimited(body, known) and not is_page(body)
-
-
-def read_by_words(body: bytes, limits: Limits, known: Known) -> tuple[Table, ...]:
-    """The same as `read_any` for a format that knows the words of its header: they tell how a text is written, alone or in an archive.
-
-    Raises Rejected, with the codes of `read_delimited` and `read_any`.
-    """
-    inner = only_file(body, limits) if kind_of(body) == "zip" else body
-    if kind_of(inner) == "text" and not is_page(inner):
-        return (read_delimited(inner, limits, known),)
-    return read_any(body, limits)
 
 
 _looked: Final = Looked()

@@ -95,15 +95,15 @@ class Words:
     def __init__(self, document: Document) -> None:
         """Fold all words once."""
         columns = {field: place for field, place in document.columns.items() if not isinstance(place, int)}
-        columns_ = columns | {one.register: one.column for one in document.values if not isinstance(one.column, int)}
-        self.first = {field: words[0] for field, words in columns_.items()}
+        every = columns | {one.register: one.column for one in document.values if not isinstance(one.column, int)}
+        self.first = {field: words[0] for field, words in every.items()}
         self.kinds: dict[str, str] = {kind: words[0] for kind, words in document.kinds.items()}
         self.units: dict[str, str] = {one.register: one.unit for one in document.values}
         self.steps = {word: Step(kind) for kind, words in document.kinds.items() if kind != "dial" for word in map(fold, words)}
         self.dials = frozenset(map(fold, document.kinds.get("dial", ())))
         self.passed = frozenset(map(fold, document.passed))
         self.days = frozenset(fold(words.split()[0]) for words in columns.get("day", ()))
-        self._names = lookup(columns_)
+        self._names = lookup(every)
         self._prefixes = tuple(sorted(map(fold, document.prefixes), key=len, reverse=True))
         self._known: dict[str, tuple[str, str, str] | None] = {}
 

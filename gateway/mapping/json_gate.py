@@ -69,8 +69,11 @@ def check_depth(body: bytes, depth: int) -> bool:
     return True
 
 
-def check_syntax(body: bytes, place: str = "") -> None:
-    """Refuse malformed JSON and repeated keys, naming the place below `place`. Exact, and ten times slower than a decoder."""
+def check_syntax(body: bytes, place: str = "") -> object:
+    """Refuse malformed JSON and repeated keys, naming the place below `place`; what it says, numbers as they are written, otherwise.
+
+    Exact, and ten times slower than a decoder.
+    """
     try:
         tree = json.loads(body, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_no_constant)
     except ValueError as error:
@@ -79,6 +82,7 @@ def check_syntax(body: bytes, place: str = "") -> None:
     if below:
         repeated = (place + below).removeprefix(".")
         raise Rejected(Problem(code="json_duplicate_key", where=repeated, values={"key": repeated.rpartition(".")[2]}))
+    return tree
 
 
 def malformed(body: bytes, reason: str) -> Rejected:

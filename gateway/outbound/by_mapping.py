@@ -19,9 +19,9 @@ def documents(mapping: str, crosswalk: str) -> tuple[Document, Codes]:
     """
     try:
         document = read_mapping(Path(mapping).read_bytes())
-        codes = codes_of(read_crosswalk(_text(crosswalk)), only=document.crosswalk_only) if crosswalk else Codes()
     except OSError as error:
-        raise Misconfigured(f"mapping, crosswalk: {error}") from error
+        raise Misconfigured(f"mapping: {error}") from error
+    codes = codes_at(crosswalk, only=document.crosswalk_only)
     if "row_key" not in document.columns:
         raise Misconfigured(f"mapping: {mapping} has no column `row_key`, by which billing's answer names a reading")
     if document.crosswalk_only and not crosswalk:
@@ -29,10 +29,13 @@ def documents(mapping: str, crosswalk: str) -> tuple[Document, Codes]:
     return document, codes
 
 
-def _text(crosswalk: str) -> bytes:
+def codes_at(crosswalk: str, *, only: bool = False) -> Codes:
+    """The codes of the crosswalk at this path, none without one. Raises Misconfigured for one that cannot be read."""
+    if not crosswalk:
+        return Codes()
     try:
-        return crosswalk_text(Path(crosswalk).read_bytes(), Limits())
-    except Rejected as error:
+        return codes_of(read_crosswalk(crosswalk_text(Path(crosswalk).read_bytes(), Limits())), only=only)
+    except (OSError, Rejected) as error:
         raise Misconfigured(f"crosswalk: {crosswalk}: {error}") from error
 
 

@@ -7,21 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Final, Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.problems import Misconfigured, Rejected
 from gateway.mapping.maket_80020_write import Encoding, Party
 from gateway.mapping.maket_80021 import Reply, Status, read
-from gateway.mapping.mapped.partner import Codes, codes_of
 from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
+from gateway.outbound.by_mapping import codes_at
 from gateway.outbound.maket_files import Makets
-from gateway.outbound.sftp_inbox import Inbox, Litter
+from gateway.outbound.sftp_inbox import Inbox, Litter, handed
 from gateway.outbound.sftp_wire import Server, attempt, pinned, private_key
 from gateway.settings import Limits
 
@@ -113,14 +111,7 @@ class Maket80020(Target, frozen=True, kw_only=True, dict=True):
         if files:
             with self._call() as call:
                 call.hand_over_all(batch.id, files)
-        return Receipt(
-            answers=tuple(
-                Answer(key=item.key, outcome=Outcome.REFUSED, reason=refused[item.key])
-                if item.key in refused
-                else Answer(key=item.key, outcome=Outcome.PENDING)
-                for item in batch.items
-            )
-        )
+        return handed(batch, refused)
 
     def ask(self, batch: Batch, tried: Mapping[str, str]) -> Receipt:
         """Read billing's answers to the files the items are in; days that a cut left without their names get them now.
@@ -144,10 +135,6 @@ class Maket80020(Target, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def _makets(self) -> Makets:
-        try:
-            codes = codes_of(read_crosswalk(Path(self.crosswalk).read_bytes())) if self.crosswalk else Codes()
-        except OSError as error:
-            raise Misconfigured(f"crosswalk: {error}") from error
         return Makets(
             class_=self.maket,
             sender=Party(self.sender_name, self.sender_inn),
@@ -155,7 +142,7 @@ class Maket80020(Target, frozen=True, kw_only=True, dict=True):
             zone=self.zone,
             encoding=self.encoding,
             whole=self.whole,
-            codes=codes,
+            codes=codes_at(self.crosswalk),
         )
 
     @cached_property

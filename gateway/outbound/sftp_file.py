@@ -14,7 +14,7 @@ import msgspec
 from gateway.domain.problems import Misconfigured, Problem, Rejected
 from gateway.outbound import Answer, Batch, Guarantee, Item, Outcome, Receipt, Target
 from gateway.outbound.mapped_file import MappedFile
-from gateway.outbound.sftp_inbox import Inbox, Litter
+from gateway.outbound.sftp_inbox import Inbox, Litter, handed
 from gateway.outbound.sftp_wire import Server, Step, attempt, pinned, private_key, whole
 from gateway.outbound.text_file import FIELDS, WORDS, Layout, Unbelievable, Word, answer
 
@@ -101,14 +101,7 @@ class SftpFile(Target, frozen=True, kw_only=True, dict=True):
         if content:
             with self._call() as call:
                 call.hand_over(file, content)
-        return Receipt(
-            answers=tuple(
-                Answer(key=item.key, outcome=Outcome.REFUSED, reason=refused[item.key])
-                if item.key in refused
-                else Answer(key=item.key, outcome=Outcome.PENDING)
-                for item in batch.items
-            )
-        )
+        return handed(batch, refused)
 
     def ask(self, batch: Batch, tried: Mapping[str, str]) -> Receipt:
         """Read the acknowledgements of the files the items are in. A file that never got its name is taken away: its items are unknown."""

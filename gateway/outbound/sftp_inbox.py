@@ -6,7 +6,20 @@ from contextlib import suppress
 
 import paramiko
 
+from gateway.outbound import Answer, Batch, Outcome, Receipt
 from gateway.outbound.sftp_wire import BROKEN, Step
+
+
+def handed(batch: Batch, refused: Mapping[str, str]) -> Receipt:
+    """What is known of a batch once its files lie there: what they could not hold is refused with its reason, the rest is pending."""
+    return Receipt(
+        answers=tuple(
+            Answer(key=item.key, outcome=Outcome.REFUSED, reason=refused[item.key])
+            if item.key in refused
+            else Answer(key=item.key, outcome=Outcome.PENDING)
+            for item in batch.items
+        )
+    )
 
 
 class Litter:

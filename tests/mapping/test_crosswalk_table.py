@@ -2,13 +2,15 @@
 
 import io
 from datetime import date
+from pathlib import Path
 
 import openpyxl
 import pytest
 
 from gateway.domain.crosswalks import read_crosswalk
 from gateway.domain.problems import Misconfigured, Rejected
-from gateway.mapping.mapped.partner import crosswalk_text
+from gateway.mapping.mapped.partner import Codes, crosswalk_text
+from gateway.outbound.by_mapping import codes_at
 from gateway.settings import Limits
 
 TEXT = "code;meter;agreement\nЩ-7;0071;\n18;101;А-1\n"
@@ -47,3 +49,11 @@ def test_what_is_no_table_is_refused() -> None:
         crosswalk_text(b"%PDF-1.7 x", Limits())
     with pytest.raises(Misconfigured, match="columns must be among"):
         read_crosswalk(crosswalk_text(sheet(["код", "прибор"], ["Щ-7", "1"]), Limits()))
+
+
+def test_a_target_reads_the_same_crosswalk_from_its_disk(tmp_path: Path) -> None:
+    (tmp_path / "codes.xlsx").write_bytes(sheet(["code", "point"], ["А-1", "62Z17"]))
+    assert codes_at(str(tmp_path / "codes.xlsx")).back("", "62Z17") == ("", "А-1")
+    assert codes_at("") == Codes()
+    with pytest.raises(Misconfigured, match="nowhere"):
+        codes_at(str(tmp_path / "nowhere.csv"))

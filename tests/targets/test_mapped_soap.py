@@ -177,7 +177,7 @@ def test_words_for_quantities_and_zones_and_instants_in_the_zone_of_the_document
         ({"per": "reading"}, ROWS, CODES, "per: it stands in the `mapping` already"),
         ({"mapping": ""}, ROWS, CODES, "crosswalk: it is read with a `mapping`"),
         ({"mapping": "", "crosswalk": ""}, ROWS, CODES, "row: nothing carries the key"),
-        ({"mapping": "nowhere.toml"}, ROWS, CODES, "mapping, crosswalk: [Errno 2] No such file"),
+        ({"mapping": "nowhere.toml"}, ROWS, CODES, "mapping: [Errno 2] No such file"),
         ({}, f"x = 1{ROWS}", CODES, "mapping: Object contains unknown field `x`"),
         ({}, ROWS, "code;meter\n7;\n", "crosswalk: line 2: the code '7' names no meter, point, agreement or register"),
         ({}, ROWS.replace("row_key", "clock"), CODES, "has no column `row_key`"),

@@ -1,1 +1,1 @@
-"""Tables read by a mapping document: the header found by its words, then rows of readings or rows of time, then the control row."""
+"""Tables, XML and JSON read by a mapping document, one file a layout; the same backwards; and documents proposed from a sample."""

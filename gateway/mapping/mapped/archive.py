@@ -49,14 +49,7 @@ def read_archive(
         read_rows(sheet, meters, words)
     if not meters:
         raise Rejected(Problem(code="nothing_to_take", where=sheets[0].place(-1, "heat")))
-    return (_ours(one, codes) if isinstance(one, MeterReading) else one for one in told(problems, meters.values(), envelope, limits))
-
-
-def _ours(reading: MeterReading, codes: Codes) -> MeterReading:
-    """The reading by our codes where the partner has his own."""
-    code, problem = codes.of(reading.meter, reading.point, reading.agreement)
-    wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
-    return msgspec.structs.replace(reading, meter=code.meter, point=code.point, agreement=code.agreement, problems=reading.problems + wrong)
+    return (codes.ours(one) if isinstance(one, MeterReading) else one for one in told(problems, meters.values(), envelope, limits))
 
 
 def _stacked(table: Table, header: Header, words: Words) -> list[Header]:

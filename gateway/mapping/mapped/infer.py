@@ -99,16 +99,18 @@ def infer(body: bytes, limits: Limits, file_name: str = "", name: str = "", zone
         return _tried(mapping, shipped, body, limits, found, told, file_name, zone)
     sample = max(map(sample_of, shown), key=weight)
     _opened(found, sample.table, told)
-    named_, titled = name or _named(file_name), _titled(sample, file_name)
-    stored = as_archive(sample, Roles(sample, Told()), told, named_, titled, _file(found))
+    name, title = name or _named(file_name), _titled(sample, file_name)
+    archive = Told()
+    _opened(found, sample.table, archive)
+    stored = as_archive(sample, Roles(sample, Told()), archive, name, title, _file(found))
     if stored is not None:
-        _ask_whose(stored, sample, told)
-        proposed = _tried(stored, shipped, body, limits, found, told, file_name, zone)
+        _ask_whose(stored, sample, archive)
+        proposed = _tried(stored, shipped, body, limits, found, archive, file_name, zone)
         return proposed if partly is None or proposed.rows > partly.rows else partly
     if partly is not None:
         return partly
     try:
-        mapping = Builder(sample, told, file_name).mapping(named_, titled, _file(found))
+        mapping = Builder(sample, told, file_name).mapping(name, title, _file(found))
     except LookupError as error:
         raise Rejected(Problem(code="nothing_to_take", where=sample.table.name, values={"reason": str(error)})) from error
     _ask_whose(mapping, sample, told)

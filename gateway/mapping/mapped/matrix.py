@@ -28,16 +28,8 @@ def is_matrix(tables: Sequence[Table], document: Document) -> bool:
 def read_matrix(tables: Sequence[Table], document: Document, codes: Codes, envelope: Envelope, limits: Limits) -> Iterator[MeterReading]:
     """One MeterReading a meter and month. Raises Rejected as `hour_sheets` does."""
     for reading in hour_sheets(tables, envelope, {}, limits, document.register, document.unit):
-        code, problem = codes.of(reading.meter, reading.point, reading.agreement)
-        wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
-        yield msgspec.structs.replace(
-            reading,
-            meter=code.meter,
-            point=code.point,
-            agreement=code.agreement,
-            problems=reading.problems + wrong,
-            blocks=tuple(_in_unit(block, document.unit) for block in reading.blocks),
-        )
+        blocks = tuple(_in_unit(block, document.unit) for block in reading.blocks)
+        yield msgspec.structs.replace(codes.ours(reading), blocks=blocks)
 
 
 def _in_unit(block: IntervalBlock, unit: str) -> IntervalBlock:

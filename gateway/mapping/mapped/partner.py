@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.domain.crosswalks import Crosswalk
 from gateway.domain.problems import Misconfigured, Problem
+from gateway.domain.readings import MeterReading
 from gateway.domain.supply import key
 from gateway.mapping.any_table import read_any
 from gateway.mapping.cells import Cell, CellError, cell_code
@@ -58,6 +59,13 @@ class Codes(msgspec.Struct, frozen=True, kw_only=True):
     def agreement_back(self, agreement: str) -> str:
         """The partner's number of our agreement, our own where the crosswalk has none."""
         return self.accounts.get(key(agreement), agreement)
+
+    def ours(self, reading: MeterReading) -> MeterReading:
+        """A reading that is by the partner's codes, by ours; a code that is not among them, where no other may be, is its problem."""
+        code, problem = self.of(reading.meter, reading.point, reading.agreement)
+        wrong = () if problem is None else (msgspec.structs.replace(problem, where=reading.where),)
+        told = msgspec.structs.replace(reading, meter=code.meter, point=code.point, agreement=code.agreement)
+        return msgspec.structs.replace(told, problems=reading.problems + wrong)
 
     def register(self, written: str) -> str:
         """Our register for the partner's word, the word itself where the crosswalk has none."""

@@ -1,10 +1,10 @@
 """Cells of a mapped table as what they mean: codes, exact numbers in the register's unit, periods, days; each with its place."""
 
 import re
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -30,12 +30,6 @@ _minuted: Final = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?").fullmatch
 _whole: Final = re.compile(r"(?:(0[1-9]|1[0-2])(20[0-9]{2})|(20[0-9]{2})(0[1-9]|1[0-2]))(?:\.0)?").fullmatch
 _short: Final = re.compile(r"(0[1-9]|1[0-2])([0-9]{2})").fullmatch
 
-
-_WHAT: Final[tuple[Field, ...]] = ("register", "quantity", "zone")
-"""Fields by which rows of one register are known."""
-_WHOSE: Final[tuple[Field, ...]] = ("meter", "point", "agreement", "location", "period", "day", "clock")
-"""Fields by which rows of one meter, period and instant are known."""
-
 Alike = Callable[[list[Cell]], Hashable]
 
 _day_of: Final = lru_cache(maxsize=1024)(read_day)
@@ -51,7 +45,6 @@ class Rows:
         self.spoilt = {problem.where: problem for problem in table.problems}
         self.passed = frozenset(map(fold, document.passed))
         self.columns = {field: column for (field, number), column in header.slots.items() if field and not number}
-        self.what, self.whose = self._alike(_WHAT), self._alike(_WHOSE)
         self.control = self._control()
         self.end = self._end()
         self.halves = document.layout == "series" and document.step in ("", Step.HALF_HOUR)
@@ -84,11 +77,25 @@ class Rows:
             raise CellError(problem.code, problem.values.get("value", ""))
         return cells[column] if column < len(cells) else ""
 
-    def _alike(self, fields: Sequence[Field]) -> Alike | None:
-        """What takes those cells from a row by which rows that say the same are known; None where a cell may not be what it seems."""
-        columns = [column for field in fields if (column := self.columns.get(field)) is not None]
+    @cached_property
+    def what(self) -> Alike | None:
+        """What takes those cells from a row by which rows of one register are known; None where a cell may not be what it seems."""
+        return self._alike("register", "quantity", "zone")
+
+    @cached_property
+    def whose(self) -> Alike | None:
+        """The same by which rows of one meter, period and instant are known."""
+        return self._alike("meter", "point", "agreement", "location", "period", "day", "clock")
+
+    @cached_property
+    def _plain(self) -> int:
+        """So many first columns every row has, each cell of which is what it seems; 0 where one may not be."""
         data = self.table.rows[self.header.row + 1 :]
-        if self.spoilt or any(bool in set(map(type, row)) for row in data) or min(map(len, data), default=0) <= max(columns, default=0):
+        return 0 if self.spoilt or any(bool in set(map(type, row)) for row in data) else min(map(len, data), default=0)
+
+    def _alike(self, *fields: Field) -> Alike | None:
+        columns = [column for field in fields if (column := self.columns.get(field)) is not None]
+        if self._plain <= max(columns, default=0):
             return None
         return itemgetter(*columns) if columns else lambda _: ""
 

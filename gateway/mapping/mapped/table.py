@@ -16,7 +16,7 @@ from gateway.mapping.any_table import Options, is_by_words, is_page, look_any, o
 from gateway.mapping.cells import Cell
 from gateway.mapping.crosswalk import told
 from gateway.mapping.dbf import apart
-from gateway.mapping.delimited import is_delimited, read_delimited
+from gateway.mapping.delimited import read_delimited
 from gateway.mapping.heat_columns import Words
 from gateway.mapping.mapped.archive import read_archive
 from gateway.mapping.mapped.control import verify
@@ -53,7 +53,7 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
             return False
         if self.mapping.file.rows and not is_tree(body, self.mapping.file.rows):
             return False
-        if kind_of(body) == "text" and is_delimited(body, lambda rows: self._known(rows, *self.mapping.known_by)):
+        if is_by_words(body, lambda rows: self._known(rows, *self.mapping.known_by)):
             return True
         return any(self._known(table.rows, *self.mapping.known_by) for table in self._chosen(self._looked(body)))
 
@@ -101,7 +101,7 @@ class Mapped(Format, frozen=True, kw_only=True, dict=True):
             return (read_elements(only_file(body, self.limits) if kind_of(body) == "zip" else body, self.limits, told.rows),)
         if self.mapping.layout != "matrix" and told.header and not (told.encoding or told.delimiter):
             inner = only_file(body, self.limits) if kind_of(body) == "zip" else body
-            if kind_of(inner) == "text" and is_by_words(inner, self._known):
+            if is_by_words(inner, self._known):
                 return (read_delimited(inner, self.limits, self._known),)
         return read_any(body, self.limits, Options(encoding=told.encoding, delimiter=told.delimiter))
 
